@@ -1,0 +1,130 @@
+//! ChipTOD registers: addresses in the SCOM space of a chip, and their bits.
+//!
+//! Source: `hmi-and-chiptod.md` 3.3 to 3.6.
+
+use crate::ibm;
+
+/// A ChipTOD register, by its SCOM address; the same on POWER8, POWER9 and POWER10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names are the hardware's own")]
+pub enum TodRegister {
+    MasterPathControl = 0x40000,
+    PrimaryPort0Control = 0x40001,
+    PrimaryPort1Control = 0x40002,
+    SecondaryPort0Control = 0x40003,
+    SecondaryPort1Control = 0x40004,
+    SlavePathControl = 0x40005,
+    InternalPathControl = 0x40006,
+    PssMssControl = 0x40007,
+    PssMssStatus = 0x40008,
+    ChipControl = 0x40010,
+    /// Switch between primary and secondary topology.
+    TxTtype1 = 0x40012,
+    /// Enable the step checkers on all chips.
+    TxTtype2 = 0x40013,
+    /// Request the TOD value from the network.
+    TxTtype3 = 0x40014,
+    /// Send the local TOD to all.
+    TxTtype4 = 0x40015,
+    /// Invalidate all other TODs.
+    TxTtype5 = 0x40016,
+    MoveTodToTb = 0x40017,
+    LoadTodMod = 0x40018,
+    TodValue = 0x40020,
+    LoadTod = 0x40021,
+    StartTod = 0x40022,
+    Fsm = 0x40024,
+    /// Target of MOVE_TOD_TO_TB ("PIB master").
+    TxTtypeControl = 0x40027,
+    Error = 0x40030,
+    ErrorInject = 0x40031,
+    ErrorMask = 0x40032,
+    ErrorRouting = 0x40033,
+}
+
+impl TodRegister {
+    /// The SCOM address.
+    #[must_use]
+    pub const fn address(self) -> u32 {
+        self as u32
+    }
+
+    /// The nine registers that firmware caches, in the order of section 3.7.
+    pub const CACHED: [Self; 9] = [
+        Self::MasterPathControl,
+        Self::PrimaryPort0Control,
+        Self::PrimaryPort1Control,
+        Self::SecondaryPort0Control,
+        Self::SecondaryPort1Control,
+        Self::SlavePathControl,
+        Self::InternalPathControl,
+        Self::PssMssControl,
+        Self::ChipControl,
+    ];
+}
+
+/// Bit 0, by which the command registers (TTYPE, MOVE, LOAD_TOD_MOD) are triggered.
+pub const TRIGGER: u64 = ibm(0);
+/// FSM: the TOD is running. Test this bit, never the state code.
+pub const FSM_RUNNING: u64 = ibm(4);
+
+bitflags::bitflags! {
+    /// The ChipTOD ERROR register (0x40030), write-one-to-clear.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    #[allow(missing_docs, reason = "the names follow the register and bit of section 3.6")]
+    pub struct TodError: u64 {
+        const PARITY_00 = ibm(0);
+        const PARITY_01 = ibm(3);
+        const PARITY_02 = ibm(4);
+        const PARITY_03 = ibm(5);
+        const PARITY_04 = ibm(6);
+        const PARITY_05 = ibm(7);
+        const PARITY_06 = ibm(8);
+        const PARITY_07 = ibm(9);
+        const CRITICAL_CONTROL_PARITY = ibm(13);
+        const M_PATH_0_STEP_CHECK = ibm(14);
+        const M_PATH_1_STEP_CHECK = ibm(15);
+        const PSS_HAMMING_DISTANCE = ibm(18);
+        const DELAY_COMPONENT_PARITY = ibm(22);
+        const PARITY_10 = ibm(32);
+        const I_PATH_SYNC_CHECK = ibm(33);
+        const FSM_STATE_PARITY = ibm(34);
+        const TIME_REGISTER_PARITY = ibm(35);
+        const _ = !0;
+    }
+}
+
+impl TodError {
+    /// What firmware clears as a whole at boot and in recovery: 0x00042200F0000000.
+    pub const FIRMWARE_CLEAR: Self = Self::CRITICAL_CONTROL_PARITY
+        .union(Self::PSS_HAMMING_DISTANCE)
+        .union(Self::DELAY_COMPONENT_PARITY)
+        .union(Self::PARITY_10)
+        .union(Self::I_PATH_SYNC_CHECK)
+        .union(Self::FSM_STATE_PARITY)
+        .union(Self::TIME_REGISTER_PARITY);
+
+    /// The parity bit of each register in [`TodRegister::CACHED`], in the same order.
+    pub const CACHED_PARITY: [Self; 9] = [
+        Self::PARITY_00,
+        Self::PARITY_01,
+        Self::PARITY_02,
+        Self::PARITY_03,
+        Self::PARITY_04,
+        Self::PARITY_05,
+        Self::PARITY_06,
+        Self::PARITY_07,
+        Self::PARITY_10,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn firmware_clear_is_that_of_section_3_6() {
+        assert_eq!(TodError::FIRMWARE_CLEAR.bits(), 0x0004_2200_f000_0000);
+    }
+}

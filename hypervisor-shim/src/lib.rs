@@ -1,0 +1,5 @@
+//! The hypervisor shim.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod control;
