@@ -129,6 +129,10 @@ words! {
         guest_largest_step / GuestLargestStep,
         /// Largest disagreement of TB and DEC that the guest saw, in ticks.
         guest_largest_skew / GuestLargestSkew,
+        /// The epoch of its core that this thread attended last, plus one.
+        attended_plus_one / AttendedPlusOne,
+        /// Decrementer interrupts taken in host context; each sets DEC anew.
+        decrementer_interrupts / DecrementerInterrupts,
     }
 }
 
@@ -198,6 +202,6 @@ mod tests {
             size_of::<Header>() + THREADS * size_of::<ThreadStatus>()
         );
         assert_eq!(HeaderWord::LastEventTfmr as usize, Header::NAMES.len() - 1);
-        assert_eq!(ThreadWord::GuestLargestSkew as usize, ThreadStatus::NAMES.len() - 1);
+        assert_eq!(ThreadWord::DecrementerInterrupts as usize, ThreadStatus::NAMES.len() - 1);
     }
 }

@@ -1,5 +1,30 @@
-//! The hypervisor shim.
+//! The hypervisor shim: it runs guests, each with its own timebase offset, and brings all of them
+//! out before the firmware may touch the timebase of their core.
+//!
+//! The firmware is reached only through [`Machine::call_opal`], which is the OPAL entry.
+//! Everything here is safe and portable: `boot` supplies the instructions, tests a model.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`core_word`] | the one word per core on which entry, exit and the repair agree |
+//! | [`attend`] | what a thread does for an HMI, from the exit to going on |
+//! | [`guest`] | entry into the guest, its exits, its offset and its decrementer |
+//! | [`timebase_offset`] | moving TB by an offset without losing a tick |
+//! | [`oracle`] | checks of host time that do not believe TB |
+//! | [`run`] | the loop of a thread, the faults it inflicts, the verdict |
+//! | [`control`] | the block through which tools steer and read |
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod attend;
 pub mod control;
+pub mod core_word;
+pub mod guest;
+pub mod machine;
+pub mod oracle;
+pub mod run;
+pub mod shim;
+pub mod timebase_offset;
+
+pub use machine::{GuestExit, GuestReport, Machine};
+pub use shim::{Configuration, Shim, Thread};

@@ -91,6 +91,7 @@ bitflags::bitflags! {
         const I_PATH_SYNC_CHECK = ibm(33);
         const FSM_STATE_PARITY = ibm(34);
         const TIME_REGISTER_PARITY = ibm(35);
+        /// Bits without a name here.
         const _ = !0;
     }
 }

@@ -103,7 +103,7 @@ bitflags::bitflags! {
         const PURR_OVERFLOW = ibm(61);
         /// Overflow of this thread's SPURR.
         const SPURR_OVERFLOW = ibm(62);
-        // Fields and reserved bits are values, not flags.
+        /// Fields and reserved bits: values, not flags.
         const _ = !0;
     }
 }

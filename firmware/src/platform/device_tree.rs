@@ -1,1 +1,267 @@
-//! parse
+//! Reads the flattened device tree that the loader hands over into a [`Platform`].
+//!
+//! The tree is not trusted: the blob is checked token by token first, and each value that the
+//! firmware acts on must be as expected, or the tree is refused as a whole.
+
+mod blob;
+mod error;
+mod node;
+
+pub use blob::MAX_BYTES;
+pub use error::TreeError;
+
+use super::{
+    Chip, Core, Generation, LpcBus, MAX_CHIPS, MAX_CORES, MAX_MEMORY_RANGES, MAX_THREADS,
+    MemoryRange, Platform, TodRole,
+};
+use crate::hardware::{ChipId, Pir};
+use arrayvec::ArrayVec;
+use fdt::Fdt;
+use node::Node;
+
+/// Where the console UART is when the tree has no node for it.
+const DEFAULT_UART_PORT: u16 = 0x3f8;
+/// First cell of the `reg` of a device in the I/O space of the LPC bus.
+const LPC_IO_SPACE: u32 = 1;
+/// PIR has 15 bits from POWER9 on, 13 before.
+const PIR_LIMIT: u32 = 1 << 15;
+
+const THREAD_NUMBERS: &str = "ibm,ppc-interrupt-server#s";
+
+/// Parses a flattened device tree; what follows it in `bytes` is ignored.
+///
+/// # Errors
+/// [`TreeError`] names the first node and property that is not as expected.
+pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
+    let tree = Fdt::new(blob::check(bytes)?)
+        .map_err(|_| TreeError::header("magic", "a flattened device tree"))?;
+    let root = Node::root(&tree)?;
+    if !root.is_compatible("ibm,powernv") {
+        return Err(root.error("compatible", "ibm,powernv"));
+    }
+    let (generation, chips) = chips(root)?;
+    let (cores, core_hz) = cores(root, generation, &chips)?;
+    let memory = memory(root)?;
+    let (lpc, uart_port) = lpc(root, generation)?;
+    Ok(Platform { generation, chips, cores, memory, lpc, uart_port, core_hz })
+}
+
+fn xscom_generation(node: Node<'_>) -> Result<Generation, TreeError> {
+    let names = [
+        ("ibm,power8-xscom", Generation::Power8),
+        ("ibm,power9-xscom", Generation::Power9),
+        ("ibm,power10-xscom", Generation::Power10),
+        ("ibm,power11-xscom", Generation::Power10),
+    ];
+    let found = names.iter().find(|(name, _)| node.is_compatible(name));
+    found
+        .map(|(_, generation)| *generation)
+        .ok_or(node.error("compatible", "the XSCOM of POWER8 to POWER11"))
+}
+
+fn chip_id(node: Node<'_>) -> Result<ChipId, TreeError> {
+    node.cell("ibm,chip-id", "a chip number").map(ChipId)
+}
+
+fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), TreeError> {
+    let sizes = root.cell_sizes()?;
+    let mut chips = ArrayVec::<Chip, MAX_CHIPS>::new();
+    let mut generation = None;
+    for node in root.children().filter(|node| node.is_compatible("ibm,xscom")) {
+        let own = xscom_generation(node)?;
+        if *generation.get_or_insert(own) != own {
+            return Err(node.error("compatible", "the generation of the other chips"));
+        }
+        let id = chip_id(node)?;
+        if chips.iter().any(|chip| chip.id == id) {
+            return Err(node.error("ibm,chip-id", "a number that no other chip has"));
+        }
+        let (xscom_base, xscom_size) = node.range(sizes)?;
+        if xscom_base == 0 || xscom_base % 8 != 0 || xscom_size < 8 {
+            return Err(node.error("reg", "an aligned window"));
+        }
+        let chip_tod = chip_tod(node)?;
+        if chip_tod.is_some_and(|role| {
+            role != TodRole::Slave && chips.iter().any(|chip| chip.chip_tod == Some(role))
+        }) {
+            return Err(node.error("chiptod", "one primary and at most one secondary"));
+        }
+        let chip = Chip { id, xscom_base, xscom_size, chip_tod };
+        chips.try_push(chip).map_err(|_| root.error("xscom", "at most 16 chips"))?;
+    }
+    let generation = generation.ok_or(root.error("xscom", "at least one chip"))?;
+    let has_tod = chips.iter().any(|chip| chip.chip_tod.is_some());
+    if has_tod && !chips.iter().any(|chip| chip.chip_tod == Some(TodRole::Primary)) {
+        return Err(root.error("xscom/chiptod", "one that is primary"));
+    }
+    chips.sort_unstable_by_key(|chip| chip.id);
+    Ok((generation, chips))
+}
+
+fn chip_tod(xscom: Node<'_>) -> Result<Option<TodRole>, TreeError> {
+    let is_tod = |node: &Node<'_>| node.is_compatible("ibm,power-chiptod") && node.is_okay();
+    let Some(node) = xscom.children().find(is_tod) else { return Ok(None) };
+    match (node.has("primary"), node.has("secondary")) {
+        (true, true) => Err(node.error("secondary", "not primary and secondary at once")),
+        (true, false) => Ok(Some(TodRole::Primary)),
+        (false, true) => Ok(Some(TodRole::Secondary)),
+        (false, false) => Ok(Some(TodRole::Slave)),
+    }
+}
+
+fn cores(
+    root: Node<'_>,
+    generation: Generation,
+    chips: &[Chip],
+) -> Result<(ArrayVec<Core, MAX_CORES>, u64), TreeError> {
+    let mut cores = ArrayVec::<Core, MAX_CORES>::new();
+    let mut threads = 0;
+    let mut core_hz = 0;
+    let cpus = root.children().filter(|node| node.name() == "cpus").flat_map(Node::children);
+    for node in cpus.filter(|node| node.lists("device_type", "cpu") && node.is_okay()) {
+        if name_generation(node.name()).is_some_and(|named| named != generation) {
+            return Err(node.error("", "a core of the same generation as the chips"));
+        }
+        let chip = chip_id(node)?;
+        if !chips.iter().any(|known| known.id == chip) {
+            return Err(node.error("ibm,chip-id", "a chip that has an xscom node"));
+        }
+        // TFMR needs the steps of the fastest core.
+        core_hz = core_hz.max(clock(node)?);
+        let core = Core { chip, threads: thread_numbers(node)? };
+        let taken = |pir| cores.iter().any(|other| other.threads.contains(pir));
+        if core.threads.iter().any(taken) {
+            return Err(node.error(THREAD_NUMBERS, "numbers that no other core has"));
+        }
+        threads += core.threads.len();
+        let fits = threads <= MAX_THREADS && cores.try_push(core).is_ok();
+        if !fits {
+            return Err(root.error("cpus", "at most 64 threads"));
+        }
+    }
+    if cores.is_empty() {
+        return Err(root.error("cpus", "at least one core with status okay"));
+    }
+    cores.sort_unstable_by_key(|core| core.threads.first().copied());
+    Ok((cores, core_hz))
+}
+
+/// The generation that the name of a cpu node tells, as in `PowerPC,POWER9@0`.
+fn name_generation(name: &str) -> Option<Generation> {
+    match name.split('@').next()?.strip_prefix("PowerPC,POWER")? {
+        "8" | "8E" | "8NVL" => Some(Generation::Power8),
+        "9" => Some(Generation::Power9),
+        "10" | "11" => Some(Generation::Power10),
+        _ => None,
+    }
+}
+
+fn thread_numbers(
+    node: Node<'_>,
+) -> Result<ArrayVec<Pir, { super::MAX_CORE_THREADS }>, TreeError> {
+    let count = node.error(THREAD_NUMBERS, "1 to 8 thread numbers");
+    let mut threads = ArrayVec::new();
+    for number in node.cells(THREAD_NUMBERS).ok_or(count)? {
+        if number >= PIR_LIMIT || threads.contains(&Pir(number)) {
+            return Err(node.error(THREAD_NUMBERS, "different numbers below 0x8000"));
+        }
+        threads.try_push(Pir(number)).map_err(|_| count)?;
+    }
+    if threads.is_empty() { Err(count) } else { Ok(threads) }
+}
+
+/// The clock of a core in Hz; TFMR is computed from it, so a missing or zero one is refused.
+fn clock(node: Node<'_>) -> Result<u64, TreeError> {
+    let (property, hz) = match node.value("ibm,extended-clock-frequency") {
+        Some(bytes) => {
+            ("ibm,extended-clock-frequency", bytes.try_into().map_or(0, u64::from_be_bytes))
+        }
+        None => ("clock-frequency", node.cell("clock-frequency", "a frequency in Hz")?.into()),
+    };
+    if hz == 0 { Err(node.error(property, "a frequency in Hz above 0")) } else { Ok(hz) }
+}
+
+fn memory(root: Node<'_>) -> Result<ArrayVec<MemoryRange, MAX_MEMORY_RANGES>, TreeError> {
+    let sizes = root.cell_sizes()?;
+    let mut memory = ArrayVec::<MemoryRange, MAX_MEMORY_RANGES>::new();
+    let is_memory = |node: &Node<'_>| node.lists("device_type", "memory") && node.is_okay();
+    for node in root.children().filter(is_memory) {
+        for (start, size) in node.ranges(sizes)?.filter(|(_, size)| *size != 0) {
+            let overlaps = |other: &MemoryRange| {
+                start < other.start + other.size && other.start < start + size
+            };
+            if memory.iter().any(overlaps) {
+                return Err(node.error("reg", "memory that no other range overlaps"));
+            }
+            let range = MemoryRange { start, size };
+            memory.try_push(range).map_err(|_| root.error("memory", "at most 32 ranges"))?;
+        }
+    }
+    if memory.is_empty() {
+        return Err(root.error("memory", "at least one range"));
+    }
+    memory.sort_unstable_by_key(|range| range.start);
+    Ok(joined(memory))
+}
+
+/// Joins ranges that touch: the OS may hand over a buffer that lies across such a border.
+fn joined(
+    sorted: ArrayVec<MemoryRange, MAX_MEMORY_RANGES>,
+) -> ArrayVec<MemoryRange, MAX_MEMORY_RANGES> {
+    let mut memory = ArrayVec::<MemoryRange, MAX_MEMORY_RANGES>::new();
+    for range in sorted {
+        match memory.last_mut() {
+            Some(last) if last.start + last.size == range.start => last.size += range.size,
+            _ => memory.push(range),
+        }
+    }
+    memory
+}
+
+/// The primary LPC bus and the port of its console UART.
+fn lpc(root: Node<'_>, generation: Generation) -> Result<(LpcBus, u16), TreeError> {
+    let parent_is = |node: &Node<'_>| {
+        if generation == Generation::Power8 {
+            node.is_compatible("ibm,xscom")
+        } else {
+            node.is_compatible("ibm,power9-lpcm-opb") || node.is_compatible("ibm,power10-lpcm-opb")
+        }
+    };
+    let sizes = root.cell_sizes()?;
+    for parent in root.children().filter(parent_is) {
+        let is_primary = |node: &Node<'_>| node.is_compatible("ibm,lpc") && node.has("primary");
+        let Some(bus) = parent.children().find(is_primary) else { continue };
+        let lpc = if generation == Generation::Power8 {
+            let expected = "the SCOM address of the ECCB";
+            let first = bus.cells("reg").and_then(|mut cells| cells.next());
+            let address = first.filter(|address| *address != 0).ok_or(bus.error("reg", expected))?;
+            LpcBus::Xscom { chip: chip_id(parent)?, address }
+        } else {
+            let (base, size) = parent.range(sizes)?;
+            // The I/O space ends at 0xd0020000.
+            if base == 0 || size < 0xd002_0000 {
+                return Err(parent.error("reg", "a window that holds the LPC I/O space"));
+            }
+            LpcBus::Mapped { base }
+        };
+        return Ok((lpc, uart_port(bus)?));
+    }
+    Err(root.error("lpc", "a primary LPC bus"))
+}
+
+/// The first serial port of the bus in the order of PCs: 0x3f8 if it is there.
+fn uart_port(bus: Node<'_>) -> Result<u16, TreeError> {
+    let mut found = None;
+    for node in bus.children().filter(|node| node.is_compatible("ns16550")) {
+        let expected = "an I/O port (1, port, 8)";
+        let mut cells = node.cells("reg").ok_or(node.error("reg", expected))?;
+        let (space, port) = (cells.next(), cells.next());
+        let port = port.and_then(|port| u16::try_from(port).ok());
+        match port.filter(|port| space == Some(LPC_IO_SPACE) && *port <= 0xfff8) {
+            Some(DEFAULT_UART_PORT) => return Ok(DEFAULT_UART_PORT),
+            Some(port) => found = found.or(Some(port)),
+            None => return Err(node.error("reg", expected)),
+        }
+    }
+    Ok(found.unwrap_or(DEFAULT_UART_PORT))
+}

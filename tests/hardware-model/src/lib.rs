@@ -1,1 +1,46 @@
-//! model
+//! A model of the POWER timer facility (TFAC), the ChipTOD and XSCOM, with faults to inject.
+//!
+//! It stands behind the firmware's hardware trait in host tests, and it is stricter than QEMU: TB is
+//! frozen outside RUNNING, errors latch again when a dirty register was not rewritten, commands
+//! that are illegal in a state fail and are recorded as [`Violation`]s, XSCOM accesses fail on
+//! demand. A model of a machine's manuals, it proves nothing about silicon.
+//!
+//! Time is counted in ticks of 512 MHz and moves only when some thread accesses a register, so a
+//! wait on a dead TB never ends and trips the watchdog.
+//!
+//! ```
+//! use hardware_model::{Configuration, Fault, Generation, Machine};
+//! use power_registers::{Spr, TbState, Tfmr};
+//!
+//! let machine = Machine::new(Configuration::new(Generation::Power9, 1, 1, 4));
+//! machine.inject(&Fault::Core { core: 0, error: hardware_model::CoreError::TbResidue });
+//! let thread = machine.thread(2);
+//! let tfmr = Tfmr::from_bits_retain(thread.read_spr(Spr::Tfmr));
+//! assert_eq!(tfmr.state(), TbState::Error);
+//! ```
+#![forbid(unsafe_code)]
+
+mod chip_tod;
+mod configuration;
+mod core_timer;
+mod fault;
+mod machine;
+mod random;
+mod scom;
+mod sprs;
+mod tfmr_access;
+mod thread;
+mod trace;
+
+pub use configuration::{Configuration, Costs, Generation, Start, TimebaseCopies, Topology};
+pub use fault::{CoreError, Fault, ThreadError};
+pub use machine::Machine;
+pub use random::Random;
+pub use scom::{XscomAnswer, XscomFault};
+pub use thread::Thread;
+pub use trace::{Access, Register, Violation};
+
+/// Ticks of TB between two sync pulses (16 us).
+pub const SYNC_TICKS: u64 = 8192;
+/// Ticks of TB in a microsecond.
+pub const TICKS_PER_MICROSECOND: u64 = 512;

@@ -1,0 +1,158 @@
+//! Instructions that Rust has no name for: one small wrapper each.
+//!
+//! Reading a register cannot break memory safety; writes that can are kept out of here, in the
+//! modules that can argue for them.
+
+use core::arch::asm;
+use power_registers::Spr;
+
+macro_rules! read {
+    ($(#[$doc:meta])* $name:ident, $spr:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name() -> u64 {
+            let value: u64;
+            // SAFETY: only reads a register.
+            unsafe {
+                asm!("mfspr {}, {}", out(reg) value, const $spr as u16, options(nomem, nostack));
+            }
+            value
+        }
+    };
+}
+
+macro_rules! write {
+    ($(#[$doc:meta])* $name:ident, $spr:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name(value: u64) {
+            // SAFETY: the register controls time, interrupts or diagnosis, not memory.
+            unsafe {
+                asm!("mtspr {}, {}", "isync", const $spr as u16, in(reg) value, options(nostack));
+            }
+        }
+    };
+}
+
+read!(tb, Spr::Tb);
+read!(tfmr, Spr::Tfmr);
+read!(hmer, Spr::Hmer);
+read!(hmeer, Spr::Hmeer);
+read!(dec, Spr::Dec);
+read!(lpcr, Spr::Lpcr);
+read!(hid0, Spr::Hid0);
+read!(hsprg0, Spr::Hsprg0);
+read!(pvr, Spr::Pvr);
+write!(set_tfmr, Spr::Tfmr);
+write!(set_hmer, Spr::Hmer);
+write!(set_hmeer, Spr::Hmeer);
+write!(set_tbwl, Spr::Tbwl);
+write!(set_tbwu, Spr::Tbwu);
+write!(set_tbu40, Spr::Tbu40);
+write!(set_dec, Spr::Dec);
+write!(set_hdec, Spr::Hdec);
+write!(set_purr, Spr::Purr);
+write!(set_spurr, Spr::Spurr);
+write!(set_hid0, Spr::Hid0);
+
+/// Processor Identification Register.
+pub(crate) fn pir() -> u32 {
+    let value: u64;
+    // SAFETY: only reads a register.
+    unsafe { asm!("mfspr {}, 1023", out(reg) value, options(nomem, nostack)) };
+    value as u32
+}
+
+/// Machine State Register.
+pub(crate) fn msr() -> u64 {
+    let value: u64;
+    // SAFETY: only reads a register.
+    unsafe { asm!("mfmsr {}", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
+/// `MSR[EE]`: external, decrementer, doorbell and maintenance interrupts.
+pub(crate) const MSR_EE: u64 = 1 << 15;
+
+/// Opens or closes interrupts (`MSR[EE]`); gives what it was.
+pub(crate) fn set_interrupts(open: bool) -> bool {
+    let before = msr() & MSR_EE != 0;
+    let value = if open { MSR_EE } else { 0 };
+    // SAFETY: L = 1 changes EE and RI only; RI stays 1. All interrupts that EE opens have handlers.
+    unsafe { asm!("mtmsrd {}, 1", in(reg) value | 2, options(nostack)) };
+    before
+}
+
+/// One spin at low priority. On SMT the sibling gets the core; `spin_loop` emits nothing here.
+#[inline(always)]
+pub(crate) fn relax() {
+    // SAFETY: priority hints only.
+    unsafe { asm!("or 1, 1, 1", "or 2, 2, 2", options(nomem, nostack)) };
+}
+
+/// Stops the machine so that a test runner sees it: `attn`, for ever.
+pub(crate) fn attention() -> ! {
+    // HID0 enables attn in bit 31 on POWER8, bit 3 later.
+    let power8 = pvr() >> 16 <= 0x4d;
+    set_hid0(hid0() | power_registers::ibm(if power8 { 31 } else { 3 }));
+    loop {
+        // SAFETY: hands the machine to the service processor; nothing runs on.
+        unsafe { asm!(".long 0x00000200", options(nomem, nostack)) };
+    }
+}
+
+/// Cache-inhibited doubleword load in hypervisor real mode.
+pub(crate) fn load_doubleword(address: u64) -> u64 {
+    let value: u64;
+    // SAFETY: callers pass device addresses of the platform (XSCOM); no Rust object is there.
+    unsafe {
+        asm!("sync", "ldcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
+             v = out(reg) value, a = in(reg) address, options(nostack));
+    }
+    value
+}
+
+/// Cache-inhibited doubleword store in hypervisor real mode.
+pub(crate) fn store_doubleword(address: u64, value: u64) {
+    // SAFETY: as for `load_doubleword`.
+    unsafe {
+        asm!("sync", "stdcix {v}, 0, {a}", "sync",
+             v = in(reg) value, a = in(reg) address, options(nostack));
+    }
+}
+
+/// Cache-inhibited byte load in hypervisor real mode.
+pub(crate) fn load_byte(address: u64) -> u8 {
+    let value: u64;
+    // SAFETY: as for `load_doubleword` (LPC).
+    unsafe {
+        asm!("sync", "lbzcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
+             v = out(reg) value, a = in(reg) address, options(nostack));
+    }
+    value as u8
+}
+
+/// Cache-inhibited byte store in hypervisor real mode.
+pub(crate) fn store_byte(address: u64, value: u8) {
+    // SAFETY: as for `load_doubleword` (LPC).
+    unsafe {
+        asm!("sync", "stbcix {v}, 0, {a}", "sync",
+             v = in(reg) u64::from(value), a = in(reg) address, options(nostack));
+    }
+}
+
+/// `msgsnd`: a hypervisor doorbell. `tag` is a thread number on POWER8, a PIR later.
+pub(crate) fn send_doorbell(tag: u64) {
+    const HYPERVISOR_DOORBELL: u64 = 5 << 27;
+    // SAFETY: raises an interrupt that every thread handles.
+    unsafe {
+        asm!("sync", "msgsnd {}", in(reg) HYPERVISOR_DOORBELL | tag, options(nostack));
+    }
+}
+
+/// `msgclr`: takes back a hypervisor doorbell of this thread.
+pub(crate) fn clear_doorbell() {
+    const HYPERVISOR_DOORBELL: u64 = 5 << 27;
+    // SAFETY: clears a pending interrupt.
+    unsafe { asm!("msgclr {}", in(reg) HYPERVISOR_DOORBELL, options(nostack)) };
+}

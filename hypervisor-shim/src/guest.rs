@@ -1,0 +1,224 @@
+//! Entry into the guest, its exits, its offset and its decrementer.
+//!
+//! The guest's decrementer belongs to guest time: it expires at an absolute guest TB. Leaving in
+//! good order, the shim notes that expiry and gives the remaining ticks back on the next entry.
+//! When TB is broken no arithmetic with TB is right; then DEC is left running as it is, through
+//! the repair and into the guest again. The guest compares TB with DEC, so a TB that came back
+//! wrong does not pass unseen.
+
+use crate::attend::{Cause, attend, is_summoned};
+use crate::control::{Activity, count};
+use crate::core_word::Entry;
+use crate::machine::{Machine, vector};
+use crate::oracle::Reading;
+use crate::shim::{Shim, TICKS_PER_MICROSECOND, Thread};
+use crate::timebase_offset;
+use core::sync::atomic::Ordering;
+use flight_recorder::Step;
+use opal_abi::hmi_flags;
+use power_registers::Hmer;
+
+/// HDEC in host context: far away.
+pub const HOST_HDEC: i64 = 0x7fff_ffff;
+/// Result of the hcall: any value that the guest can check.
+pub const HCALL_RESULT: u64 = 0x0a11_c0de;
+/// DEC is written until TB + DEC is within this of the expiry.
+const DEC_CLOSE_TICKS: i64 = 2_048;
+const DEC_ATTEMPTS: u32 = 64;
+
+/// The guest's decrementer while the guest is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestDecrementer {
+    /// Not used yet: the guest sets it first.
+    Fresh,
+    /// It expires at this guest TB.
+    Expires(u64),
+    /// It is still in DEC, running.
+    Running,
+}
+
+/// A thread's guest.
+#[derive(Debug)]
+pub struct Guest {
+    offset: i64,
+    applied: i64,
+    decrementer: GuestDecrementer,
+}
+
+/// What a stay in the guest ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// It was left in good order; the thread is in host context.
+    Left,
+    /// An HMI was handled; the guest should be entered again at once.
+    Attended,
+    /// It could not be entered: a sibling's guest has the shared TB.
+    Busy,
+    /// The guest did something that the shim does not know; vector and address.
+    Unexpected(u64, u64),
+}
+
+impl Guest {
+    /// A guest at its start.
+    pub fn new(machine: &mut impl Machine, shim: &Shim<'_>, thread: &Thread) -> Self {
+        machine.reset_guest(shim.configuration.guest_limits());
+        let offset = thread.guest_offset();
+        shim.status(thread).offset.store(offset as u64, Ordering::Relaxed);
+        Self { offset, applied: 0, decrementer: GuestDecrementer::Fresh }
+    }
+
+    /// Attends to an HMI of this core from host context.
+    pub fn attend(
+        &mut self,
+        shim: &Shim<'_>,
+        machine: &mut impl Machine,
+        thread: &Thread,
+        cause: Cause,
+    ) {
+        let flags = attend(shim, machine, thread, cause, &mut self.applied);
+        if flags & hmi_flags::DEC_LOST != 0 {
+            // The firmware left DEC about to fire; the guest takes that and sets it anew.
+            self.decrementer = GuestDecrementer::Running;
+        }
+    }
+
+    /// One stay in the guest. Interrupts must be closed.
+    pub fn stay(&mut self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> Stay {
+        let status = shim.status(thread);
+        match shim.word(thread).enter(thread.number, shim.configuration.shared_timebase) {
+            Entry::Entered => {}
+            Entry::Busy => return Stay::Busy,
+            Entry::Closing => {
+                if is_summoned(shim, thread) {
+                    self.attend(shim, machine, thread, Cause::Summoned);
+                    return Stay::Attended;
+                }
+                return Stay::Busy;
+            }
+        }
+        status.activity.store(Activity::Entering as u64, Ordering::Relaxed);
+        count(&status.entries);
+        self.switch_in(shim, machine, thread);
+        loop {
+            // An HMI that came while interrupts were closed would otherwise be taken as the first
+            // thing in the guest, with a TB that cannot be trusted.
+            if machine.hmer().intersects(Hmer::TIMER)
+                || !shim.configuration.timebase_trusted(machine)
+            {
+                return self.leave_for_hmi(shim, machine, thread, Cause::Summoned);
+            }
+            status.activity.store(Activity::Guest as u64, Ordering::Relaxed);
+            let exit = machine.run_guest();
+            status.activity.store(Activity::Leaving as u64, Ordering::Relaxed);
+            self.publish(shim, machine, thread);
+            match exit.vector {
+                vector::HCALL => {
+                    count(&status.hcall_exits);
+                    machine.answer_hcall(HCALL_RESULT);
+                    if shim.word(thread).load().closing() == 0 {
+                        continue;
+                    }
+                }
+                vector::HDEC => {
+                    // A stale edge: HDEC has not expired.
+                    if machine.hypervisor_decrementer() >= 0 {
+                        continue;
+                    }
+                    count(&status.hdec_exits);
+                }
+                vector::DOORBELL => {
+                    machine.silence();
+                    count(&status.doorbell_exits);
+                }
+                vector::HMI => {
+                    count(&status.hmi_exits);
+                    let cause = Cause::InGuest(exit.pc, exit.msr);
+                    return self.leave_for_hmi(shim, machine, thread, cause);
+                }
+                other => {
+                    count(&status.other_exits);
+                    self.switch_out(shim, machine, thread);
+                    return Stay::Unexpected(other, exit.pc);
+                }
+            }
+            return if is_summoned(shim, thread) {
+                self.leave_for_hmi(shim, machine, thread, Cause::Summoned)
+            } else if self.switch_out(shim, machine, thread) {
+                Stay::Left
+            } else {
+                self.leave_for_hmi(shim, machine, thread, Cause::Summoned)
+            };
+        }
+    }
+
+    /// Puts the offset into TB and the guest's DEC into DEC.
+    fn switch_in(&mut self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
+        let status = shim.status(thread);
+        status.applied.store(self.offset as u64, Ordering::Relaxed);
+        timebase_offset::shift(machine, self.offset);
+        self.applied = self.offset;
+        if let GuestDecrementer::Expires(expiry) = self.decrementer {
+            for _ in 0..DEC_ATTEMPTS {
+                let left = expiry.wrapping_sub(machine.timebase()) as i64;
+                // One that is long over is as good as one just over; DEC has 32 bits.
+                machine.set_decrementer(left.clamp(-0x4000_0000, 0x7fff_ffff));
+                let off = Reading::tight(machine).expiry().wrapping_sub(expiry) as i64;
+                if off.abs() <= DEC_CLOSE_TICKS || left < -0x4000_0000 {
+                    break;
+                }
+            }
+        }
+        self.decrementer = GuestDecrementer::Running;
+        let slice = shim.control.header.slice_microseconds.load(Ordering::Relaxed);
+        let ticks = slice.clamp(100, 1_000_000) * TICKS_PER_MICROSECOND;
+        machine.set_hypervisor_decrementer(ticks as i64);
+        let report = machine.guest_report();
+        shim.record(machine, thread, Step::EnterGuest, [self.offset as u64, report.checks]);
+    }
+
+    /// Takes guest time out in good order. `false` if TB turns out broken: then nothing was taken
+    /// out, and DEC runs on.
+    fn switch_out(&mut self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> bool {
+        let reading = Reading::tight(machine);
+        if !shim.configuration.timebase_trusted(machine) {
+            return false;
+        }
+        self.decrementer = GuestDecrementer::Expires(reading.expiry());
+        timebase_offset::shift(machine, self.applied.wrapping_neg());
+        self.applied = 0;
+        shim.status(thread).applied.store(0, Ordering::Relaxed);
+        machine.set_hypervisor_decrementer(HOST_HDEC);
+        shim.word(thread).leave(thread.number);
+        true
+    }
+
+    /// Leaves for an HMI: DEC runs on, the offset goes out on the way.
+    fn leave_for_hmi(
+        &mut self,
+        shim: &Shim<'_>,
+        machine: &mut impl Machine,
+        thread: &Thread,
+        cause: Cause,
+    ) -> Stay {
+        self.decrementer = GuestDecrementer::Running;
+        machine.set_hypervisor_decrementer(HOST_HDEC);
+        self.attend(shim, machine, thread, cause);
+        Stay::Attended
+    }
+
+    /// Copies what the guest says into the control block.
+    fn publish(&self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
+        let report = machine.guest_report();
+        let status = shim.status(thread);
+        for (word, value) in [
+            (&status.guest_checks, report.checks),
+            (&status.guest_failures, report.failures),
+            (&status.guest_before, report.before),
+            (&status.guest_after, report.after),
+            (&status.guest_largest_step, report.largest_step),
+            (&status.guest_largest_skew, report.largest_skew),
+        ] {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+}

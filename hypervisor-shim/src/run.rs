@@ -1,0 +1,187 @@
+//! The loop of a thread, the faults it inflicts, and the verdict.
+
+use crate::attend::{Cause, attend, is_summoned};
+use crate::control::{Activity, count};
+use crate::guest::{Guest, Stay};
+use crate::machine::Machine;
+use crate::oracle::{HostClock, Verdict};
+use crate::shim::{Shim, Thread};
+use core::sync::atomic::Ordering;
+use flight_recorder::Step;
+use power_registers::Tfmr;
+
+/// Stays in the guest between two faults of our own.
+const STAYS_PER_FAULT: u64 = 24;
+/// Stays in the guest after the last fault before the run ends by itself.
+const STAYS_AFTER: u64 = 48;
+/// Host time is checked every so many spins.
+const SPINS_PER_CHECK: u64 = 32;
+
+/// A small generator for the lengths of host dwells; not for secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// Seeds the generator.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below `limit`.
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// Runs the loop of one thread until the control block says stop. Gives the first exit that the
+/// shim did not know: (vector, address).
+pub fn run_thread(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+) -> Option<(u64, u64)> {
+    let status = shim.status(thread);
+    let mut guest = Guest::new(machine, shim, thread);
+    let mut dice = Dice::new(u64::from(thread.pir) + 1);
+    let mut stays: u64 = 0;
+    let mut unexpected = None;
+    status.pir_plus_one.store(u64::from(thread.pir) + 1, Ordering::Release);
+    while shim.control.header.stop.load(Ordering::Acquire) == 0 {
+        let closed = !machine.set_interrupts(false);
+        debug_assert!(!closed || stays == 0, "the loop keeps interrupts open between stays");
+        match guest.stay(shim, machine, thread) {
+            Stay::Left => stays += 1,
+            // Straight in again: the guest sees a repaired TB and a DEC that was never touched.
+            Stay::Attended => continue,
+            Stay::Busy => {}
+            Stay::Unexpected(vector, pc) => {
+                unexpected = Some((vector, pc));
+                break;
+            }
+        }
+        dwell(shim, machine, thread, &mut guest, &mut dice);
+        if !shim.configuration.external {
+            own_faults(shim, machine, thread, &mut guest, &mut stays);
+        }
+    }
+    machine.set_interrupts(true);
+    status.activity.store(Activity::Finished as u64, Ordering::Relaxed);
+    shim.finished.fetch_add(1, Ordering::AcqRel);
+    unexpected
+}
+
+/// Stays in host context for a while, interrupts open, checking host time.
+fn dwell(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+    guest: &mut Guest,
+    dice: &mut Dice,
+) {
+    let status = shim.status(thread);
+    let mut clock = None;
+    status.activity.store(Activity::Host as u64, Ordering::Relaxed);
+    machine.set_interrupts(true);
+    let spins = shim.configuration.spins_per_microsecond * (200 + dice.below(1_500));
+    for spin in 0..spins {
+        if spin % SPINS_PER_CHECK == 0 {
+            if is_summoned(shim, thread) {
+                machine.set_interrupts(false);
+                guest.attend(shim, machine, thread, Cause::Summoned);
+                status.activity.store(Activity::Host as u64, Ordering::Relaxed);
+                machine.set_interrupts(true);
+            }
+            check_host_time(shim, machine, thread, &mut clock);
+        }
+        machine.relax();
+    }
+}
+
+/// What a thread expects of host time, and how many decrementer interrupts had come then.
+type Expectation = Option<(HostClock, u64)>;
+
+/// Compares TB with what is expected; sets the expectation where there is none or DEC is used up.
+fn check_host_time(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+    clock: &mut Expectation,
+) {
+    let status = shim.status(thread);
+    let word = shim.word(thread);
+    let interrupts = || status.decrementer_interrupts.load(Ordering::Relaxed);
+    let usable = clock.filter(|(_, then)| *then == interrupts() && !HostClock::is_old(machine));
+    let Some((expected, then)) = usable else {
+        let then = interrupts();
+        *clock = HostClock::set(machine, word, &shim.configuration).map(|clock| (clock, then));
+        return;
+    };
+    let verdict = expected.check(machine, word, &shim.configuration);
+    if interrupts() != then {
+        // DEC was set anew while it was read.
+        *clock = None;
+        return;
+    }
+    match verdict {
+        Verdict::Good => count(&status.host_checks),
+        Verdict::Unknown => {}
+        Verdict::Wrong { expected, found } => {
+            if status.host_failures.fetch_add(1, Ordering::Relaxed) == 0 {
+                status.host_before.store(expected, Ordering::Relaxed);
+                status.host_after.store(found, Ordering::Relaxed);
+            }
+            *clock = None;
+        }
+    }
+}
+
+/// Without a tool, thread 0 of each core breaks the TB of its core now and then, for real: two
+/// commands at once send the state machine to ERROR. No emulator raises the HMI for it, so the
+/// thread goes on as if it had taken one; its siblings are in their guests meanwhile.
+fn own_faults(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+    guest: &mut Guest,
+    stays: &mut u64,
+) {
+    let leader = thread.siblings.trailing_zeros() == thread.number;
+    if !leader {
+        return;
+    }
+    if *stays >= STAYS_PER_FAULT
+        && shim
+            .faults_left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1))
+            .is_ok()
+    {
+        *stays = 0;
+        machine.set_interrupts(false);
+        if shim.configuration.tfmr_meaningful {
+            let both = shim.configuration.tfmr_base
+                | Tfmr::LOAD_TOD_MOD
+                | Tfmr::MOVE_CHIP_TOD_TO_TB;
+            machine.set_tfmr(both);
+            shim.record(machine, thread, Step::BreakTimebase, [both.bits(), 0]);
+        }
+        guest.attend(shim, machine, thread, Cause::InHost(0, 0));
+        machine.set_interrupts(true);
+    }
+    if *stays >= STAYS_AFTER && shim.faults_left.load(Ordering::Acquire) == 0 {
+        shim.control.header.stop.store(1, Ordering::Release);
+    }
+}
+
+/// Takes the HMIs that still come while other threads finish.
+pub fn attend_after_finish(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
+    if is_summoned(shim, thread) {
+        machine.set_interrupts(false);
+        attend(shim, machine, thread, Cause::Summoned, &mut 0);
+        shim.status(thread).activity.store(Activity::Finished as u64, Ordering::Relaxed);
+        machine.set_interrupts(true);
+    }
+}

@@ -1,0 +1,126 @@
+//! What all threads share, and what each thread keeps for itself.
+
+use crate::control::{Control, ThreadStatus};
+use crate::core_word::SharedCoreWord;
+use crate::machine::{GuestLimits, Machine};
+use crate::timebase_offset;
+use core::sync::atomic::AtomicU64;
+use flight_recorder::{FlightRecorder, Step};
+use power_registers::Tfmr;
+
+/// Most cores.
+pub const MAX_CORES: usize = 64;
+/// Ticks of TB in a microsecond.
+pub const TICKS_PER_MICROSECOND: u64 = 512;
+
+/// What the machine is like, found out at start.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration {
+    /// The threads of a core share one TB: one guest's offset at a time.
+    pub shared_timebase: bool,
+    /// TFMR tells whether TB is valid; not so where there is no ChipTOD.
+    pub tfmr_meaningful: bool,
+    /// Spins of [`Machine::relax`] in a microsecond.
+    pub spins_per_microsecond: u64,
+    /// A tool plays the faults.
+    pub external: bool,
+    /// Base value of TFMR, for the fault that the shim inflicts itself.
+    pub tfmr_base: Tfmr,
+}
+
+impl Configuration {
+    /// How far TB and DEC may disagree.
+    #[must_use]
+    pub const fn skew_ticks(&self) -> i64 {
+        // A tool that plays the TOD supplies exact time. Alone, TB goes on from the best estimate,
+        // and an emulated thread may be held up for a while between estimate and write.
+        let milliseconds = if self.external { 10 } else { 150 };
+        milliseconds * 1_000 * TICKS_PER_MICROSECOND as i64
+    }
+
+    /// The limits that guests check themselves against.
+    #[must_use]
+    pub const fn guest_limits(&self) -> GuestLimits {
+        GuestLimits {
+            step_ticks: 4_000_000 * TICKS_PER_MICROSECOND,
+            skew_ticks: self.skew_ticks() as u64,
+        }
+    }
+
+    /// Whether TFMR says that TB can be used. True where TFMR cannot tell.
+    pub fn timebase_trusted(&self, machine: &mut impl Machine) -> bool {
+        !self.tfmr_meaningful || machine.tfmr().tb_usable()
+    }
+}
+
+/// What all threads share.
+#[derive(Debug)]
+pub struct Shim<'a> {
+    /// The control block.
+    pub control: &'a Control,
+    /// The flight recorder.
+    pub recorder: &'a FlightRecorder,
+    /// The word of each core.
+    pub cores: &'a [SharedCoreWord; MAX_CORES],
+    /// How the machine is.
+    pub configuration: Configuration,
+    /// Threads that run the loop.
+    pub threads: u64,
+    /// Threads that are ready to begin; all begin together.
+    pub ready: AtomicU64,
+    /// Threads that left the loop.
+    pub finished: AtomicU64,
+    /// Faults of our own that are still to come, over all cores.
+    pub faults_left: AtomicU64,
+}
+
+/// Who a thread is. Copied freely: it has no state.
+#[derive(Clone, Copy, Debug)]
+pub struct Thread {
+    /// Index of the thread in the control block and the flight recorder.
+    pub index: usize,
+    /// Its PIR.
+    pub pir: u32,
+    /// Index of its core.
+    pub core: usize,
+    /// Its number in the core.
+    pub number: u32,
+    /// Threads of its core that run the loop, one bit each.
+    pub siblings: u8,
+}
+
+impl Thread {
+    /// The offset of this thread's guest: positive, negative, small, and beyond 2^40 ticks.
+    #[must_use]
+    pub const fn guest_offset(&self) -> i64 {
+        let magnitude = match self.index % 4 {
+            0 => 3 << 41,
+            1 => -(5 << 40),
+            2 => 37 << 26,
+            _ => -(11 << 25),
+        };
+        // Distinct for every thread.
+        timebase_offset::rounded(magnitude + ((self.index as i64) << 28))
+    }
+}
+
+impl Shim<'_> {
+    /// The word of a thread's core.
+    #[must_use]
+    pub fn word(&self, thread: &Thread) -> &SharedCoreWord {
+        &self.cores[thread.core]
+    }
+
+    /// What a thread reports.
+    #[must_use]
+    pub fn status(&self, thread: &Thread) -> &ThreadStatus {
+        &self.control.threads[thread.index]
+    }
+
+    /// Writes a step of this thread into the flight recorder.
+    pub fn record(&self, machine: &mut impl Machine, thread: &Thread, step: Step, arguments: [u64; 2]) {
+        let (timebase, tfmr, hmer) =
+            (machine.timebase(), machine.tfmr().bits(), machine.hmer().bits());
+        self.recorder.record(thread.index, thread.pir, step, timebase, tfmr, hmer, arguments);
+    }
+}

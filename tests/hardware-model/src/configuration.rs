@@ -1,0 +1,199 @@
+use power_registers::Tfmr;
+
+/// Processor generation of the modelled machine; POWER11 counts as POWER10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the products' own")]
+pub enum Generation {
+    Power8,
+    Power9,
+    Power10,
+}
+
+/// How the machine stands when the model starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// Time runs on all chips and cores, as firmware leaves it after its boot.
+    Running,
+    /// Nothing was initialised: TODs in ERROR, cores in RESET, TFMR 0.
+    Reset,
+    /// As the earlier boot firmware leaves it: time runs, with its own coarse TFMR control field.
+    EarlyFirmware,
+}
+
+/// Which threads share a copy of TB and HDEC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimebaseCopies {
+    /// Each thread has its own (POWER9, POWER10).
+    PerThread,
+    /// The threads of a core are divided evenly among so many sub-cores (POWER8).
+    SubCores(usize),
+}
+
+/// What time an access costs, in ticks of TB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Costs {
+    /// An SPR access.
+    pub spr: u64,
+    /// The load or store of an XSCOM access.
+    pub xscom: u64,
+    /// From the load or store to XSCOM_DONE.
+    pub xscom_latency: u64,
+    /// One spin of a wait.
+    pub relax: u64,
+    /// From a TFMR command or a MOVE to its completion.
+    pub command: u64,
+}
+
+/// Chips that the device tree would name as TOD masters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Topology {
+    /// Master of the primary topology.
+    pub primary: usize,
+    /// Master of the secondary topology.
+    pub secondary: Option<usize>,
+}
+
+/// The machine to model. Fields may be changed before [`crate::Machine::new`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// Processor generation.
+    pub generation: Generation,
+    /// Chips.
+    pub chips: usize,
+    /// Cores of each chip.
+    pub cores_per_chip: usize,
+    /// Threads of each core: at most 8 on POWER8, 4 on the others.
+    pub threads_per_core: usize,
+    /// Core clock in Hz; it decides the control field that TFMR writes must have.
+    pub core_hz: u64,
+    /// How the machine stands at first.
+    pub start: Start,
+    /// Time at the start, in ticks.
+    pub epoch: u64,
+    /// Whether a CLEAR and the parity bits need their two identical writes.
+    pub write_twice: bool,
+    /// POWER9 erratum: threads other than 0 keep reading TFMR 26 and 45 once these were set.
+    pub latched_errors: bool,
+    /// Which threads share TB and HDEC.
+    pub copies: TimebaseCopies,
+    /// TOD masters.
+    pub topology: Topology,
+    /// What accesses cost.
+    pub costs: Costs,
+    /// Accesses after which the model panics: some wait will never end.
+    pub watchdog: u64,
+    /// Seed of everything random in the model.
+    pub seed: u64,
+}
+
+impl Configuration {
+    /// A machine of this shape with the defaults of its generation, time running.
+    ///
+    /// # Panics
+    /// If the shape does not exist.
+    #[must_use]
+    pub fn new(
+        generation: Generation,
+        chips: usize,
+        cores_per_chip: usize,
+        threads_per_core: usize,
+    ) -> Self {
+        let most_threads = if generation == Generation::Power8 { 8 } else { 4 };
+        let most_cores = if generation == Generation::Power8 { 16 } else { 32 };
+        assert!((1..=16).contains(&chips), "1 to 16 chips");
+        assert!((1..=most_cores).contains(&cores_per_chip), "1 to {most_cores} cores");
+        assert!((1..=most_threads).contains(&threads_per_core), "1 to {most_threads} threads");
+        Self {
+            generation,
+            chips,
+            cores_per_chip,
+            threads_per_core,
+            core_hz: 2_500_000_000,
+            start: Start::Running,
+            epoch: 0x0001_2345_6789_a000,
+            write_twice: true,
+            latched_errors: generation == Generation::Power9,
+            copies: if generation == Generation::Power8 {
+                TimebaseCopies::SubCores(1)
+            } else {
+                TimebaseCopies::PerThread
+            },
+            topology: Topology { primary: 0, secondary: (chips > 1).then_some(1) },
+            costs: Costs { spr: 8, xscom: 64, xscom_latency: 256, relax: 512, command: 64 },
+            watchdog: 20_000_000,
+            seed: 1,
+        }
+    }
+
+    /// The control field that every TFMR write must have.
+    ///
+    /// # Panics
+    /// If the core clock gives none.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        Tfmr::base(self.core_hz).expect("a usable core clock").bits()
+    }
+
+    /// Cores of the machine.
+    #[must_use]
+    pub const fn cores(&self) -> usize {
+        self.chips * self.cores_per_chip
+    }
+
+    /// Threads of the machine.
+    #[must_use]
+    pub const fn threads(&self) -> usize {
+        self.cores() * self.threads_per_core
+    }
+
+    /// Index of the core that a thread belongs to.
+    #[must_use]
+    pub const fn core_of(&self, thread: usize) -> usize {
+        thread / self.threads_per_core
+    }
+
+    /// Number of a thread within its core.
+    #[must_use]
+    pub const fn number_in_core(&self, thread: usize) -> usize {
+        thread % self.threads_per_core
+    }
+
+    /// Index of the chip that a core belongs to.
+    #[must_use]
+    pub const fn chip_of(&self, core: usize) -> usize {
+        core / self.cores_per_chip
+    }
+
+    /// Processor Identification Register of a thread.
+    #[must_use]
+    pub fn pir(&self, thread: usize) -> u32 {
+        let core = self.core_of(thread);
+        let (chip, core) = (self.chip_of(core), core % self.cores_per_chip);
+        let number = self.number_in_core(thread);
+        let pir = match self.generation {
+            Generation::Power8 => chip << 7 | core << 3 | number,
+            Generation::Power9 | Generation::Power10 => chip << 8 | core << 2 | number,
+        };
+        u32::try_from(pir).expect("a small number")
+    }
+
+    /// Real address of a chip's XSCOM window.
+    #[must_use]
+    pub const fn xscom_base(&self, chip: usize) -> u64 {
+        let chip = chip as u64;
+        match self.generation {
+            Generation::Power8 => 0x0003_fc00_0000_0000 + chip * 0x8_0000_0000,
+            Generation::Power9 => 0x0006_03fc_0000_0000 + (chip << 42),
+            Generation::Power10 => 0x0006_03fc_0000_0000 + (chip << 44),
+        }
+    }
+
+    /// Bytes of a chip's XSCOM window.
+    #[must_use]
+    pub const fn xscom_size(&self) -> u64 {
+        match self.generation {
+            Generation::Power8 => 0x8_0000_0000,
+            Generation::Power9 | Generation::Power10 => 0x4_0000_0000,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Reads and writes of TFMR.
+
+use crate::core_timer::{CoreTimer, InFlight};
+use power_registers::{TbState, Tfmr};
+
+/// Error bits of the core that one write of 1 clears.
+const CLEARED_ONCE: u64 = Tfmr::TFAC_XFER_ERROR
+    .union(Tfmr::TBST_CORRUPT)
+    .union(Tfmr::TB_MISSING_SYNC)
+    .union(Tfmr::TB_MISSING_STEP)
+    .union(Tfmr::TB_RESIDUE_ERROR)
+    .union(Tfmr::FW_CONTROL_ERROR)
+    .bits();
+const OVERFLOWS: u64 = Tfmr::PURR_OVERFLOW.union(Tfmr::SPURR_OVERFLOW).bits();
+const THREAD_PARITY: u64 = Tfmr::THREAD_ERRORS.bits();
+const COMMANDS: u64 = Tfmr::COMMANDS.bits();
+const HDEC: u64 = Tfmr::HDEC_PARITY.bits();
+const RESIDUE: u64 = Tfmr::TB_RESIDUE_ERROR.bits();
+const CONTROL_ERROR: u64 = Tfmr::FW_CONTROL_ERROR.bits();
+const LOAD: u64 = Tfmr::LOAD_TOD_MOD.bits();
+const MOVE: u64 = Tfmr::MOVE_CHIP_TOD_TO_TB.bits();
+const CLEAR: u64 = Tfmr::CLEAR_TB_ERRORS.bits();
+const CORRUPT: u64 = Tfmr::TFMR_CORRUPT.bits();
+
+/// What the chip's TOD shows in TFMR.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TodView {
+    pub(crate) fsm_code: u64,
+    pub(crate) interrupt: bool,
+}
+
+/// What a write of TFMR brought about beyond the facility itself.
+#[derive(Debug, Default)]
+pub(crate) struct WriteEffects {
+    /// A new error of the facility: all threads get HMER 4.
+    pub(crate) timer_hmi: bool,
+    /// TFMR was repaired: the second HMI with HMER 4 and 5 comes.
+    pub(crate) second_hmi: bool,
+    /// Rules that the write broke.
+    pub(crate) violations: Vec<&'static str>,
+}
+
+impl CoreTimer {
+    /// TFMR as thread 0 has it, or as `thread` has it without the erratum.
+    pub(crate) fn true_tfmr(&self, thread: usize, now: u64, tod: TodView) -> u64 {
+        let mut value = self.control | self.errors | self.threads[thread].bits;
+        value |= self.state_bits();
+        if self.load_tod_mod.is_some() {
+            value |= LOAD;
+        }
+        if self.move_tod.is_some() {
+            value |= MOVE;
+        }
+        if self.clear_armed || now < self.clear_busy_until {
+            value |= CLEAR;
+        }
+        for (on, bit) in [
+            (self.enabled, Tfmr::TB_ENABLED),
+            (self.state == TbState::Running, Tfmr::TB_VALID),
+            (self.sync_occurred, Tfmr::TB_SYNC_OCCURRED),
+            (tod.interrupt, Tfmr::CHIP_TOD_INTERRUPT),
+        ] {
+            if on {
+                value |= bit.bits();
+            }
+        }
+        value | (tod.fsm_code & 0xf) << 13 | Tfmr::TB_ECLIPZ.bits()
+    }
+
+    fn state_bits(&self) -> u64 {
+        Tfmr::empty().with_states(self.state, self.last).bits()
+    }
+
+    /// `mfspr TFMR`; `garbage` is what a corrupt TFMR shows.
+    pub(crate) fn read_tfmr(
+        &mut self,
+        thread: usize,
+        now: u64,
+        access: u64,
+        tod: TodView,
+        garbage: u64,
+    ) -> u64 {
+        self.threads[thread].seen = access;
+        if self.corrupt {
+            return garbage | CORRUPT;
+        }
+        let value = self.true_tfmr(thread, now, tod);
+        if thread == 0 { value } else { value | self.latched }
+    }
+
+    /// `mtspr TFMR`.
+    pub(crate) fn write_tfmr(
+        &mut self,
+        thread: usize,
+        global_thread: usize,
+        value: u64,
+        now: u64,
+        access: u64,
+    ) -> WriteEffects {
+        let mut effects = WriteEffects::default();
+        // A state that came after this thread last looked cannot be held against it.
+        let knew = self.threads[thread].seen >= self.entered;
+        self.threads[thread].seen = access;
+        self.sync_occurred = false;
+
+        let control = value & Tfmr::CONTROL.bits() & !COMMANDS;
+        if control & Tfmr::TB_ECLIPZ.bits() == 0 {
+            effects.violations.push("every TFMR write needs bit 14 (TB_ECLIPZ)");
+        } else if control & !Tfmr::MASK_HMI.bits() != self.base {
+            effects.violations.push("every TFMR write needs the base control field");
+        }
+        self.control = control;
+
+        if self.corrupt {
+            self.write_corrupt(value, knew, &mut effects);
+            return effects;
+        }
+        self.clear_error_bits(thread, value, now, access, &mut effects);
+
+        if value & LOAD != 0 && value & MOVE != 0 {
+            // The one error that software can cause at will; it is used to inject, so no violation.
+            self.load_tod_mod = None;
+            self.move_tod = None;
+            self.control_error(now, access, &mut effects);
+            return effects;
+        }
+        self.keep_or_drop(value, now, access, &mut effects);
+        self.clear_command(value & CLEAR != 0, now, access);
+        if value & CLEAR == 0 && value & COMMANDS != 0 && now < self.clear_busy_until {
+            effects.violations.push("a TFMR command while CLEAR_TB_ERRORS is not done");
+            self.control_error(now, access, &mut effects);
+            return effects;
+        }
+        if value & LOAD != 0 && self.load_tod_mod.is_none() {
+            self.load_command(global_thread, now, access, knew, &mut effects);
+        }
+        if value & MOVE != 0 && self.move_tod.is_none() {
+            self.move_command(global_thread, now, access, knew, &mut effects);
+        }
+        effects
+    }
+
+    /// Nothing works before bit 60 was written twice.
+    fn write_corrupt(&mut self, value: u64, knew: bool, effects: &mut WriteEffects) {
+        if value & COMMANDS != 0 && knew {
+            effects.violations.push("a TFMR command while TFMR is corrupt");
+        }
+        if value & CORRUPT == 0 {
+            self.corrupt_armed = false;
+        } else if self.write_twice && !self.corrupt_armed {
+            self.corrupt_armed = true;
+        } else {
+            self.corrupt = false;
+            self.corrupt_armed = false;
+            effects.second_hmi = true;
+        }
+    }
+
+    fn clear_error_bits(
+        &mut self,
+        thread: usize,
+        value: u64,
+        now: u64,
+        access: u64,
+        effects: &mut WriteEffects,
+    ) {
+        self.errors &= !(value & CLEARED_ONCE);
+        if value & RESIDUE != 0 && self.timebase_dirty() {
+            self.errors |= RESIDUE;
+            if self.state != TbState::Error {
+                self.enter(TbState::Error, now, access);
+                effects.timer_hmi = true;
+            }
+        }
+        if value & HDEC == 0 {
+            self.hdec_armed = false;
+        } else if self.write_twice && !self.hdec_armed {
+            self.hdec_armed = true;
+        } else {
+            self.hdec_armed = false;
+            if !self.hdec_dirty() {
+                self.errors &= !HDEC;
+            }
+        }
+        let write_twice = self.write_twice;
+        let own = &mut self.threads[thread];
+        own.bits &= !(value & OVERFLOWS);
+        let parity = value & THREAD_PARITY;
+        let complete = if write_twice { parity & own.armed } else { parity };
+        own.armed = parity & !complete;
+        own.bits &= !(complete & !own.dirty);
+    }
+
+    /// A command in flight stays only if the write names it again.
+    fn keep_or_drop(&mut self, value: u64, now: u64, access: u64, effects: &mut WriteEffects) {
+        for (bit, moving) in [(LOAD, false), (MOVE, true)] {
+            let slot = if moving { &mut self.move_tod } else { &mut self.load_tod_mod };
+            let Some(command) = *slot else { continue };
+            if value & bit != 0 {
+                continue;
+            }
+            *slot = None;
+            if moving {
+                self.transfer_at = None;
+            }
+            if value & CLEAR == 0 && self.state != TbState::Error {
+                if command.issuer.is_some() {
+                    effects.violations.push("a TFMR write dropped a command in flight");
+                }
+                self.control_error(now, access, effects);
+            }
+        }
+    }
+
+    fn clear_command(&mut self, clear: bool, now: u64, access: u64) {
+        if !clear {
+            self.clear_armed = false;
+            return;
+        }
+        if self.write_twice && !self.clear_armed {
+            self.clear_armed = true;
+            return;
+        }
+        self.clear_armed = false;
+        self.clear_busy_until = now + self.command_ticks;
+        if self.timebase_dirty() {
+            self.errors |= RESIDUE;
+            self.enter(TbState::Error, now, access);
+            return;
+        }
+        if !matches!(self.state, TbState::Reset | TbState::NotSet | TbState::Running) {
+            self.enter(TbState::Reset, now, access);
+        }
+    }
+
+    fn load_command(
+        &mut self,
+        thread: usize,
+        now: u64,
+        access: u64,
+        knew: bool,
+        effects: &mut WriteEffects,
+    ) {
+        let mut in_flight =
+            InFlight { issuer: Some(thread), done_at: now.saturating_add(self.command_ticks) };
+        match self.state {
+            TbState::Reset | TbState::NotSet | TbState::SyncWait | TbState::Running => {
+                self.enabled = true;
+                self.move_tod = None;
+                self.enter(TbState::SendTodMod, now, access);
+            }
+            TbState::SendTodMod => {}
+            TbState::Error => {
+                if knew {
+                    effects.violations.push("LOAD_TOD_MOD in state ERROR");
+                }
+                in_flight.done_at = u64::MAX;
+            }
+            TbState::GetTod | TbState::Unknown(_) => {
+                if knew {
+                    effects.violations.push("LOAD_TOD_MOD in state GET_TOD");
+                }
+                self.control_error(now, access, effects);
+            }
+        }
+        self.load_tod_mod = Some(in_flight);
+    }
+
+    fn move_command(
+        &mut self,
+        thread: usize,
+        now: u64,
+        access: u64,
+        knew: bool,
+        effects: &mut WriteEffects,
+    ) {
+        if self.state == TbState::NotSet {
+            self.enter(TbState::SyncWait, now, access);
+        } else {
+            if knew {
+                effects.violations.push("MOVE_CHIP_TOD_TO_TB outside NOT_SET");
+            }
+            self.control_error(now, access, effects);
+        }
+        self.move_tod = Some(InFlight { issuer: Some(thread), done_at: u64::MAX });
+    }
+
+    fn control_error(&mut self, now: u64, access: u64, effects: &mut WriteEffects) {
+        self.fail(CONTROL_ERROR, now, access);
+        effects.timer_hmi = true;
+    }
+}

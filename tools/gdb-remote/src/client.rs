@@ -1,0 +1,505 @@
+//! The line to the stub: commands, stops, memory, break- and watchpoints.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::packet::{Decoder, Item, encode, from_hex, to_hex};
+use crate::registers::ByteOrder;
+use crate::{Error, StopReply, TargetDescription, ThreadId};
+
+/// How long the client waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For the socket to appear and take the connection.
+    pub connect: Duration,
+    /// For the answer to a command.
+    pub reply: Duration,
+    /// For the acknowledgement of a packet, after which it is sent again.
+    pub acknowledge: Duration,
+    /// For the machine to stop after the interrupt byte or a step.
+    pub stop: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(20),
+            reply: Duration::from_secs(10),
+            acknowledge: Duration::from_secs(3),
+            stop: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Which threads run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// All.
+    All,
+    /// This one; the others stay where they are.
+    Only(ThreadId),
+    /// One instruction of this one.
+    Step(ThreadId),
+}
+
+/// What a `Z` packet plants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Watch {
+    /// Stop before the instruction at an address.
+    Breakpoint = 0,
+    /// Stop after a store.
+    Write = 2,
+    /// Stop after a load.
+    Read = 3,
+    /// Stop after either.
+    Access = 4,
+}
+
+/// Sends of one packet before the line is given up.
+const ATTEMPTS: u32 = 3;
+/// Bytes of one memory access: QEMU refuses packets above 4 KiB, two digits for each byte.
+const MEMORY_CHUNK: usize = 1024;
+
+/// The connection to a stub.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    decoder: Decoder,
+    items: VecDeque<Item>,
+    timeouts: Timeouts,
+    pub(crate) target: TargetDescription,
+    selected: Option<ThreadId>,
+    pub(crate) orders: HashMap<ThreadId, ByteOrder>,
+    running: bool,
+    stray_stops: u64,
+}
+
+impl Client {
+    /// Connects, which stops the machine, and reads the target description.
+    ///
+    /// # Errors
+    /// The socket does not take the connection in time, or the stub does not shake hands.
+    pub fn connect(path: &Path, timeouts: Timeouts) -> Result<Self, Error> {
+        let start = Instant::now();
+        loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => return Self::from_stream(stream, timeouts),
+                Err(error) if start.elapsed() > timeouts.connect => return Err(error.into()),
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    /// Shakes hands over a stream that is connected already.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn from_stream(stream: UnixStream, timeouts: Timeouts) -> Result<Self, Error> {
+        let mut client = Self {
+            stream,
+            decoder: Decoder::default(),
+            items: VecDeque::new(),
+            timeouts,
+            target: TargetDescription::default(),
+            selected: None,
+            orders: HashMap::new(),
+            running: false,
+            stray_stops: 0,
+        };
+        client.command("qSupported:multiprocess+;xmlRegisters=i386;swbreak+;hwbreak+")?;
+        client.send_acknowledged(b"?")?;
+        match client.receive_stop(timeouts.reply)? {
+            Some(StopReply::Stopped { .. }) => {}
+            Some(StopReply::Exited { code }) => return Err(Error::Exited(code)),
+            None => return Err(client.late("answer to `?`", timeouts.reply)),
+        }
+        client.load_target_description()?;
+        Ok(client)
+    }
+
+    fn load_target_description(&mut self) -> Result<(), Error> {
+        let top = self.transfer("target.xml")?;
+        self.target.add(&top);
+        for annex in TargetDescription::includes(&top) {
+            let document = self.transfer(&annex)?;
+            self.target.add(&document);
+        }
+        Ok(())
+    }
+
+    /// Reads a document of the stub piece by piece.
+    fn transfer(&mut self, annex: &str) -> Result<String, Error> {
+        const PIECE: usize = 0x700;
+        let mut document = Vec::new();
+        loop {
+            let command = format!("qXfer:features:read:{annex}:{:x},{PIECE:x}", document.len());
+            let answer = self.command(&command)?;
+            let Some((kind, piece)) = answer.split_first() else {
+                return Err(Error::Unsupported { command });
+            };
+            document.extend_from_slice(piece);
+            match kind {
+                b'l' => break,
+                b'm' if !piece.is_empty() => {}
+                _ => return Err(malformed(&command, &answer)),
+            }
+        }
+        String::from_utf8(document).map_err(|error| malformed(annex, error.as_bytes()))
+    }
+
+    /// The registers that this machine has.
+    #[must_use]
+    pub const fn target(&self) -> &TargetDescription {
+        &self.target
+    }
+
+    /// Stop replies that came when none was awaited.
+    #[must_use]
+    pub const fn stray_stops(&self) -> u64 {
+        self.stray_stops
+    }
+
+    /// Whether the machine was resumed and no stop was seen since.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.running
+    }
+
+    // ---- the line -------------------------------------------------------------------------
+
+    fn late(&self, waiting_for: &str, after: Duration) -> Error {
+        Error::Timeout { waiting_for: waiting_for.to_owned(), after }
+    }
+
+    /// The next thing from the line; `None` when the deadline passes.
+    fn next_item(&mut self, deadline: Instant) -> Result<Option<Item>, Error> {
+        loop {
+            if let Some(item) = self.items.pop_front() {
+                return Ok(Some(item));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(Error::Closed),
+                Ok(count) => {
+                    for byte in &buffer[..count] {
+                        self.items.extend(self.decoder.feed(*byte));
+                    }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// The next good packet, acknowledged.
+    fn next_packet(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Error> {
+        let mut damaged = 0;
+        loop {
+            match self.next_item(deadline)? {
+                None => return Ok(None),
+                Some(Item::Packet(packet)) => {
+                    self.stream.write_all(b"+")?;
+                    return Ok(Some(packet));
+                }
+                Some(Item::Damaged) => {
+                    damaged += 1;
+                    if damaged > ATTEMPTS {
+                        return Err(Error::Damaged);
+                    }
+                    self.stream.write_all(b"-")?;
+                }
+                Some(Item::Acknowledged | Item::Rejected) => {}
+            }
+        }
+    }
+
+    /// Sends a packet until the stub says that it arrived. Stop replies that come meanwhile are
+    /// left-overs and are dropped.
+    fn send_acknowledged(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let frame = encode(payload);
+        for _ in 0..ATTEMPTS {
+            self.stream.write_all(&frame)?;
+            let deadline = Instant::now() + self.timeouts.acknowledge;
+            loop {
+                match self.next_item(deadline)? {
+                    Some(Item::Acknowledged) => return Ok(()),
+                    Some(Item::Rejected) | None => break,
+                    Some(Item::Packet(packet)) => {
+                        self.stream.write_all(b"+")?;
+                        self.drop_stray(&packet)?;
+                    }
+                    Some(Item::Damaged) => self.stream.write_all(b"-")?,
+                }
+            }
+        }
+        Err(self.late("acknowledgement of a packet", self.timeouts.acknowledge * ATTEMPTS))
+    }
+
+    /// Notes a stop reply that nobody waits for; an end of the machine is an error everywhere.
+    fn drop_stray(&mut self, packet: &[u8]) -> Result<bool, Error> {
+        match StopReply::parse(packet) {
+            Some(StopReply::Exited { code }) => Err(Error::Exited(code)),
+            Some(StopReply::Stopped { .. }) => {
+                self.stray_stops += 1;
+                self.forget_selection();
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Sends a command and returns its answer, whatever it is.
+    ///
+    /// # Errors
+    /// The line failed, or the machine ended. `E` answers and empty ones are returned as they are.
+    pub fn command(&mut self, command: &str) -> Result<Vec<u8>, Error> {
+        debug_assert!(!self.running, "`{command}` while the machine runs would stop it");
+        self.send_acknowledged(command.as_bytes())?;
+        let deadline = Instant::now() + self.timeouts.reply;
+        loop {
+            let Some(packet) = self.next_packet(deadline)? else {
+                return Err(self.late(&format!("answer to `{command}`"), self.timeouts.reply));
+            };
+            if !self.drop_stray(&packet)? {
+                return Ok(packet);
+            }
+        }
+    }
+
+    /// Sends a command that must be answered by data.
+    pub(crate) fn query(&mut self, command: &str) -> Result<Vec<u8>, Error> {
+        let answer = self.command(command)?;
+        match answer.as_slice() {
+            [] => Err(Error::Unsupported { command: command.to_owned() }),
+            [b'E', rest @ ..] if rest.len() == 2 => {
+                let code = from_hex(rest).ok_or_else(|| malformed(command, &answer))?[0];
+                Err(Error::Refused { command: command.to_owned(), code })
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Sends a command that must be answered by `OK`.
+    pub(crate) fn order(&mut self, command: &str) -> Result<(), Error> {
+        let answer = self.query(command)?;
+        if answer == b"OK" { Ok(()) } else { Err(malformed(command, &answer)) }
+    }
+
+    // ---- threads and run control ----------------------------------------------------------
+
+    /// All threads of the machine.
+    ///
+    /// # Errors
+    /// The line failed, or a thread has no name that the protocol knows.
+    pub fn threads(&mut self) -> Result<Vec<ThreadId>, Error> {
+        let mut threads = Vec::new();
+        let mut command = "qfThreadInfo";
+        loop {
+            let answer = self.query(command)?;
+            match answer.split_first() {
+                Some((b'l', [])) => return Ok(threads),
+                Some((b'm', list)) => {
+                    for name in String::from_utf8_lossy(list).split(',') {
+                        threads.push(name.parse().map_err(|_| malformed(command, &answer))?);
+                    }
+                }
+                _ => return Err(malformed(command, &answer)),
+            }
+            command = "qsThreadInfo";
+        }
+    }
+
+    /// Makes a thread the one that register accesses are about.
+    ///
+    /// # Errors
+    /// The stub does not know it.
+    pub fn select(&mut self, thread: ThreadId) -> Result<(), Error> {
+        if self.selected != Some(thread) {
+            self.order(&format!("Hg{thread}")).map_err(|error| match error {
+                Error::Refused { .. } => Error::NoSuchThread(thread),
+                other => other,
+            })?;
+            self.selected = Some(thread);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn forget_selection(&mut self) {
+        self.selected = None;
+        self.orders.clear();
+    }
+
+    /// Lets threads run. Nothing may be sent until the machine stopped again.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn resume(&mut self, what: Resume) -> Result<(), Error> {
+        let command = match what {
+            Resume::All => "vCont;c".to_owned(),
+            Resume::Only(thread) => format!("vCont;c:{thread}"),
+            Resume::Step(thread) => format!("vCont;s:{thread}"),
+        };
+        self.forget_selection();
+        self.send_acknowledged(command.as_bytes())?;
+        self.running = true;
+        Ok(())
+    }
+
+    /// Waits for the machine to stop; `None` when it still runs after this time.
+    ///
+    /// # Errors
+    /// The line failed, or the stub refused to resume.
+    pub fn wait_for_stop(&mut self, timeout: Duration) -> Result<Option<StopReply>, Error> {
+        if !self.running {
+            return Err(Error::Malformed {
+                command: "(waiting for a stop)".to_owned(),
+                answer: "the machine does not run".to_owned(),
+            });
+        }
+        self.receive_stop(timeout)
+    }
+
+    fn receive_stop(&mut self, timeout: Duration) -> Result<Option<StopReply>, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let Some(packet) = self.next_packet(deadline)? else { return Ok(None) };
+            if let Some(reply) = StopReply::parse(&packet) {
+                self.running = false;
+                self.forget_selection();
+                return Ok(Some(reply));
+            }
+            // Console output of the stub is allowed here, anything else is not.
+            if packet.first() != Some(&b'O') {
+                self.running = false;
+                return Err(malformed("(waiting for a stop)", &packet));
+            }
+        }
+    }
+
+    /// Stops the machine. If it stopped by itself at that moment, that is the stop returned.
+    ///
+    /// # Errors
+    /// The machine does not stop.
+    pub fn interrupt(&mut self) -> Result<StopReply, Error> {
+        self.stream.write_all(&[0x03])?;
+        self.wait_for_stop(self.timeouts.stop)?.ok_or(Error::WillNotStop)
+    }
+
+    /// Executes one instruction of a thread, the others stand still. The stub may stop without
+    /// progress (an exclusive section lost the step): the caller looks at the PC.
+    ///
+    /// # Errors
+    /// The machine does not stop.
+    pub fn step(&mut self, thread: ThreadId) -> Result<StopReply, Error> {
+        self.resume(Resume::Step(thread))?;
+        match self.wait_for_stop(self.timeouts.stop)? {
+            Some(reply) => Ok(reply),
+            None => {
+                self.interrupt()?;
+                Err(self.late("end of a step", self.timeouts.stop))
+            }
+        }
+    }
+
+    /// Plants a break- or watchpoint of `length` bytes.
+    ///
+    /// # Errors
+    /// The stub refuses.
+    pub fn plant(&mut self, what: Watch, address: u64, length: u64) -> Result<(), Error> {
+        self.order(&format!("Z{},{address:x},{length:x}", what as u8))
+    }
+
+    /// Removes a break- or watchpoint.
+    ///
+    /// # Errors
+    /// The stub refuses, as it does when there is none.
+    pub fn remove(&mut self, what: Watch, address: u64, length: u64) -> Result<(), Error> {
+        self.order(&format!("z{},{address:x},{length:x}", what as u8))
+    }
+
+    /// Detaches, which lets the machine run on without us.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn detach(mut self) -> Result<(), Error> {
+        if self.running {
+            self.interrupt()?;
+        }
+        self.order("D;1")
+    }
+
+    // ---- memory ---------------------------------------------------------------------------
+
+    /// Whether addresses of memory accesses are physical from now on.
+    ///
+    /// # Errors
+    /// The stub is not QEMU's.
+    pub fn set_physical_memory(&mut self, physical: bool) -> Result<(), Error> {
+        self.order(&format!("Qqemu.PhyMemMode:{}", u8::from(physical)))
+    }
+
+    /// Reads memory.
+    ///
+    /// # Errors
+    /// There is none at that address.
+    pub fn read_memory(&mut self, address: u64, length: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let chunk = (length - bytes.len()).min(MEMORY_CHUNK);
+            let command = format!("m{:x},{chunk:x}", address.wrapping_add(bytes.len() as u64));
+            let answer = self.query(&command)?;
+            match from_hex(&answer) {
+                Some(piece) if piece.len() == chunk => bytes.extend(piece),
+                _ => return Err(malformed(&command, &answer)),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Writes memory.
+    ///
+    /// # Errors
+    /// There is none at that address.
+    pub fn write_memory(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        for (index, piece) in bytes.chunks(MEMORY_CHUNK).enumerate() {
+            let at = address.wrapping_add((index * MEMORY_CHUNK) as u64);
+            self.order(&format!("M{at:x},{:x}:{}", piece.len(), to_hex(piece)))?;
+        }
+        Ok(())
+    }
+
+    /// Reads big-endian doublewords.
+    ///
+    /// # Errors
+    /// As [`Self::read_memory`].
+    pub fn read_words(&mut self, address: u64, count: usize) -> Result<Vec<u64>, Error> {
+        let bytes = self.read_memory(address, 8 * count)?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word)).collect())
+    }
+
+    /// Writes a big-endian doubleword.
+    ///
+    /// # Errors
+    /// As [`Self::write_memory`].
+    pub fn write_word(&mut self, address: u64, value: u64) -> Result<(), Error> {
+        self.write_memory(address, &value.to_be_bytes())
+    }
+}
+
+pub(crate) fn malformed(command: &str, answer: &[u8]) -> Error {
+    Error::Malformed {
+        command: command.to_owned(),
+        answer: String::from_utf8_lossy(answer).into_owned(),
+    }
+}
