@@ -144,15 +144,16 @@ pub(crate) fn store_byte(address: u64, value: u8) {
 /// `msgsnd`: a hypervisor doorbell. `tag` is a thread number on POWER8, a PIR later.
 pub(crate) fn send_doorbell(tag: u64) {
     const HYPERVISOR_DOORBELL: u64 = 5 << 27;
-    // SAFETY: raises an interrupt that every thread handles.
+    // SAFETY: raises an interrupt that every thread handles. The assembler has no name for
+    // `msgsnd r4`.
     unsafe {
-        asm!("sync", "msgsnd {}", in(reg) HYPERVISOR_DOORBELL | tag, options(nostack));
+        asm!("sync", ".long 0x7c00219c", in("r4") HYPERVISOR_DOORBELL | tag, options(nostack));
     }
 }
 
 /// `msgclr`: takes back a hypervisor doorbell of this thread.
 pub(crate) fn clear_doorbell() {
     const HYPERVISOR_DOORBELL: u64 = 5 << 27;
-    // SAFETY: clears a pending interrupt.
-    unsafe { asm!("msgclr {}", in(reg) HYPERVISOR_DOORBELL, options(nostack)) };
+    // SAFETY: clears a pending interrupt. The assembler has no name for `msgclr r4`.
+    unsafe { asm!(".long 0x7c0021dc", in("r4") HYPERVISOR_DOORBELL, options(nostack)) };
 }

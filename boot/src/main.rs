@@ -1,2 +1,66 @@
-//! image
-fn main() {}
+//! Opaline: the image.
+//!
+//! This crate is the edge: assembly, registers, memory and everything `unsafe`. The logic is in
+//! `opaline-firmware` and `hypervisor-shim`, which are safe and run on the host as well.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`thread`] | blocks, stacks, frames; the assembly of head, exceptions and OPAL entry |
+//! | [`instructions`] | one wrapper for each instruction that Rust has no name for |
+//! | [`machine`] | the firmware's hardware trait |
+//! | [`guest`] | the shim's machine trait: partitions, guests, doorbells |
+//! | [`opal_door`] | the one door from the OS into the firmware |
+//! | [`exception`] | what host context expects, and the report of all else |
+//! | [`console`] | log lines, memory console, emergency output |
+//! | [`jobs`] | work for threads that wait |
+//! | [`start`] | from the first Rust instruction to the shim |
+//! | [`verdict`] | what the run comes to |
+//! | [`symbols`] | names for back-traces |
+//! | [`layout`] | where things are in memory |
+#![no_std]
+#![no_main]
+
+mod console;
+mod exception;
+mod guest;
+mod instructions;
+mod jobs;
+mod layout;
+mod machine;
+mod opal_door;
+mod start;
+mod symbols;
+mod thread;
+mod verdict;
+
+use flight_recorder::FlightRecorder;
+use hypervisor_shim::Shim;
+use hypervisor_shim::control::Control;
+use opaline_firmware::system::System;
+use spin::Once;
+
+/// The control block: in `.data`, so that a tool may set it in the loaded image.
+#[unsafe(export_name = "OPALINE_CONTROL")]
+static CONTROL: Control = Control::new();
+
+/// The flight recorder.
+#[unsafe(export_name = "OPALINE_FLIGHT_RECORDER")]
+static RECORDER: FlightRecorder = FlightRecorder::new();
+
+/// The firmware's state, once the device tree is read.
+static SYSTEM: Once<System<'static>> = Once::new();
+
+/// The shim's state, once the firmware is up.
+static SHIM: Once<Shim<'static>> = Once::new();
+
+/// The first Rust code of every thread; `index` counts the threads in the order they came.
+extern "C" fn opaline_boot(index: u64, device_tree: u64) -> ! {
+    thread::claim_block(index);
+    instructions::set_dec(hypervisor_shim::oracle::HOST_DEC as u64);
+    guest::enter_host_context();
+    if index == 0 {
+        start::boot_thread(device_tree)
+    } else {
+        start::waiting_thread(index as usize)
+    }
+}

@@ -276,6 +276,13 @@ pub(crate) fn broken_guards(index: usize) -> impl Iterator<Item = &'static str> 
     .filter_map(|(name, intact)| (!intact).then_some(name))
 }
 
+/// As [`broken_guards`], for a thread that may never have come.
+pub(crate) fn broken_guards_of_used(index: usize) -> impl Iterator<Item = &'static str> {
+    // SAFETY: `pir` and `exception_frame` are written once, before any other thread runs this.
+    let used = unsafe { (*THREAD_AREAS[index].block.get()).exception_frame != 0 };
+    broken_guards(index).filter(move |_| used)
+}
+
 /// Whether an address lies in the stacks of some thread; for back-traces.
 pub(crate) fn is_stack(address: u64) -> bool {
     let start = (&raw const THREAD_AREAS) as u64;

@@ -52,7 +52,7 @@ pub enum Stay {
     Left,
     /// An HMI was handled; the guest should be entered again at once.
     Attended,
-    /// It could not be entered: a sibling's guest has the shared TB.
+    /// It could not be entered: a sibling's guest has the shared TB, or siblings still close.
     Busy,
     /// The guest did something that the shim does not know; vector and address.
     Unexpected(u64, u64),
@@ -65,6 +65,12 @@ impl Guest {
         let offset = thread.guest_offset();
         shim.status(thread).offset.store(offset as u64, Ordering::Relaxed);
         Self { offset, applied: 0, decrementer: GuestDecrementer::Fresh }
+    }
+
+    /// Whether DEC is the guest's, running: then host context must not touch it.
+    #[must_use]
+    pub fn owns_decrementer(&self) -> bool {
+        self.decrementer == GuestDecrementer::Running
     }
 
     /// Attends to an HMI of this core from host context.

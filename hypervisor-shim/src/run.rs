@@ -57,6 +57,11 @@ pub fn run_thread(
             Stay::Left => stays += 1,
             // Straight in again: the guest sees a repaired TB and a DEC that was never touched.
             Stay::Attended => continue,
+            // After a repair DEC is still the guest's: wait for the core without host business.
+            Stay::Busy if guest.owns_decrementer() => {
+                machine.relax();
+                continue;
+            }
             Stay::Busy => {}
             Stay::Unexpected(vector, pc) => {
                 unexpected = Some((vector, pc));
@@ -91,7 +96,10 @@ fn dwell(
         if spin % SPINS_PER_CHECK == 0 {
             if is_summoned(shim, thread) {
                 machine.set_interrupts(false);
-                guest.attend(shim, machine, thread, Cause::Summoned);
+                // An interrupt may have brought this thread here in between.
+                if is_summoned(shim, thread) {
+                    guest.attend(shim, machine, thread, Cause::Summoned);
+                }
                 status.activity.store(Activity::Host as u64, Ordering::Relaxed);
                 machine.set_interrupts(true);
             }
@@ -180,7 +188,9 @@ fn own_faults(
 pub fn attend_after_finish(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
     if is_summoned(shim, thread) {
         machine.set_interrupts(false);
-        attend(shim, machine, thread, Cause::Summoned, &mut 0);
+        if is_summoned(shim, thread) {
+            attend(shim, machine, thread, Cause::Summoned, &mut 0);
+        }
         shim.status(thread).activity.store(Activity::Finished as u64, Ordering::Relaxed);
         machine.set_interrupts(true);
     }

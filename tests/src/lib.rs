@@ -1,1 +1,16 @@
-//! tests
+//! The firmware on the hardware model: adapter, platform, and a runner of threads.
+//!
+//! [`Bench`] owns what a `System` borrows. A [`Run`] plays the interrupt: each thread that has an
+//! HMI pending enters the firmware, as real OS threads, or one access at a time in an order that a
+//! seed decides.
+#![forbid(unsafe_code)]
+
+mod adapter;
+mod bench;
+mod checks;
+mod schedule;
+
+pub use adapter::ModelHardware;
+pub use bench::{Bench, Ran, Role, Run};
+pub use checks::{Event, firmware_writes, writes_of};
+pub use schedule::{Schedule, Turns};

@@ -164,11 +164,11 @@ pub const HEADER_WORDS: usize = 2;
 pub const RING_WORDS: usize = 1 + RECORDS * WORDS;
 
 impl FlightRecorder {
-    /// An empty recorder.
+    /// An empty recorder: all zero, so that it takes no room in the image.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            magic: AtomicU64::new(MAGIC),
+            magic: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             rings: [const {
                 Ring {
@@ -177,6 +177,11 @@ impl FlightRecorder {
                 }
             }; THREADS],
         }
+    }
+
+    /// Marks the recorder as in use, so that tools find it.
+    pub fn begin(&self) {
+        self.magic.store(MAGIC, Ordering::Release);
     }
 
     /// Writes one record for the thread with this index; an index beyond the rings is ignored.

@@ -72,24 +72,40 @@ pub const FSM_RUNNING: u64 = ibm(4);
 bitflags::bitflags! {
     /// The ChipTOD ERROR register (0x40030), write-one-to-clear.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-    #[allow(missing_docs, reason = "the names follow the register and bit of section 3.6")]
     pub struct TodError: u64 {
+        /// Parity of register 0x00.
         const PARITY_00 = ibm(0);
+        /// Parity of register 0x01.
         const PARITY_01 = ibm(3);
+        /// Parity of register 0x02.
         const PARITY_02 = ibm(4);
+        /// Parity of register 0x03.
         const PARITY_03 = ibm(5);
+        /// Parity of register 0x04.
         const PARITY_04 = ibm(6);
+        /// Parity of register 0x05.
         const PARITY_05 = ibm(7);
+        /// Parity of register 0x06.
         const PARITY_06 = ibm(8);
+        /// Parity of register 0x07.
         const PARITY_07 = ibm(9);
+        /// Parity of the critical control register.
         const CRITICAL_CONTROL_PARITY = ibm(13);
+        /// Step check of master path 0.
         const M_PATH_0_STEP_CHECK = ibm(14);
+        /// Step check of master path 1.
         const M_PATH_1_STEP_CHECK = ibm(15);
+        /// Hamming distance of the PSS state.
         const PSS_HAMMING_DISTANCE = ibm(18);
+        /// Parity of the internal path delay or step check.
         const DELAY_COMPONENT_PARITY = ibm(22);
+        /// Parity of register 0x10.
         const PARITY_10 = ibm(32);
+        /// Sync check of the internal path: the TOD stops.
         const I_PATH_SYNC_CHECK = ibm(33);
+        /// Parity of the state machine: the TOD stops.
         const FSM_STATE_PARITY = ibm(34);
+        /// Parity of the time register: the TOD stops.
         const TIME_REGISTER_PARITY = ibm(35);
         /// Bits without a name here.
         const _ = !0;

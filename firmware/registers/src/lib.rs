@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chip_tod;
+pub mod eccb;
 pub mod hmer;
 pub mod spr;
 pub mod tfmr;

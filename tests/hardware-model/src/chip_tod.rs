@@ -67,12 +67,20 @@ impl ChipTod {
         registers[offset_of(TodRegister::SlavePathControl)] |= 0xc << 32;
         let Topology { primary, secondary } = configuration.topology;
         let role = |master: bool, tod: u32, drawer: u32| {
-            if master { ibm(tod) | ibm(drawer) } else { ibm(drawer) }
+            if master {
+                ibm(tod) | ibm(drawer)
+            } else {
+                ibm(drawer)
+            }
         };
         registers[offset_of(TodRegister::PssMssControl)] =
             role(chip == primary, 1, 2) | role(secondary == Some(chip), 9, 10);
         Self {
-            state: if reset { TodState::Error } else { TodState::Running },
+            state: if reset {
+                TodState::Error
+            } else {
+                TodState::Running
+            },
             offset: configuration.epoch,
             loaded: 0,
             starts_at: 0,
@@ -103,7 +111,11 @@ impl ChipTod {
 
     /// The time, in ticks of TB.
     pub(crate) fn value(&self, now: u64) -> u64 {
-        if now < self.starts_at { self.loaded } else { now.wrapping_add(self.offset) }
+        if now < self.starts_at {
+            self.loaded
+        } else {
+            now.wrapping_add(self.offset)
+        }
     }
 
     pub(crate) fn answers_requests(&self) -> bool {
@@ -174,8 +186,7 @@ impl ChipTod {
                 self.damaged &= !parity.bits();
             }
         }
-        if generation != Generation::Power10
-            || register != offset_of(TodRegister::SlavePathControl)
+        if generation != Generation::Power10 || register != offset_of(TodRegister::SlavePathControl)
         {
             return None;
         }

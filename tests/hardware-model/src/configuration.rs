@@ -98,11 +98,25 @@ impl Configuration {
         cores_per_chip: usize,
         threads_per_core: usize,
     ) -> Self {
-        let most_threads = if generation == Generation::Power8 { 8 } else { 4 };
-        let most_cores = if generation == Generation::Power8 { 16 } else { 32 };
+        let most_threads = if generation == Generation::Power8 {
+            8
+        } else {
+            4
+        };
+        let most_cores = if generation == Generation::Power8 {
+            16
+        } else {
+            32
+        };
         assert!((1..=16).contains(&chips), "1 to 16 chips");
-        assert!((1..=most_cores).contains(&cores_per_chip), "1 to {most_cores} cores");
-        assert!((1..=most_threads).contains(&threads_per_core), "1 to {most_threads} threads");
+        assert!(
+            (1..=most_cores).contains(&cores_per_chip),
+            "1 to {most_cores} cores"
+        );
+        assert!(
+            (1..=most_threads).contains(&threads_per_core),
+            "1 to {most_threads} threads"
+        );
         Self {
             generation,
             chips,
@@ -118,8 +132,17 @@ impl Configuration {
             } else {
                 TimebaseCopies::PerThread
             },
-            topology: Topology { primary: 0, secondary: (chips > 1).then_some(1) },
-            costs: Costs { spr: 8, xscom: 64, xscom_latency: 256, relax: 512, command: 64 },
+            topology: Topology {
+                primary: 0,
+                secondary: (chips > 1).then_some(1),
+            },
+            costs: Costs {
+                spr: 8,
+                xscom: 64,
+                xscom_latency: 256,
+                relax: 512,
+                command: 64,
+            },
             watchdog: 20_000_000,
             seed: 1,
         }
@@ -131,7 +154,9 @@ impl Configuration {
     /// If the core clock gives none.
     #[must_use]
     pub fn base(&self) -> u64 {
-        Tfmr::base(self.core_hz).expect("a usable core clock").bits()
+        Tfmr::base(self.core_hz)
+            .expect("a usable core clock")
+            .bits()
     }
 
     /// Cores of the machine.

@@ -105,8 +105,16 @@ impl CoreTimer {
             hdec_armed: false,
             corrupt: false,
             corrupt_armed: false,
-            state: if reset { TbState::Reset } else { TbState::Running },
-            last: if reset { TbState::Reset } else { TbState::GetTod },
+            state: if reset {
+                TbState::Reset
+            } else {
+                TbState::Running
+            },
+            last: if reset {
+                TbState::Reset
+            } else {
+                TbState::GetTod
+            },
             entered: 0,
             enabled: !reset,
             errors: 0,
@@ -114,7 +122,9 @@ impl CoreTimer {
             latched: 0,
             threads: vec![ThreadBits::default(); threads],
             copies: vec![copy; copies],
-            copy_of: (0..threads).map(|thread| thread * copies / threads).collect(),
+            copy_of: (0..threads)
+                .map(|thread| thread * copies / threads)
+                .collect(),
             sprc: 0,
             hmeer: if configuration.start == Start::Running {
                 match configuration.generation {
@@ -166,7 +176,9 @@ impl CoreTimer {
     /// Time moves on to `now`; `synced` = a sync pulse came meanwhile.
     pub(crate) fn advance(&mut self, now: u64, access: u64, synced: bool, tod: Option<u64>) {
         if self.state == TbState::SendTodMod
-            && self.load_tod_mod.is_some_and(|command| command.done_at <= now)
+            && self
+                .load_tod_mod
+                .is_some_and(|command| command.done_at <= now)
         {
             self.load_tod_mod = None;
             self.enter(TbState::NotSet, now, access);
@@ -196,7 +208,11 @@ impl CoreTimer {
 
     pub(crate) fn timebase(&self, thread: usize, now: u64) -> u64 {
         let copy = &self.copies[self.copy_of[thread]];
-        if self.state == TbState::Running { now.wrapping_add(copy.offset) } else { copy.frozen }
+        if self.state == TbState::Running {
+            now.wrapping_add(copy.offset)
+        } else {
+            copy.frozen
+        }
     }
 
     fn set_timebase(&mut self, thread: usize, value: u64, now: u64) {
@@ -246,7 +262,9 @@ impl CoreTimer {
     }
 
     pub(crate) fn timebase_dirty(&self) -> bool {
-        self.copies.iter().any(|copy| copy.dirty_lower || copy.dirty_upper)
+        self.copies
+            .iter()
+            .any(|copy| copy.dirty_lower || copy.dirty_upper)
     }
 
     pub(crate) fn hdec_dirty(&self) -> bool {
@@ -257,11 +275,17 @@ impl CoreTimer {
 /// Commands that an earlier failure left on.
 impl CoreTimer {
     pub(crate) fn leave_move(&mut self) {
-        self.move_tod = Some(InFlight { issuer: None, done_at: u64::MAX });
+        self.move_tod = Some(InFlight {
+            issuer: None,
+            done_at: u64::MAX,
+        });
         self.transfer_at = None;
     }
 
     pub(crate) fn leave_load_tod_mod(&mut self) {
-        self.load_tod_mod = Some(InFlight { issuer: None, done_at: u64::MAX });
+        self.load_tod_mod = Some(InFlight {
+            issuer: None,
+            done_at: u64::MAX,
+        });
     }
 }

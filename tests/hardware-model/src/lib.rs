@@ -24,12 +24,14 @@ mod chip_tod;
 mod configuration;
 mod core_timer;
 mod fault;
+mod injection;
 mod machine;
 mod random;
 mod scom;
 mod sprs;
 mod tfmr_access;
 mod thread;
+mod tod_registers;
 mod trace;
 
 pub use configuration::{Configuration, Costs, Generation, Start, TimebaseCopies, Topology};

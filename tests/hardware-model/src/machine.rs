@@ -3,7 +3,7 @@
 use crate::chip_tod::ChipTod;
 use crate::configuration::Configuration;
 use crate::core_timer::CoreTimer;
-use crate::fault::{CoreError, Fault, ThreadError};
+use crate::fault::Fault;
 use crate::random::Random;
 use crate::scom::{Mailbox, XscomFault};
 use crate::tfmr_access::TodView;
@@ -63,8 +63,12 @@ impl Machine {
             now: if early { 0 } else { SYNC_TICKS / 2 },
             accesses: 0,
             threads: vec![ThreadState::default(); configuration.threads()],
-            cores: (0..configuration.cores()).map(|_| CoreTimer::new(&configuration)).collect(),
-            tods: (0..configuration.chips).map(|chip| ChipTod::new(&configuration, chip)).collect(),
+            cores: (0..configuration.cores())
+                .map(|_| CoreTimer::new(&configuration))
+                .collect(),
+            tods: (0..configuration.chips)
+                .map(|chip| ChipTod::new(&configuration, chip))
+                .collect(),
             secondary_active: false,
             scoms: HashMap::new(),
             xscom_faults: Vec::new(),
@@ -75,7 +79,10 @@ impl Machine {
             tripped: false,
             configuration: configuration.clone(),
         };
-        Self { configuration, state: Mutex::new(state) }
+        Self {
+            configuration,
+            state: Mutex::new(state),
+        }
     }
 
     /// What was asked for.
@@ -90,7 +97,10 @@ impl Machine {
     /// If there is no such thread.
     #[must_use]
     pub fn thread(&self, index: usize) -> Thread<'_> {
-        assert!(index < self.configuration.threads(), "thread {index} does not exist");
+        assert!(
+            index < self.configuration.threads(),
+            "thread {index} does not exist"
+        );
         Thread::new(self, index)
     }
 
@@ -166,7 +176,11 @@ impl Machine {
         let (core, number) = state.place(thread);
         let view = state.tod_view(state.configuration.chip_of(core));
         let value = state.cores[core].true_tfmr(number, state.now, view);
-        let corrupt = if state.cores[core].corrupt { ibm(60) } else { 0 };
+        let corrupt = if state.cores[core].corrupt {
+            ibm(60)
+        } else {
+            0
+        };
         Tfmr::from_bits_retain(value | corrupt)
     }
 
@@ -216,7 +230,10 @@ impl Machine {
 
 impl State {
     pub(crate) fn place(&self, thread: usize) -> (usize, usize) {
-        (self.configuration.core_of(thread), self.configuration.number_in_core(thread))
+        (
+            self.configuration.core_of(thread),
+            self.configuration.number_in_core(thread),
+        )
     }
 
     /// One access begins: it counts, takes time, and may be the last.
@@ -230,7 +247,11 @@ impl State {
             );
         }
         self.advance(ticks);
-        while let Some(due) = self.scheduled.iter().position(|(at, _)| *at <= self.accesses) {
+        while let Some(due) = self
+            .scheduled
+            .iter()
+            .position(|(at, _)| *at <= self.accesses)
+        {
             let (_, fault) = self.scheduled.swap_remove(due);
             self.inject(&fault);
         }
@@ -248,16 +269,29 @@ impl State {
     }
 
     pub(crate) fn record(&mut self, thread: usize, register: Register, value: u64) {
-        self.trace.push(Access { number: self.accesses, thread, register, value });
+        self.trace.push(Access {
+            number: self.accesses,
+            thread,
+            register,
+            value,
+        });
     }
 
     pub(crate) fn violation(&mut self, thread: usize, rule: &'static str, value: u64) {
-        self.violations.push(Violation { number: self.accesses, thread, rule, value });
+        self.violations.push(Violation {
+            number: self.accesses,
+            thread,
+            rule,
+            value,
+        });
     }
 
     pub(crate) fn tod_view(&self, chip: usize) -> TodView {
         let tod = &self.tods[chip];
-        TodView { fsm_code: tod.state as u64, interrupt: tod.interrupt() }
+        TodView {
+            fsm_code: tod.state as u64,
+            interrupt: tod.interrupt(),
+        }
     }
 
     /// The facility of a core raises an HMI in all its threads, unless it is masked.
@@ -286,85 +320,5 @@ impl State {
                 self.raise_core(core, Hmer::TFAC_ERROR);
             }
         }
-    }
-
-    fn inject(&mut self, fault: &Fault) {
-        match fault {
-            Fault::Core { core, error } => self.fail_core(*core, *error),
-            Fault::Thread { thread, error } => {
-                let (core, number) = self.place(*thread);
-                let bit = match error {
-                    ThreadError::PurrParity => Tfmr::PURR_PARITY,
-                    ThreadError::SpurrParity => Tfmr::SPURR_PARITY,
-                    ThreadError::DecParity => Tfmr::DEC_PARITY,
-                };
-                let own = &mut self.cores[core].threads[number];
-                own.bits |= bit.bits();
-                own.dirty |= bit.bits();
-                self.threads[*thread].hmer |= Hmer::TFAC_ERROR.bits();
-            }
-            Fault::Tod { chip, bits } => self.fail_tod(*chip, *bits),
-            Fault::Timebase { thread, value } => {
-                let (core, number) = self.place(*thread);
-                self.cores[core].damage_timebase(number, *value, self.now);
-            }
-            Fault::Hmer { threads, bits } => {
-                for thread in threads {
-                    self.threads[*thread].hmer |= bits & Hmer::IMPLEMENTED;
-                }
-            }
-        }
-    }
-
-    fn fail_core(&mut self, core: usize, error: CoreError) {
-        let (now, access) = (self.now, self.accesses);
-        let timer = &mut self.cores[core];
-        let mut causes = Hmer::TFAC_ERROR;
-        match error {
-            CoreError::HdecParity => {
-                let bit = Tfmr::HDEC_PARITY.bits();
-                timer.errors |= bit;
-                timer.copies.iter_mut().for_each(|copy| copy.dirty_hdec = true);
-                if timer.latches {
-                    timer.latched |= bit;
-                }
-            }
-            CoreError::TbResidue | CoreError::StuckLoadTodMod => {
-                for copy in &mut timer.copies {
-                    copy.dirty_lower = true;
-                    copy.dirty_upper = true;
-                }
-                timer.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now, access);
-                if error == CoreError::StuckLoadTodMod {
-                    timer.leave_load_tod_mod();
-                }
-            }
-            CoreError::TbstCorrupt => timer.fail(Tfmr::TBST_CORRUPT.bits(), now, access),
-            CoreError::MissingSync => timer.fail(Tfmr::TB_MISSING_SYNC.bits(), now, access),
-            CoreError::MissingStep => timer.fail(Tfmr::TB_MISSING_STEP.bits(), now, access),
-            CoreError::FirmwareControl => timer.fail(Tfmr::FW_CONTROL_ERROR.bits(), now, access),
-            CoreError::NoReason => timer.fail(0, now, access),
-            CoreError::Transfer => {
-                assert!(timer.transfer_errors, "only POWER10 has TFMR 25");
-                timer.errors |= Tfmr::TFAC_XFER_ERROR.bits();
-                causes = Hmer::TFMR_PARITY_ERROR;
-            }
-            CoreError::TfmrCorrupt { tb_survives } => {
-                if !tb_survives {
-                    timer.fail(Tfmr::TB_MISSING_STEP.bits(), now, access);
-                }
-                timer.corrupt = true;
-                timer.entered = access;
-                timer.control ^= self.random.word() & Tfmr::CONTROL.bits() & !Tfmr::COMMANDS.bits();
-                timer.control &= !Tfmr::MASK_HMI.bits();
-                causes = Hmer::TIMER;
-            }
-            CoreError::StuckMove => {
-                timer.enter(TbState::SyncWait, now, access);
-                timer.leave_move();
-                timer.enter(TbState::GetTod, now, access);
-            }
-        }
-        self.raise_core(core, causes);
     }
 }

@@ -48,7 +48,11 @@ impl State {
             Spr::Hmer => {
                 let own = &self.threads[thread];
                 if own.mailbox.is_some() && !value & Hmer::XSCOM_MAILBOX.bits() != 0 {
-                    self.violation(thread, "the XSCOM mailbox cleared with an access in flight", value);
+                    self.violation(
+                        thread,
+                        "the XSCOM mailbox cleared with an access in flight",
+                        value,
+                    );
                 }
                 self.threads[thread].hmer &= value;
             }

@@ -85,7 +85,11 @@ impl CoreTimer {
             return garbage | CORRUPT;
         }
         let value = self.true_tfmr(thread, now, tod);
-        if thread == 0 { value } else { value | self.latched }
+        if thread == 0 {
+            value
+        } else {
+            value | self.latched
+        }
     }
 
     /// `mtspr TFMR`.
@@ -105,9 +109,13 @@ impl CoreTimer {
 
         let control = value & Tfmr::CONTROL.bits() & !COMMANDS;
         if control & Tfmr::TB_ECLIPZ.bits() == 0 {
-            effects.violations.push("every TFMR write needs bit 14 (TB_ECLIPZ)");
+            effects
+                .violations
+                .push("every TFMR write needs bit 14 (TB_ECLIPZ)");
         } else if control & !Tfmr::MASK_HMI.bits() != self.base {
-            effects.violations.push("every TFMR write needs the base control field");
+            effects
+                .violations
+                .push("every TFMR write needs the base control field");
         }
         self.control = control;
 
@@ -127,7 +135,9 @@ impl CoreTimer {
         self.keep_or_drop(value, now, access, &mut effects);
         self.clear_command(value & CLEAR != 0, now, access);
         if value & CLEAR == 0 && value & COMMANDS != 0 && now < self.clear_busy_until {
-            effects.violations.push("a TFMR command while CLEAR_TB_ERRORS is not done");
+            effects
+                .violations
+                .push("a TFMR command while CLEAR_TB_ERRORS is not done");
             self.control_error(now, access, &mut effects);
             return effects;
         }
@@ -143,7 +153,9 @@ impl CoreTimer {
     /// Nothing works before bit 60 was written twice.
     fn write_corrupt(&mut self, value: u64, knew: bool, effects: &mut WriteEffects) {
         if value & COMMANDS != 0 && knew {
-            effects.violations.push("a TFMR command while TFMR is corrupt");
+            effects
+                .violations
+                .push("a TFMR command while TFMR is corrupt");
         }
         if value & CORRUPT == 0 {
             self.corrupt_armed = false;
@@ -186,7 +198,11 @@ impl CoreTimer {
         let own = &mut self.threads[thread];
         own.bits &= !(value & OVERFLOWS);
         let parity = value & THREAD_PARITY;
-        let complete = if write_twice { parity & own.armed } else { parity };
+        let complete = if write_twice {
+            parity & own.armed
+        } else {
+            parity
+        };
         own.armed = parity & !complete;
         own.bits &= !(complete & !own.dirty);
     }
@@ -194,7 +210,11 @@ impl CoreTimer {
     /// A command in flight stays only if the write names it again.
     fn keep_or_drop(&mut self, value: u64, now: u64, access: u64, effects: &mut WriteEffects) {
         for (bit, moving) in [(LOAD, false), (MOVE, true)] {
-            let slot = if moving { &mut self.move_tod } else { &mut self.load_tod_mod };
+            let slot = if moving {
+                &mut self.move_tod
+            } else {
+                &mut self.load_tod_mod
+            };
             let Some(command) = *slot else { continue };
             if value & bit != 0 {
                 continue;
@@ -205,7 +225,9 @@ impl CoreTimer {
             }
             if value & CLEAR == 0 && self.state != TbState::Error {
                 if command.issuer.is_some() {
-                    effects.violations.push("a TFMR write dropped a command in flight");
+                    effects
+                        .violations
+                        .push("a TFMR write dropped a command in flight");
                 }
                 self.control_error(now, access, effects);
             }
@@ -228,7 +250,10 @@ impl CoreTimer {
             self.enter(TbState::Error, now, access);
             return;
         }
-        if !matches!(self.state, TbState::Reset | TbState::NotSet | TbState::Running) {
+        if !matches!(
+            self.state,
+            TbState::Reset | TbState::NotSet | TbState::Running
+        ) {
             self.enter(TbState::Reset, now, access);
         }
     }
@@ -241,8 +266,10 @@ impl CoreTimer {
         knew: bool,
         effects: &mut WriteEffects,
     ) {
-        let mut in_flight =
-            InFlight { issuer: Some(thread), done_at: now.saturating_add(self.command_ticks) };
+        let mut in_flight = InFlight {
+            issuer: Some(thread),
+            done_at: now.saturating_add(self.command_ticks),
+        };
         match self.state {
             TbState::Reset | TbState::NotSet | TbState::SyncWait | TbState::Running => {
                 self.enabled = true;
@@ -278,11 +305,16 @@ impl CoreTimer {
             self.enter(TbState::SyncWait, now, access);
         } else {
             if knew {
-                effects.violations.push("MOVE_CHIP_TOD_TO_TB outside NOT_SET");
+                effects
+                    .violations
+                    .push("MOVE_CHIP_TOD_TO_TB outside NOT_SET");
             }
             self.control_error(now, access, effects);
         }
-        self.move_tod = Some(InFlight { issuer: Some(thread), done_at: u64::MAX });
+        self.move_tod = Some(InFlight {
+            issuer: Some(thread),
+            done_at: u64::MAX,
+        });
     }
 
     fn control_error(&mut self, now: u64, access: u64, effects: &mut WriteEffects) {

@@ -63,6 +63,10 @@ pub enum Watch {
 const ATTEMPTS: u32 = 3;
 /// Bytes of one memory access: QEMU refuses packets above 4 KiB, two digits for each byte.
 const MEMORY_CHUNK: usize = 1024;
+/// Most threads that a stub may list; QEMU's PowerNV machines end at 2048.
+const MAXIMUM_THREADS: usize = 4096;
+/// Longest document that a stub may send.
+const MAXIMUM_DOCUMENT: usize = 1 << 20;
 
 /// The connection to a stub.
 #[derive(Debug)]
@@ -144,7 +148,7 @@ impl Client {
             document.extend_from_slice(piece);
             match kind {
                 b'l' => break,
-                b'm' if !piece.is_empty() => {}
+                b'm' if !piece.is_empty() && document.len() < MAXIMUM_DOCUMENT => {}
                 _ => return Err(malformed(&command, &answer)),
             }
         }
@@ -309,7 +313,7 @@ impl Client {
             let answer = self.query(command)?;
             match answer.split_first() {
                 Some((b'l', [])) => return Ok(threads),
-                Some((b'm', list)) => {
+                Some((b'm', list)) if threads.len() < MAXIMUM_THREADS => {
                     for name in String::from_utf8_lossy(list).split(',') {
                         threads.push(name.parse().map_err(|_| malformed(command, &answer))?);
                     }

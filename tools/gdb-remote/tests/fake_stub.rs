@@ -54,8 +54,13 @@ fn answer(text: &str) -> Vec<u8> {
     [b"+".to_vec(), encode(text.as_bytes())].concat()
 }
 
+struct State {
+    selected: u32,
+    listed: bool,
+}
+
 /// The answers of a well-behaved stub with two threads, the second little-endian.
-fn well_behaved(selected: &mut u32, packet: &str) -> Vec<u8> {
+fn well_behaved(state: &mut State, packet: &str) -> Vec<u8> {
     if let Some(rest) = packet.strip_prefix("qXfer:features:read:") {
         let (annex, place) = rest.rsplit_once(':').expect("annex and place");
         let document = match annex {
@@ -73,19 +78,23 @@ fn well_behaved(selected: &mut u32, packet: &str) -> Vec<u8> {
     match packet {
         "?" => answer("T05thread:p01.01;"),
         "qfThreadInfo" => answer("mp01.01"),
-        "qsThreadInfo" => answer("mp01.02"),
+        "qsThreadInfo" if state.listed => answer("l"),
+        "qsThreadInfo" => {
+            state.listed = true;
+            answer("mp01.02")
+        }
         "Hgp1.1" => {
-            *selected = 1;
+            state.selected = 1;
             answer("OK")
         }
         "Hgp1.2" => {
-            *selected = 2;
+            state.selected = 2;
             answer("OK")
         }
         "Hgp1.9" => answer("E16"),
-        "p41" if *selected == 1 => answer("9000000000001000"),
+        "p41" if state.selected == 1 => answer("9000000000001000"),
         "p41" => answer("0110000000000090"),
-        "pe2" if *selected == 1 => answer("1212000870600000"),
+        "pe2" if state.selected == 1 => answer("1212000870600000"),
         "pe2" => answer("0000607008001212"),
         "p42" => answer("00000001"),
         "m1000,8" => answer("4f50414c5348494d"),
@@ -112,9 +121,9 @@ struct Rig {
 fn rig(mut twist: impl FnMut(&str) -> Option<Vec<u8>> + Send + 'static) -> Rig {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     let (sender, log) = channel();
-    let mut selected = 1;
+    let mut state = State { selected: 1, listed: false };
     let script: Script =
-        Box::new(move |packet| twist(packet).unwrap_or_else(|| well_behaved(&mut selected, packet)));
+        Box::new(move |packet| twist(packet).unwrap_or_else(|| well_behaved(&mut state, packet)));
     let stub = std::thread::spawn(move || stub(theirs, script, sender));
     Rig { client: Client::from_stream(ours, timeouts()), log, stub }
 }
@@ -256,6 +265,22 @@ fn a_stub_without_description_is_refused() {
     let rig = rig(|packet| packet.starts_with("qXfer").then(|| answer("")));
     assert!(matches!(rig.client, Err(Error::Unsupported { .. })));
     rig.end();
+}
+
+#[test]
+fn endless_answers_are_cut_off() {
+    let mut rig = rig(|packet| packet.ends_with("ThreadInfo").then(|| answer("mp01.01")));
+    assert!(matches!(rig.client().threads(), Err(Error::Malformed { .. })));
+    rig.end();
+    let endless = rig_of_endless_description();
+    assert!(matches!(endless.client, Err(Error::Malformed { .. })));
+    endless.end();
+}
+
+fn rig_of_endless_description() -> Rig {
+    rig(|packet| {
+        packet.starts_with("qXfer").then(|| answer(&format!("m{}", "<reg/>".repeat(290))))
+    })
 }
 
 #[test]

@@ -1,1 +1,125 @@
-fn main() {}
+//! `cargo xtask`: the front door of the project.
+
+mod audit;
+mod check;
+mod image;
+mod progress;
+mod qemu;
+mod report;
+mod run;
+mod setup;
+mod testing;
+mod toolchain;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, disable_help_subcommand = false)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Build the image: target/opaline.lid (flat) and target/opaline.elf (symbols)
+    Image(ImageArguments),
+    /// Boot the image in QEMU, break the timebase under running guests, check and show the repair
+    Run(run::RunArguments),
+    /// Run all tests: host, big-endian, Miri, image audits, QEMU, mutations
+    Test(Strictness),
+    /// Everything before a commit: format, clippy, docs, audits, then all tests
+    Check(Strictness),
+    /// Strike many random faults on several machines and count what was not repaired
+    Campaign(run::CampaignArguments),
+    /// Build the image and print its size, stack bounds and unsafe code in full
+    Audit,
+    /// Say what is installed and what is missing, and change nothing
+    Doctor,
+    /// Install what is missing for all verbs
+    Setup,
+}
+
+#[derive(Clone, Debug, Args)]
+struct ImageArguments {
+    /// Build with features (the mutations); the result goes to target/mutants, never to
+    /// target/opaline.lid
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Strictness {
+    /// A part that cannot run here is a failure, not a skip
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Where `run` leaves its page when nobody says otherwise.
+fn default_report() -> PathBuf {
+    workspace::results().join("report.html")
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Image(arguments) => image::verb(&arguments.features).map(|()| true),
+        Verb::Run(arguments) => run::verb(&arguments),
+        Verb::Test(arguments) => testing::verb(arguments.strict),
+        Verb::Check(arguments) => check::verb(arguments.strict),
+        Verb::Campaign(arguments) => run::campaign_verb(&arguments),
+        Verb::Audit => audit::verb().map(|()| true),
+        Verb::Doctor => doctor(),
+        Verb::Setup => install().map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what is here; true when `run` could start at once.
+fn doctor() -> Result<bool> {
+    let compiler = toolchain::look();
+    match &compiler {
+        Ok(chain) => println!("image      {chain}"),
+        Err(why) => println!("image      missing: {why:#}"),
+    }
+    let qemu = setup::qemu::find();
+    let usable = matches!(qemu, setup::qemu::Found::Usable(_));
+    println!("machines   {}{qemu}", if usable { "" } else { "missing: " });
+    for (what, why_not) in [
+        ("big-endian", testing::big_endian::obstacle()),
+        ("Miri", testing::miri::obstacle()),
+    ] {
+        println!("{what:<10} {}", why_not.unwrap_or_else(|| "ready".to_owned()));
+    }
+    Ok(usable && compiler.is_ok())
+}
+
+fn install() -> Result<()> {
+    setup::require(&[setup::Need::Qemu, setup::Need::QemuUser])?;
+    println!("Compiler: {}", toolchain::resolve()?);
+    doctor().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_verb_has_one_line() {
+        Arguments::command().debug_assert();
+        for verb in Arguments::command().get_subcommands() {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.len() > 20 && !about.contains('\n'), "{}: {about}", verb.get_name());
+        }
+    }
+}

@@ -108,6 +108,12 @@ pub(crate) fn resolve() -> Result<Toolchain> {
     Ok(debian()?)
 }
 
+/// The compiler that would be used as things are; installs nothing.
+pub(crate) fn look() -> Result<Toolchain> {
+    probe(Path::new("rustc"))
+        .or_else(|own| debian().map_err(|debian| anyhow::anyhow!("rustc on PATH {own}; {debian}")))
+}
+
 /// Debian's compiler, if it will do.
 pub(crate) fn debian() -> Result<Toolchain, Unfit> {
     probe(Path::new(DEBIAN_RUSTC))

@@ -1,6 +1,7 @@
 //! The image: built for the bare machine, flattened, and audited.
 
 mod flatten;
+mod symbol_map;
 
 use crate::{audit, setup, toolchain, workspace};
 use anyhow::{Context as _, Result, bail};
@@ -38,7 +39,8 @@ pub(crate) fn build(features: &[String]) -> Result<Image> {
         bail!("the image does not build");
     }
     let built = target_directory().join(TARGET).join("release/opaline");
-    let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
+    let mut bytes = fs::read(&built).with_context(|| built.display().to_string())?;
+    symbol_map::fill(&mut bytes)?;
     let raw = flatten::flatten(&bytes)?;
     let directory = if features.is_empty() {
         workspace::results()

@@ -1,0 +1,47 @@
+//! The one door from the OS into the firmware: registers become a typed call, then all is safe.
+
+use crate::layout::OWN;
+use crate::machine::ThisThread;
+use crate::thread::{CallFrame, ThreadBlock, opal_depth};
+use crate::{SYSTEM, console};
+use opal_abi::OpalError;
+use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
+
+/// Memory of the OS, reached through ranges that the firmware has checked.
+#[derive(Debug)]
+struct RealMemory;
+
+impl OsMemory for RealMemory {
+    fn read(&mut self, real: u64, into: &mut [u8]) {
+        for (at, byte) in into.iter_mut().enumerate() {
+            // SAFETY: the caller has checked that the range lies in one range of memory and
+            // outside the firmware's own, so no Rust object is there; volatile, byte by byte,
+            // because the OS may write at the same time.
+            *byte = unsafe { ((real as *const u8).wrapping_add(at)).read_volatile() };
+        }
+    }
+
+    fn write(&mut self, real: u64, from: &[u8]) {
+        for (at, byte) in from.iter().enumerate() {
+            // SAFETY: as for `read`.
+            unsafe { ((real as *mut u8).wrapping_add(at)).write_volatile(*byte) };
+        }
+    }
+}
+
+/// Turns what the entry saved into a call and dispatches it. Gives r3.
+pub(crate) extern "C" fn opaline_opal(frame: &CallFrame, block: &ThreadBlock) -> i64 {
+    let Some(system) = SYSTEM.get() else {
+        return OpalError::WrongState.code();
+    };
+    let call = Call { token: frame.token, arguments: frame.arguments };
+    let mut context = Context {
+        hardware: &mut ThisThread,
+        memory: &mut RealMemory,
+        system,
+        console: console::console(),
+        own: OWN,
+        depth: opal_depth(block),
+    };
+    dispatch(&mut context, &call)
+}

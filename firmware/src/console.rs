@@ -1,0 +1,315 @@
+//! The console: the UART on the LPC bus and the memory console behind it.
+//!
+//! Log lines and the OS's console calls share the UART, so a lock is held around each. The wait
+//! for it is bounded; a thread that interrupted its own earlier call, or that is about to stop the
+//! machine, says so with its [`Patience`]. The memory console gets log lines at any rate, and the
+//! OS's output only where no UART is.
+
+use crate::budget::{Budget, lock_within};
+use crate::hardware::Hardware;
+use crate::logging::{Level, Line, MEMORY_LEVEL, UART_LEVEL};
+use crate::lpc::{Lpc, LpcError};
+use crate::memory_console::Writer;
+use crate::platform::Platform;
+use crate::xscom::Xscom;
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use lpc_uart::{Registers, Uart, UartError};
+use spin::{Mutex, MutexGuard};
+
+/// Longest wait for another thread's output: a log line takes 28 ms at 115200 baud.
+const LOCK_SPINS: u64 = 5_000_000;
+/// Reads of the line status until the transmitter is given up; one takes about a microsecond.
+const UART_POLLS: u32 = 100_000;
+/// Bytes that the console takes at once where no UART is.
+const MEMORY_ROOM: usize = 1024;
+
+/// How to deal with a UART that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Wait, with a bound.
+    Wait,
+    /// Do not wait: the holder may be this thread itself, interrupted.
+    Try,
+    /// Write in any case, even into somebody's line: there is no later. Only for log lines of a
+    /// machine that stops.
+    LastWords,
+}
+
+/// Why the console did not do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleError {
+    /// Another thread holds the UART.
+    Held,
+    /// No UART answers.
+    Absent,
+    /// The bus failed.
+    Lpc(LpcError),
+}
+
+#[derive(Debug)]
+struct State {
+    /// The UART was initialised.
+    ready: bool,
+    /// The transmitter did not drain last time: nobody waits for it again until it has.
+    stalled: bool,
+}
+
+/// The console of the machine.
+#[derive(Debug)]
+pub struct Console<'a> {
+    memory: Option<Writer<'a>>,
+    lpc: Lpc,
+    uart: Mutex<State>,
+    lost_lines: AtomicU64,
+}
+
+impl<'a> Console<'a> {
+    /// A console that writes to the memory console alone, until [`Self::initialise`].
+    #[must_use]
+    pub const fn new(memory: Option<Writer<'a>>) -> Self {
+        Self {
+            memory,
+            lpc: Lpc::new(),
+            uart: Mutex::new(State { ready: false, stalled: false }),
+            lost_lines: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets up the UART; from now on output goes there.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]; the memory console stays in use.
+    pub fn initialise<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+    ) -> Result<(), ConsoleError> {
+        let mut state = self.lock(hw, Patience::Wait)?;
+        let mut port = Port::new(hw, platform, xscom, &self.lpc);
+        let initialised = Uart::new(&mut port, UART_POLLS).initialise();
+        port.outcome(initialised)?;
+        *state = State { ready: true, stalled: false };
+        Ok(())
+    }
+
+    /// The LPC bus, for the BMC.
+    #[must_use]
+    pub const fn lpc(&self) -> &Lpc {
+        &self.lpc
+    }
+
+    /// Log lines that did not reach the UART.
+    #[must_use]
+    pub fn lost_lines(&self) -> u64 {
+        self.lost_lines.load(Ordering::Relaxed)
+    }
+
+    /// Writes the OS's output as it is; returns how many bytes were taken. Fewer than given means
+    /// that the UART does not get rid of them.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn write<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        bytes: &[u8],
+        patience: Patience,
+    ) -> Result<usize, ConsoleError> {
+        let mut state = self.lock(hw, patience)?;
+        if !state.ready {
+            if let Some(memory) = self.memory {
+                memory.write(bytes);
+            }
+            return Ok(bytes.len());
+        }
+        let mut port = Port::new(hw, platform, xscom, &self.lpc);
+        port.send(bytes, &mut state.stalled)
+    }
+
+    /// Takes input; returns how many bytes came. Does not wait for any.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn read<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        into: &mut [u8],
+        patience: Patience,
+    ) -> Result<usize, ConsoleError> {
+        self.with_uart(hw, platform, xscom, patience, 0, |uart| uart.read(into))
+    }
+
+    /// Bytes that [`Self::write`] takes without waiting.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn room<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        patience: Patience,
+    ) -> Result<usize, ConsoleError> {
+        self.with_uart(hw, platform, xscom, patience, MEMORY_ROOM, Uart::room)
+    }
+
+    /// Whether input waits.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn input_waits<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        patience: Patience,
+    ) -> Result<bool, ConsoleError> {
+        self.with_uart(hw, platform, xscom, patience, false, Uart::input_waits)
+    }
+
+    /// Writes a log line: to the memory console, and to the UART if the level is for people. A
+    /// line that the UART does not take is counted, not repeated.
+    pub fn log<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        level: Level,
+        patience: Patience,
+        message: fmt::Arguments<'_>,
+    ) {
+        let line = Line::new(hw.timebase(), level, message);
+        if let Some(memory) = self.memory
+            && level.number() <= MEMORY_LEVEL
+        {
+            memory.write(line.as_str().as_bytes());
+        }
+        if level.number() > UART_LEVEL {
+            return;
+        }
+        let mut alone = State { ready: true, stalled: false };
+        let mut guard = self.lock(hw, patience);
+        let state = match &mut guard {
+            Ok(state) => &mut **state,
+            Err(_) if patience == Patience::LastWords => &mut alone,
+            Err(_) => {
+                self.lost_lines.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        };
+        if !state.ready {
+            return;
+        }
+        let mut port = Port::new(hw, platform, xscom, &self.lpc);
+        if !port.send_lines(line.as_str(), &mut state.stalled) {
+            self.lost_lines.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Works on the UART, or answers `without` where there is none.
+    fn with_uart<H: Hardware, T>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        patience: Patience,
+        without: T,
+        work: impl FnOnce(&mut Uart<&mut Port<'_, H>>) -> Result<T, UartError>,
+    ) -> Result<T, ConsoleError> {
+        let state = self.lock(hw, patience)?;
+        if !state.ready {
+            return Ok(without);
+        }
+        let mut port = Port::new(hw, platform, xscom, &self.lpc);
+        let result = work(&mut Uart::new(&mut port, UART_POLLS));
+        port.outcome(result)
+    }
+
+    fn lock<H: Hardware>(
+        &self,
+        hw: &mut H,
+        patience: Patience,
+    ) -> Result<MutexGuard<'_, State>, ConsoleError> {
+        let spins = if patience == Patience::Try { 0 } else { LOCK_SPINS };
+        lock_within(hw, &self.uart, Budget::spins(spins)).map_err(|_| ConsoleError::Held)
+    }
+}
+
+/// The UART's registers on the LPC bus.
+struct Port<'p, H> {
+    hw: &'p mut H,
+    platform: &'p Platform,
+    xscom: &'p Xscom,
+    lpc: &'p Lpc,
+    /// The first failure of the bus, which can take long to show; the driver sees it as a missing
+    /// UART, and nothing more is tried.
+    failure: Option<LpcError>,
+}
+
+impl<'p, H: Hardware> Port<'p, H> {
+    const fn new(
+        hw: &'p mut H,
+        platform: &'p Platform,
+        xscom: &'p Xscom,
+        lpc: &'p Lpc,
+    ) -> Self {
+        Self { hw, platform, xscom, lpc, failure: None }
+    }
+
+    fn port(&self, register: u8) -> u16 {
+        self.platform.uart_port.wrapping_add(register.into())
+    }
+
+    fn outcome<T>(&self, result: Result<T, UartError>) -> Result<T, ConsoleError> {
+        result.map_err(|UartError::Absent| {
+            self.failure.map_or(ConsoleError::Absent, ConsoleError::Lpc)
+        })
+    }
+
+    /// Sends bytes; one look at the transmitter must do while it is stalled.
+    fn send(&mut self, bytes: &[u8], stalled: &mut bool) -> Result<usize, ConsoleError> {
+        let polls = if *stalled { 1 } else { UART_POLLS };
+        let sent = Uart::new(&mut *self, polls).write(bytes);
+        let sent = self.outcome(sent)?;
+        *stalled = sent < bytes.len();
+        Ok(sent)
+    }
+
+    /// Sends text with the line ends that terminals want; whether all of it was sent.
+    fn send_lines(&mut self, text: &str, stalled: &mut bool) -> bool {
+        let mut all = |text: &str| self.send(text.as_bytes(), stalled) == Ok(text.len());
+        text.split_inclusive('\n').all(|line| match line.strip_suffix('\n') {
+            Some(line) => all(line) && all("\r\n"),
+            None => all(line),
+        })
+    }
+}
+
+impl<H: Hardware> Registers for Port<'_, H> {
+    fn read(&mut self, register: u8) -> u8 {
+        if self.failure.is_some() {
+            return 0xff;
+        }
+        let port = self.port(register);
+        self.lpc.read(self.hw, self.platform, self.xscom, port).unwrap_or_else(|error| {
+            self.failure.get_or_insert(error);
+            0xff
+        })
+    }
+
+    fn write(&mut self, register: u8, value: u8) {
+        if self.failure.is_some() {
+            return;
+        }
+        let port = self.port(register);
+        if let Err(error) = self.lpc.write(self.hw, self.platform, self.xscom, port, value) {
+            self.failure.get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What the threads of one core share.
+
+use super::coordinator::{Coordinator, ThreadMask, mask_of};
+use crate::platform::MAX_CORE_THREADS;
+use crate::system::Participation;
+use core::sync::atomic::{AtomicU64, Ordering};
+use power_registers::{Hmer, Tfmr};
+use spin::Mutex;
+
+/// Bits of [`CoreState::participation`] for one thread.
+const PARTICIPATION_BITS: usize = 2;
+
+/// TFMR and HMER of a thread as it found them when it came to a meeting.
+#[derive(Debug)]
+struct Deposit {
+    tfmr: AtomicU64,
+    hmer: AtomicU64,
+}
+
+/// What a meeting has to do, decided by its leader once TFMR can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Plan {
+    /// HDEC is lost: every thread zeroes its own.
+    pub(crate) hdec: bool,
+    /// TB does not run: every thread rewrites its own.
+    pub(crate) timebase: bool,
+}
+
+/// The shared state of a core.
+#[derive(Debug)]
+pub(crate) struct CoreState {
+    /// The meeting.
+    pub(crate) coordinator: Coordinator,
+    /// Whoever writes TFMR holds it: every write replaces the control bits, so a second writer
+    /// would cancel a command in flight. One TFMR serves all threads of the core.
+    pub(crate) tfmr: Mutex<()>,
+    participation: AtomicU64,
+    summons: AtomicU64,
+    /// Threads that the last meeting waited for in vain.
+    missed: AtomicU64,
+    plan: AtomicU64,
+    deposits: [Deposit; MAX_CORE_THREADS],
+    /// Per thread, since QEMU and partitioned cores keep one TB for each: last TB while it was good.
+    last_good: [AtomicU64; MAX_CORE_THREADS],
+    /// Causes that the whole core sees, and which threads have seen them: see [`super::causes`].
+    pub(crate) hypervisor_resource: FirstSeer,
+    pub(crate) unknown: FirstSeer,
+}
+
+impl CoreState {
+    pub(crate) const fn new() -> Self {
+        Self {
+            coordinator: Coordinator::new(),
+            tfmr: Mutex::new(()),
+            participation: AtomicU64::new(0),
+            summons: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            plan: AtomicU64::new(0),
+            deposits: [const { Deposit { tfmr: AtomicU64::new(0), hmer: AtomicU64::new(0) } };
+                MAX_CORE_THREADS],
+            last_good: [const { AtomicU64::new(0) }; MAX_CORE_THREADS],
+            hypervisor_resource: FirstSeer::new(),
+            unknown: FirstSeer::new(),
+        }
+    }
+
+    pub(crate) fn set_participation(&self, thread: usize, participation: Participation) {
+        let shift = thread * PARTICIPATION_BITS;
+        let cleared = !(((1 << PARTICIPATION_BITS) - 1) << shift);
+        let set = (participation as u64) << shift;
+        let change = |bits: u64| Some(bits & cleared | set);
+        // The closure always gives a value, so this cannot fail.
+        let _ = self.participation.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+    }
+
+    /// Threads in one of two states of participation: running, and idle in the firmware.
+    fn threads_with(&self, wanted: Participation) -> ThreadMask {
+        let bits = self.participation.load(Ordering::Acquire);
+        (0..MAX_CORE_THREADS).fold(0, |mask, thread| {
+            let found = bits >> (thread * PARTICIPATION_BITS) & ((1 << PARTICIPATION_BITS) - 1);
+            if found == wanted as u64 { mask | mask_of(thread as u8) } else { mask }
+        })
+    }
+
+    /// Threads that a meeting waits for.
+    pub(crate) fn expected(&self) -> ThreadMask {
+        self.threads_with(Participation::Running) | self.threads_with(Participation::FirmwareIdle)
+    }
+
+    /// Asks the idle threads to come.
+    pub(crate) fn summon_idle(&self) {
+        let idle = self.threads_with(Participation::FirmwareIdle);
+        self.summons.fetch_or(u64::from(idle), Ordering::AcqRel);
+    }
+
+    pub(crate) fn summoned(&self, thread: usize) -> bool {
+        self.summons.load(Ordering::Acquire) & u64::from(mask_of(thread as u8)) != 0
+    }
+
+    /// The thread has come.
+    pub(crate) fn answer_summons(&self, thread: usize) {
+        self.summons.fetch_and(!u64::from(mask_of(thread as u8)), Ordering::AcqRel);
+    }
+
+    /// Notes who did not come, and takes back their summons.
+    pub(crate) fn note_missed(&self, absent: ThreadMask) {
+        self.missed.store(u64::from(absent), Ordering::Release);
+        self.summons.fetch_and(!u64::from(absent), Ordering::AcqRel);
+    }
+
+    /// Whether the last meeting waited for this thread in vain; forgets it.
+    pub(crate) fn take_missed(&self, thread: usize) -> bool {
+        let me = u64::from(mask_of(thread as u8));
+        self.missed.fetch_and(!me, Ordering::AcqRel) & me != 0
+    }
+
+    pub(crate) fn deposit(&self, thread: usize, tfmr: Tfmr, hmer: Hmer) {
+        self.deposits[thread].tfmr.store(tfmr.bits(), Ordering::Release);
+        self.deposits[thread].hmer.store(hmer.bits(), Ordering::Release);
+    }
+
+    /// TFMR and HMER as this thread found them.
+    pub(crate) fn deposited(&self, thread: usize) -> (Tfmr, Hmer) {
+        let Deposit { tfmr, hmer } = &self.deposits[thread];
+        (
+            Tfmr::from_bits_retain(tfmr.load(Ordering::Acquire)),
+            Hmer::from_bits_retain(hmer.load(Ordering::Acquire)),
+        )
+    }
+
+    pub(crate) fn set_plan(&self, plan: Plan) {
+        let bits = u64::from(plan.hdec) | u64::from(plan.timebase) << 1;
+        self.plan.store(bits, Ordering::Release);
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let bits = self.plan.load(Ordering::Acquire);
+        Plan { hdec: bits & 1 != 0, timebase: bits & 2 != 0 }
+    }
+
+    /// Last TB of this thread while it was good; 0 = never.
+    pub(crate) fn last_good_timebase(&self, thread: usize) -> u64 {
+        self.last_good[thread].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_good_timebase(&self, thread: usize, timebase: u64) {
+        self.last_good[thread].fetch_max(timebase, Ordering::AcqRel);
+    }
+
+    /// TB went back and that is how it stays: measure from here.
+    pub(crate) fn accept_timebase(&self, thread: usize, timebase: u64) {
+        self.last_good[thread].store(timebase, Ordering::Release);
+    }
+
+    pub(crate) fn newest_good_timebase(&self) -> u64 {
+        self.last_good.iter().map(|good| good.load(Ordering::Acquire)).max().unwrap_or(0)
+    }
+}
+
+/// Finds the first of several threads that see the same broadcast cause.
+///
+/// Each thread clears only its own copy of the cause, so a thread that sees it twice is in a new
+/// occurrence, and so is everyone once all have seen the old one.
+#[derive(Debug)]
+pub(crate) struct FirstSeer(AtomicU64);
+
+impl FirstSeer {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Whether the thread with bit `me` is the first; `all` are those who see the cause.
+    pub(crate) fn is_first(&self, me: u64, all: u64) -> bool {
+        let next = |seen: u64| {
+            let seen = if seen & me != 0 { me } else { seen | me };
+            Some(if seen & all == all { 0 } else { seen })
+        };
+        let before = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
+            .unwrap_or_default();
+        before == 0 || before & me != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_of_an_occurrence_is_first() {
+        let seer = FirstSeer::new();
+        for _ in 0..3 {
+            let firsts = [2, 0, 3, 1].map(|thread| seer.is_first(1 << thread, 0xf));
+            assert_eq!(firsts, [true, false, false, false]);
+        }
+    }
+
+    #[test]
+    fn seeing_it_again_is_a_new_occurrence() {
+        let seer = FirstSeer::new();
+        assert!(seer.is_first(1, 0xf));
+        assert!(!seer.is_first(2, 0xf));
+        assert!(seer.is_first(1, 0xf));
+        assert!(!seer.is_first(2, 0xf));
+    }
+
+    #[test]
+    fn participation_of_one_thread_leaves_the_others() {
+        let core = CoreState::new();
+        core.set_participation(0, Participation::Running);
+        core.set_participation(3, Participation::FirmwareIdle);
+        core.set_participation(7, Participation::Running);
+        assert_eq!(core.expected(), 0b1000_1001);
+        core.set_participation(0, Participation::Absent);
+        core.summon_idle();
+        assert_eq!(core.expected(), 0b1000_1000);
+        assert!(core.summoned(3) && !core.summoned(7));
+        core.answer_summons(3);
+        assert!(!core.summoned(3));
+    }
+
+    #[test]
+    fn last_good_never_sinks_unless_accepted() {
+        let core = CoreState::new();
+        core.note_good_timebase(1, 10);
+        core.note_good_timebase(1, 5);
+        assert_eq!(core.last_good_timebase(1), 10);
+        core.accept_timebase(1, 3);
+        assert_eq!(core.newest_good_timebase(), 3);
+    }
+}

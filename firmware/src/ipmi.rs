@@ -1,0 +1,170 @@
+//! Tells the BMC to power down or to reset the machine: IPMI chassis control over the BT interface
+//! on the LPC bus. Every wait is bounded.
+
+use crate::budget::{Budget, Expired, lock_within};
+use crate::hardware::Hardware;
+use crate::lpc::{Lpc, LpcError};
+use crate::platform::Platform;
+use crate::xscom::Xscom;
+
+/// Control register of the BT interface.
+const CONTROL: u16 = 0xe4;
+/// Data register of the BT interface.
+const DATA: u16 = 0xe5;
+
+/// Write: begin a request in the buffer.
+const CLEAR_WRITE_POINTER: u8 = 0x01;
+/// Write: begin reading the answer.
+const CLEAR_READ_POINTER: u8 = 0x02;
+/// A request waits for the BMC.
+const HOST_TO_BMC: u8 = 0x04;
+/// An answer waits for the host; writing it takes the answer.
+const BMC_TO_HOST: u8 = 0x08;
+/// The host reads; writing it toggles.
+const HOST_BUSY: u8 = 0x40;
+/// The BMC works.
+const BMC_BUSY: u8 = 0x80;
+/// What an empty port reads as.
+const NOBODY: u8 = 0xff;
+
+/// Network function "chassis request", in the place that BT has for it.
+const CHASSIS: u8 = 0x00 << 2;
+/// Command "chassis control".
+const CHASSIS_CONTROL: u8 = 0x02;
+/// Bit of the network function that makes an answer of a request.
+const RESPONSE: u8 = 1 << 2;
+
+/// Reads of the control register while the BMC makes up its mind; one takes about a microsecond.
+const BMC_SPINS: u64 = 1_000_000;
+/// Longest wait for another thread's dialogue.
+const LOCK_SPINS: u64 = 10_000_000;
+
+/// What to do with the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ChassisControl {
+    /// Power off, at once.
+    PowerDown = 0,
+    /// Reset, without power cycle.
+    HardReset = 3,
+}
+
+/// Why the BMC did not do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpmiError {
+    /// No BMC answers on the bus.
+    Absent,
+    /// Another thread talks to the BMC and does not end.
+    Held,
+    /// The BMC does not take the request.
+    Busy,
+    /// The BMC took the request and does not answer. The machine may go down yet.
+    NoAnswer,
+    /// The BMC refused, with this completion code.
+    Refused(u8),
+    /// What came back is no answer to this request.
+    Garbled,
+    /// The bus failed.
+    Lpc(LpcError),
+}
+
+impl From<LpcError> for IpmiError {
+    fn from(error: LpcError) -> Self {
+        Self::Lpc(error)
+    }
+}
+
+/// Asks the BMC to power down or to reset, and waits for its consent.
+///
+/// # Errors
+/// [`IpmiError`].
+pub fn chassis_control<H: Hardware>(
+    hw: &mut H,
+    platform: &Platform,
+    xscom: &Xscom,
+    lpc: &Lpc,
+    control: ChassisControl,
+) -> Result<(), IpmiError> {
+    let _dialogue = lock_within(hw, &lpc.bmc_dialogue, Budget::spins(LOCK_SPINS))
+        .map_err(|_| IpmiError::Held)?;
+    let mut interface = Interface { hw, platform, xscom, lpc };
+    interface.drop_stale_answer()?;
+    interface.wait(BMC_BUSY | HOST_TO_BMC, 0, IpmiError::Busy)?;
+    interface.control(CLEAR_WRITE_POINTER)?;
+    let sequence = control as u8;
+    let request = [CHASSIS, sequence, CHASSIS_CONTROL, control as u8];
+    interface.put(request.len() as u8)?;
+    for byte in request {
+        interface.put(byte)?;
+    }
+    interface.control(HOST_TO_BMC)?;
+    interface.wait(BMC_TO_HOST, BMC_TO_HOST, IpmiError::NoAnswer)?;
+    match interface.take_answer()? {
+        [4, function, to, CHASSIS_CONTROL, completion]
+            if function == CHASSIS | RESPONSE && to == sequence =>
+        {
+            if completion == 0 { Ok(()) } else { Err(IpmiError::Refused(completion)) }
+        }
+        _ => Err(IpmiError::Garbled),
+    }
+}
+
+struct Interface<'a, H> {
+    hw: &'a mut H,
+    platform: &'a Platform,
+    xscom: &'a Xscom,
+    lpc: &'a Lpc,
+}
+
+impl<H: Hardware> Interface<'_, H> {
+    fn status(&mut self) -> Result<u8, IpmiError> {
+        match self.lpc.read(self.hw, self.platform, self.xscom, CONTROL)? {
+            NOBODY => Err(IpmiError::Absent),
+            status => Ok(status),
+        }
+    }
+
+    fn control(&mut self, value: u8) -> Result<(), IpmiError> {
+        Ok(self.lpc.write(self.hw, self.platform, self.xscom, CONTROL, value)?)
+    }
+
+    fn put(&mut self, value: u8) -> Result<(), IpmiError> {
+        Ok(self.lpc.write(self.hw, self.platform, self.xscom, DATA, value)?)
+    }
+
+    fn get(&mut self) -> Result<u8, IpmiError> {
+        Ok(self.lpc.read(self.hw, self.platform, self.xscom, DATA)?)
+    }
+
+    /// Waits until the bits in `mask` read as `value`.
+    fn wait(&mut self, mask: u8, value: u8, otherwise: IpmiError) -> Result<(), IpmiError> {
+        let mut waiting = Budget::spins(BMC_SPINS);
+        while self.status()? & mask != value {
+            waiting.spin(self.hw).map_err(|Expired { .. }| otherwise)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an answer that an earlier owner of the interface left behind.
+    fn drop_stale_answer(&mut self) -> Result<(), IpmiError> {
+        if self.status()? & BMC_TO_HOST != 0 {
+            self.take_answer()?;
+        }
+        Ok(())
+    }
+
+    /// Length, network function, sequence number, command, and completion code.
+    fn take_answer(&mut self) -> Result<[u8; 5], IpmiError> {
+        if self.status()? & HOST_BUSY == 0 {
+            self.control(HOST_BUSY)?;
+        }
+        self.control(BMC_TO_HOST)?;
+        self.control(CLEAR_READ_POINTER)?;
+        let mut answer = [0; 5];
+        for byte in &mut answer {
+            *byte = self.get()?;
+        }
+        self.control(HOST_BUSY)?;
+        Ok(answer)
+    }
+}

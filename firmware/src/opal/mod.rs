@@ -1,0 +1,119 @@
+//! The OPAL calls: from registers to work and back to a return code.
+//!
+//! The entry code hands over the registers as [`Call`]; [`dispatch`] is the only door. It is safe
+//! for any token and any argument, and may run on all threads at once.
+
+mod calls;
+pub mod pointer;
+
+use crate::console::{Console, Patience};
+use crate::hardware::Hardware;
+use crate::system::System;
+use core::fmt;
+use core::ops::Range;
+use opal_abi::{OpalError, Token};
+use pointer::{Checker, PointerError};
+
+/// An OPAL call as it comes in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// r0.
+    pub token: u64,
+    /// r3 to r10.
+    pub arguments: [u64; 8],
+}
+
+/// The memory of the OS. Called only with ranges that were checked.
+pub trait OsMemory {
+    /// Copies from a real address.
+    fn read(&mut self, real: u64, into: &mut [u8]);
+    /// Copies to a real address.
+    fn write(&mut self, real: u64, from: &[u8]);
+}
+
+/// What a call acts on.
+pub struct Context<'a, H, M> {
+    /// The calling thread.
+    pub hardware: &'a mut H,
+    /// The OS's memory.
+    pub memory: &'a mut M,
+    /// The state of the firmware.
+    pub system: &'a System<'a>,
+    /// The console.
+    pub console: &'a Console<'a>,
+    /// The firmware's own memory, which no pointer may touch.
+    pub own: Range<u64>,
+    /// 1 for a call of the OS; more when it interrupted an unfinished call on the same thread.
+    pub depth: u32,
+}
+
+impl<H, M> fmt::Debug for Context<'_, H, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("own", &self.own).field("depth", &self.depth).finish()
+    }
+}
+
+impl<H, M> Context<'_, H, M> {
+    fn pointers(&self) -> Checker<'_> {
+        Checker::new(self.system.platform, &self.own)
+    }
+
+    /// An interrupted call of this thread may hold the console for ever.
+    fn patience(&self) -> Patience {
+        if self.depth > 1 { Patience::Try } else { Patience::Wait }
+    }
+}
+
+impl From<PointerError> for Refusal {
+    fn from(_: PointerError) -> Self {
+        Self(OpalError::Parameter)
+    }
+}
+
+impl From<OpalError> for Refusal {
+    fn from(error: OpalError) -> Self {
+        Self(error)
+    }
+}
+
+/// What a call returns instead of success.
+struct Refusal(OpalError);
+
+/// Calls that work over an unfinished call of the same thread: what an OS needs that panics in the
+/// middle of one.
+const fn allowed_on_reentry(token: Token) -> bool {
+    matches!(
+        token,
+        Token::ConsoleWrite
+            | Token::ConsoleRead
+            | Token::ConsoleWriteBufferSpace
+            | Token::PollEvents
+            | Token::CheckToken
+            | Token::CecReboot
+    )
+}
+
+/// Does a call and returns the value for r3. An unknown token answers `OPAL_PARAMETER`: the caller
+/// may log it, with a limit on its rate.
+pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call: &Call) -> i64 {
+    let Some(token) = Token::from_number(call.token) else { return OpalError::Parameter.code() };
+    if context.depth > 1 && !allowed_on_reentry(token) {
+        return OpalError::InternalError.code();
+    }
+    let [first, second, third, ..] = call.arguments;
+    let result = match token {
+        Token::Test => Ok(opal_abi::TEST_ANSWER),
+        Token::CheckToken => Ok(Token::from_number(first).is_some().into()),
+        Token::ConsoleWrite => calls::console_write(context, first, second, third),
+        Token::ConsoleRead => calls::console_read(context, first, second, third),
+        Token::ConsoleWriteBufferSpace => calls::console_room(context, first, second),
+        Token::PollEvents => calls::poll_events(context, first),
+        Token::GetMessage => calls::get_message(context, first, second),
+        Token::HandleHmi => calls::handle_hmi(context),
+        Token::HandleHmi2 => calls::handle_hmi2(context, first),
+        Token::ResyncTimebase => calls::resync_timebase(context),
+        Token::CecPowerDown => calls::power_down(context, first),
+        Token::CecReboot => calls::reboot(context),
+    };
+    result.unwrap_or_else(|Refusal(error)| error.code())
+}

@@ -1,0 +1,139 @@
+//! The timebase of a core: its elementary procedures, its initialisation, its reload from the TOD.
+
+pub mod boot;
+pub(crate) mod estimate;
+pub(crate) mod procedures;
+pub(crate) mod reload;
+
+use crate::budget::lock_within;
+use crate::chip_tod::is_running;
+use crate::hardware::Hardware;
+use crate::hmi::coordinator::{Event, Phase};
+use crate::platform::{Core, ThreadPlace};
+use crate::system::System;
+pub use procedures::TfmrError;
+use power_registers::Tfmr;
+pub use reload::{ReloadError, Reloaded};
+use reload::Target;
+use spin::MutexGuard;
+
+/// Longest wait for a core's TFMR: the owner may be waiting for the TOD.
+const TFMR_MICROSECONDS: u64 = 1_000_000;
+/// Longest wait until a meeting of the core is over.
+const MEETING_MICROSECONDS: u64 = 2_000_000;
+const LEAST_SPINS: u64 = 100_000;
+
+/// Why `OPAL_RESYNC_TIMEBASE` failed. TFMR is left without a command in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResyncError {
+    /// This thread is not in the platform.
+    UnknownThread,
+    /// The threads of this core are repairing TB and do not come to an end.
+    InRecovery,
+    /// Another thread did not let go of this core's TFMR.
+    TfmrHeld,
+    /// TB was not loaded.
+    Reload(ReloadError),
+}
+
+impl From<ReloadError> for ResyncError {
+    fn from(error: ReloadError) -> Self {
+        Self::Reload(error)
+    }
+}
+
+/// `OPAL_RESYNC_TIMEBASE`: loads TB of the calling thread's core from the TOD.
+///
+/// Safe on any thread of the core and beside recoveries of other cores. A TOD that does not run is
+/// noticed first: then TB is not touched, but a command that an earlier failure left in flight is
+/// flushed.
+///
+/// # Errors
+/// [`ResyncError`]; the OPAL code is `OPAL_HARDWARE` for all of them.
+pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), ResyncError> {
+    let pir = hw.pir();
+    let (_, place) = system.find(pir).ok_or(ResyncError::UnknownThread)?;
+    let core = &system.platform.cores[place.core];
+    await_no_meeting(hw, system, place)?;
+    let _tfmr = own_tfmr(hw, system, place).ok_or(ResyncError::TfmrHeld)?;
+    if !system.has_chip_tod(core.chip) {
+        return Err(ReloadError::NoChipTod.into());
+    }
+    let _tod = system
+        .chip_tod
+        .lock(hw, system.spins_per_microsecond())
+        .map_err(|_| ReloadError::TodHeld)?;
+    let fsm = system.tod_fsm(hw, core.chip).map_err(ReloadError::from)?;
+    if !is_running(fsm) {
+        procedures::leave_clean(hw, system);
+        return Err(ReloadError::TodNotRunning { fsm }.into());
+    }
+    resync_from_running_tod(hw, system, core, place)?;
+    Ok(())
+}
+
+fn resync_from_running_tod<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    core: &Core,
+    place: ThreadPlace,
+) -> Result<Reloaded, ReloadError> {
+    system.note_timebase(hw);
+    procedures::clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
+    procedures::clean_thread(hw, system);
+    let reloaded = reload::reload(hw, system, Target { core, place })?;
+    system.note_timebase(hw);
+    Ok(reloaded)
+}
+
+/// A meeting of this core gives TFMR away between its phases, but must not be disturbed.
+fn await_no_meeting<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    place: ThreadPlace,
+) -> Result<(), ResyncError> {
+    let coordinator = &system.core(place.core).coordinator;
+    let mut waiting = system.budget(MEETING_MICROSECONDS, LEAST_SPINS);
+    loop {
+        let word = coordinator.load();
+        // A meeting that still waits for this very thread does nothing before it comes.
+        if word.phase() == Phase::Idle || word.expects(place.thread as u8) {
+            return Ok(());
+        }
+        if waiting.spin(hw).is_err() {
+            // Only threads that never leave can be the cause in `Depart`.
+            let (generation, phase) = (word.generation, word.phase());
+            if phase != Phase::Depart {
+                return Err(ResyncError::InRecovery);
+            }
+            coordinator.apply(Event::Expire { generation, phase });
+            return Ok(());
+        }
+    }
+}
+
+/// Becomes the owner of the core's TFMR, if its present owner lets go in time.
+pub(crate) fn own_tfmr<'a, H: Hardware>(
+    hw: &mut H,
+    system: &'a System<'_>,
+    place: ThreadPlace,
+) -> Option<MutexGuard<'a, ()>> {
+    let budget = system.budget(TFMR_MICROSECONDS, LEAST_SPINS);
+    lock_within(hw, &system.core(place.core).tfmr, budget).ok()
+}
+
+/// TFMR as it is when no other thread is at work on it: a TB that is being reloaded looks broken.
+pub(crate) fn settled_tfmr<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    place: ThreadPlace,
+) -> Tfmr {
+    let tfmr = hw.tfmr();
+    if tfmr.tb_usable() {
+        return tfmr;
+    }
+    match own_tfmr(hw, system, place) {
+        Some(_owned) => hw.tfmr(),
+        None => tfmr,
+    }
+}

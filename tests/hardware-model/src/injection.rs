@@ -1,0 +1,90 @@
+//! What a fault does to the machine.
+
+use crate::fault::{CoreError, Fault, ThreadError};
+use crate::machine::State;
+use power_registers::{Hmer, TbState, Tfmr};
+
+impl State {
+    pub(crate) fn inject(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Core { core, error } => self.fail_core(*core, *error),
+            Fault::Thread { thread, error } => {
+                let (core, number) = self.place(*thread);
+                let bit = match error {
+                    ThreadError::PurrParity => Tfmr::PURR_PARITY,
+                    ThreadError::SpurrParity => Tfmr::SPURR_PARITY,
+                    ThreadError::DecParity => Tfmr::DEC_PARITY,
+                };
+                let own = &mut self.cores[core].threads[number];
+                own.bits |= bit.bits();
+                own.dirty |= bit.bits();
+                self.threads[*thread].hmer |= Hmer::TFAC_ERROR.bits();
+            }
+            Fault::Tod { chip, bits } => self.fail_tod(*chip, *bits),
+            Fault::Timebase { thread, value } => {
+                let (core, number) = self.place(*thread);
+                self.cores[core].damage_timebase(number, *value, self.now);
+            }
+            Fault::Hmer { threads, bits } => {
+                for thread in threads {
+                    self.threads[*thread].hmer |= bits & Hmer::IMPLEMENTED;
+                }
+            }
+        }
+    }
+
+    fn fail_core(&mut self, core: usize, error: CoreError) {
+        let (now, access) = (self.now, self.accesses);
+        let timer = &mut self.cores[core];
+        let mut causes = Hmer::TFAC_ERROR;
+        match error {
+            CoreError::HdecParity => {
+                let bit = Tfmr::HDEC_PARITY.bits();
+                timer.errors |= bit;
+                timer
+                    .copies
+                    .iter_mut()
+                    .for_each(|copy| copy.dirty_hdec = true);
+                if timer.latches {
+                    timer.latched |= bit;
+                }
+            }
+            CoreError::TbResidue | CoreError::StuckLoadTodMod => {
+                for copy in &mut timer.copies {
+                    copy.dirty_lower = true;
+                    copy.dirty_upper = true;
+                }
+                timer.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now, access);
+                if error == CoreError::StuckLoadTodMod {
+                    timer.leave_load_tod_mod();
+                }
+            }
+            CoreError::TbstCorrupt => timer.fail(Tfmr::TBST_CORRUPT.bits(), now, access),
+            CoreError::MissingSync => timer.fail(Tfmr::TB_MISSING_SYNC.bits(), now, access),
+            CoreError::MissingStep => timer.fail(Tfmr::TB_MISSING_STEP.bits(), now, access),
+            CoreError::FirmwareControl => timer.fail(Tfmr::FW_CONTROL_ERROR.bits(), now, access),
+            CoreError::NoReason => timer.fail(0, now, access),
+            CoreError::Transfer => {
+                assert!(timer.transfer_errors, "only POWER10 has TFMR 25");
+                timer.errors |= Tfmr::TFAC_XFER_ERROR.bits();
+                causes = Hmer::TFMR_PARITY_ERROR;
+            }
+            CoreError::TfmrCorrupt { tb_survives } => {
+                if !tb_survives {
+                    timer.fail(Tfmr::TB_MISSING_STEP.bits(), now, access);
+                }
+                timer.corrupt = true;
+                timer.entered = access;
+                timer.control ^= self.random.word() & Tfmr::CONTROL.bits() & !Tfmr::COMMANDS.bits();
+                timer.control &= !Tfmr::MASK_HMI.bits();
+                causes = Hmer::TIMER;
+            }
+            CoreError::StuckMove => {
+                timer.enter(TbState::SyncWait, now, access);
+                timer.leave_move();
+                timer.enter(TbState::GetTod, now, access);
+            }
+        }
+        self.raise_core(core, causes);
+    }
+}

@@ -1,0 +1,98 @@
+use crate::schedule::Turns;
+use hardware_model::Thread;
+use opaline_firmware::hardware::{Hardware, Pir};
+use power_registers::{Hmer, Spr, Tfmr};
+
+/// A thread of the model as the firmware's hardware.
+#[derive(Debug)]
+pub struct ModelHardware<'a> {
+    thread: Thread<'a>,
+    turns: Option<&'a Turns>,
+}
+
+impl<'a> ModelHardware<'a> {
+    /// The thread; with `turns`, each access waits for its turn.
+    #[must_use]
+    pub const fn new(thread: Thread<'a>, turns: Option<&'a Turns>) -> Self {
+        Self { thread, turns }
+    }
+
+    fn turn(&self, yields: bool) {
+        if let Some(turns) = self.turns {
+            turns.pass(self.thread.index(), yields);
+        }
+    }
+
+    fn read(&self, spr: Spr) -> u64 {
+        self.turn(false);
+        self.thread.read_spr(spr)
+    }
+
+    fn write(&self, spr: Spr, value: u64) {
+        self.turn(false);
+        self.thread.write_spr(spr, value);
+    }
+}
+
+impl Hardware for ModelHardware<'_> {
+    fn pir(&self) -> Pir {
+        Pir(self.thread.machine().configuration().pir(self.thread.index()))
+    }
+    fn tfmr(&mut self) -> Tfmr {
+        Tfmr::from_bits_retain(self.read(Spr::Tfmr))
+    }
+    fn set_tfmr(&mut self, value: Tfmr) {
+        self.write(Spr::Tfmr, value.bits());
+    }
+    fn hmer(&mut self) -> Hmer {
+        Hmer::from_bits_retain(self.read(Spr::Hmer))
+    }
+    fn and_hmer(&mut self, keep: u64) {
+        self.write(Spr::Hmer, keep);
+    }
+    fn hmeer(&mut self) -> Hmer {
+        Hmer::from_bits_retain(self.read(Spr::Hmeer))
+    }
+    fn set_hmeer(&mut self, value: Hmer) {
+        self.write(Spr::Hmeer, value.bits());
+    }
+    fn timebase(&mut self) -> u64 {
+        self.read(Spr::Tb)
+    }
+    fn set_timebase_lower(&mut self, value: u32) {
+        self.write(Spr::Tbwl, value.into());
+    }
+    fn set_timebase_upper(&mut self, value: u32) {
+        self.write(Spr::Tbwu, value.into());
+    }
+    fn set_decrementer(&mut self, value: u64) {
+        self.write(Spr::Dec, value);
+    }
+    fn set_hypervisor_decrementer(&mut self, value: u64) {
+        self.write(Spr::Hdec, value);
+    }
+    fn set_purr(&mut self, value: u64) {
+        self.write(Spr::Purr, value);
+    }
+    fn set_spurr(&mut self, value: u64) {
+        self.write(Spr::Spurr, value);
+    }
+    fn load(&mut self, address: u64) -> u64 {
+        self.turn(false);
+        self.thread.load(address)
+    }
+    fn store(&mut self, address: u64, value: u64) {
+        self.turn(false);
+        self.thread.store(address, value);
+    }
+    fn load_byte(&mut self, address: u64) -> u8 {
+        panic!("the model has no byte at {address:#x}");
+    }
+    fn store_byte(&mut self, address: u64, _: u8) {
+        panic!("the model has no byte at {address:#x}");
+    }
+    fn relax(&mut self) {
+        self.turn(true);
+        self.thread.relax();
+    }
+}

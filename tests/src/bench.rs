@@ -1,0 +1,263 @@
+use crate::adapter::ModelHardware;
+use crate::checks::Event;
+use crate::schedule::{Schedule, Turns};
+use flight_recorder::FlightRecorder;
+use hardware_model::{Configuration, Machine};
+use opaline_firmware::hardware::{ChipId, Hardware, Pir};
+use opaline_firmware::hmi::{self, Outcome};
+use opaline_firmware::platform::{
+    Chip, Core, Generation, LpcBus, MemoryRange, Platform, TodRole,
+};
+use opaline_firmware::system::{Participation, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A machine, its platform and the memory that a `System` needs.
+#[derive(Debug)]
+pub struct Bench {
+    /// The modelled machine.
+    pub machine: Machine,
+    /// What the device tree would say of it.
+    pub platform: Platform,
+    recorder: Box<FlightRecorder>,
+}
+
+/// What a thread does while the others handle an HMI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Runs the OS: takes its HMI at once.
+    Os,
+    /// Runs the OS, but takes its HMI only after so many spins.
+    Late(u64),
+    /// In the firmware's idle loop: comes when it is summoned, takes no interrupt.
+    Idle,
+    /// The firmware waits for it, but it never comes.
+    Lost,
+    /// Not started; the firmware knows.
+    Absent,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Ran {
+    /// Per thread: what each call of the handler answered.
+    pub outcomes: Vec<Vec<Outcome>>,
+    /// All events, oldest first.
+    pub events: Vec<Event>,
+    /// Model time that the run took, in ticks.
+    pub ticks: u64,
+}
+
+impl Ran {
+    /// All flags that a thread got.
+    #[must_use]
+    pub fn flags(&self, thread: usize) -> u64 {
+        self.outcomes[thread].iter().fold(0, |all, outcome| all | outcome.flags)
+    }
+}
+
+impl Bench {
+    /// A bench around a machine of this configuration.
+    #[must_use]
+    pub fn new(configuration: Configuration) -> Self {
+        let platform = platform(&configuration);
+        Self {
+            machine: Machine::new(configuration),
+            platform,
+            recorder: Box::new(FlightRecorder::new()),
+        }
+    }
+
+    /// The firmware's state: all threads run the OS, one spin is one microsecond.
+    ///
+    /// # Panics
+    /// If the firmware refuses the platform.
+    #[must_use]
+    pub fn system(&self) -> System<'_> {
+        let system = System::new(&self.platform, &self.recorder).expect("a sound platform");
+        system.set_spins_per_microsecond(1);
+        for thread in 0..self.machine.configuration().threads() {
+            system.set_participation(self.pir(thread), Participation::Running);
+        }
+        system
+    }
+
+    /// As [`Self::system`], with the register cache that the boot fills.
+    ///
+    /// # Panics
+    /// If the cache cannot be filled.
+    #[must_use]
+    pub fn booted_system(&self) -> System<'_> {
+        let system = self.system();
+        system.cache_tod_registers(&mut self.hardware(0)).expect("a free lock");
+        self.machine.clear_trace();
+        system
+    }
+
+    /// PIR of a thread.
+    #[must_use]
+    pub fn pir(&self, thread: usize) -> Pir {
+        Pir(self.machine.configuration().pir(thread))
+    }
+
+    /// The hardware of one thread, with nobody else running.
+    #[must_use]
+    pub fn hardware(&self, thread: usize) -> ModelHardware<'_> {
+        ModelHardware::new(self.machine.thread(thread), None)
+    }
+
+    /// A run in which every thread runs the OS.
+    #[must_use]
+    pub fn run<'a>(&'a self, system: &'a System<'a>, schedule: Schedule) -> Run<'a> {
+        let roles = vec![Role::Os; self.machine.configuration().threads()];
+        Run { bench: self, system, schedule, roles }
+    }
+}
+
+/// A run to come.
+#[derive(Debug)]
+pub struct Run<'a> {
+    bench: &'a Bench,
+    system: &'a System<'a>,
+    schedule: Schedule,
+    roles: Vec<Role>,
+}
+
+impl Run<'_> {
+    /// Gives a thread another role.
+    #[must_use]
+    pub fn role(mut self, thread: usize, role: Role) -> Self {
+        self.roles[thread] = role;
+        self
+    }
+
+    /// Delivers HMIs until none is pending in a thread that takes them.
+    ///
+    /// # Panics
+    /// If a thread panics: the model's watchdog, or the firmware.
+    #[must_use]
+    pub fn go(self) -> Ran {
+        let machine = &self.bench.machine;
+        let started = machine.now();
+        let mut coming = Vec::new();
+        for (thread, role) in self.roles.iter().enumerate() {
+            let participation = match role {
+                Role::Os | Role::Late(_) | Role::Lost => Participation::Running,
+                Role::Idle => Participation::FirmwareIdle,
+                Role::Absent => Participation::Absent,
+            };
+            self.system.set_participation(self.bench.pir(thread), participation);
+            if !matches!(role, Role::Lost | Role::Absent) {
+                coming.push(thread);
+            }
+        }
+        let turns = match self.schedule {
+            Schedule::Free => None,
+            Schedule::Seeded(seed) => Some(Turns::new(seed, self.roles.len(), coming.len())),
+        };
+        let inside = AtomicUsize::new(0);
+        let mut outcomes: Vec<Vec<Outcome>> = self.roles.iter().map(|_| Vec::new()).collect();
+        std::thread::scope(|scope| {
+            let running: Vec<_> = coming
+                .iter()
+                .map(|&thread| {
+                    let (turns, inside, this, coming) = (turns.as_ref(), &inside, &self, &coming);
+                    let body = move || this.thread(thread, turns, inside, coming);
+                    (thread, scope.spawn(body))
+                })
+                .collect();
+            let mut failure = None;
+            for (thread, handle) in running {
+                match handle.join() {
+                    Ok(answers) => outcomes[thread] = answers,
+                    Err(panic) => failure = failure.or(Some(panic)),
+                }
+            }
+            if let Some(panic) = failure {
+                eprintln!("schedule: {:?}", self.schedule);
+                std::panic::resume_unwind(panic);
+            }
+        });
+        let events = std::iter::from_fn(|| self.system.events.take()).map(Event::decode).collect();
+        Ran { outcomes, events, ticks: machine.now() - started }
+    }
+
+    /// The life of one thread.
+    fn thread(
+        &self,
+        thread: usize,
+        turns: Option<&Turns>,
+        inside: &AtomicUsize,
+        coming: &[usize],
+    ) -> Vec<Outcome> {
+        let machine = &self.bench.machine;
+        let _turn = turns.map(|turns| turns.join(thread));
+        let mut hardware = ModelHardware::new(machine.thread(thread), turns);
+        if let Role::Late(spins) = self.roles[thread] {
+            (0..spins).for_each(|_| hardware.relax());
+        }
+        let pir = self.bench.pir(thread);
+        let idle = |thread: usize| self.roles[thread] == Role::Idle;
+        let nobody_pending =
+            || coming.iter().all(|other| idle(*other) || !machine.hmi_pending(*other));
+        let mut answers = Vec::new();
+        loop {
+            let comes = if idle(thread) {
+                self.system.summoned(pir)
+            } else {
+                machine.hmi_pending(thread)
+            };
+            if comes {
+                assert!(answers.len() < 20, "an interrupt storm in thread {thread}");
+                inside.fetch_add(1, Ordering::SeqCst);
+                answers.push(hmi::handle(&mut hardware, self.system));
+                inside.fetch_sub(1, Ordering::SeqCst);
+            } else if nobody_pending() && inside.load(Ordering::SeqCst) == 0 && nobody_pending() {
+                return answers;
+            } else {
+                hardware.relax();
+            }
+        }
+    }
+}
+
+/// What a device tree would say of the machine.
+fn platform(configuration: &Configuration) -> Platform {
+    let generation = match configuration.generation {
+        hardware_model::Generation::Power8 => Generation::Power8,
+        hardware_model::Generation::Power9 => Generation::Power9,
+        hardware_model::Generation::Power10 => Generation::Power10,
+    };
+    let id = |chip: usize| ChipId(u32::try_from(chip).expect("few chips"));
+    let role = |chip: usize| {
+        if chip == configuration.topology.primary {
+            TodRole::Primary
+        } else if configuration.topology.secondary == Some(chip) {
+            TodRole::Secondary
+        } else {
+            TodRole::Slave
+        }
+    };
+    let chips = (0..configuration.chips).map(|chip| Chip {
+        id: id(chip),
+        xscom_base: configuration.xscom_base(chip),
+        xscom_size: configuration.xscom_size(),
+        chip_tod: Some(role(chip)),
+    });
+    let cores = (0..configuration.cores()).map(|core| {
+        let first = core * configuration.threads_per_core;
+        let threads = first..first + configuration.threads_per_core;
+        Core {
+            chip: id(configuration.chip_of(core)),
+            threads: threads.map(|thread| Pir(configuration.pir(thread))).collect(),
+        }
+    });
+    Platform {
+        generation,
+        chips: chips.collect(),
+        cores: cores.collect(),
+        memory: [MemoryRange { start: 0, size: 1 << 30 }].into_iter().collect(),
+        lpc: LpcBus::Mapped { base: 0x0006_0300_0000_0000 },
+        uart_port: 0x3f8,
+        core_hz: configuration.core_hz,
+    }
+}

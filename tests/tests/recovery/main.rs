@@ -1,0 +1,50 @@
+//! The firmware's HMI recovery, boot and resync against the hardware model.
+
+mod boot;
+mod chip_tod;
+mod golden;
+mod hmer;
+mod participants;
+mod random;
+mod resync;
+mod timebase;
+mod xscom;
+
+use hardware_model::{Configuration, CoreError, Fault, Generation, Register};
+use opaline_tests::{Bench, Schedule};
+use power_registers::chip_tod::TodRegister;
+use power_registers::{Hmer, Tfmr};
+
+const GENERATIONS: [Generation; 3] =
+    [Generation::Power8, Generation::Power9, Generation::Power10];
+
+/// A few orders of threads, and the one that the host happens to choose.
+fn schedules() -> impl Iterator<Item = Schedule> {
+    (0..12).map(Schedule::Seeded).chain([Schedule::Free])
+}
+
+fn bench(generation: Generation, chips: usize, cores: usize, threads: usize) -> Bench {
+    Bench::new(Configuration::new(generation, chips, cores, threads))
+}
+
+/// As many threads as a core of this generation has at most.
+fn most_threads(generation: Generation) -> usize {
+    if generation == Generation::Power8 { 8 } else { 4 }
+}
+
+fn core_fault(core: usize, error: CoreError) -> Fault {
+    Fault::Core { core, error }
+}
+
+/// A write to a ChipTOD register of chip 0.
+fn tod(register: TodRegister) -> Register {
+    Register::ScomWrite { chip: 0, address: register.address() }
+}
+
+/// The base value of the bench with these bits.
+fn base_and(bench: &Bench, bits: Tfmr) -> u64 {
+    bench.machine.configuration().base() | bits.bits()
+}
+
+/// What clears the causes of the timer in HMER.
+const CLEAR_TIMER: u64 = !Hmer::TIMER.bits();

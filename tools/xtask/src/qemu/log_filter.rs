@@ -1,0 +1,76 @@
+//! QEMU's log of wrong and unimplemented accesses: what in it is our fault.
+
+/// ChipTOD registers that QEMU does not implement although the hardware has them, so that an
+/// access is no mistake of the firmware: offset, and what they are.
+const CHIP_TOD_GAPS: &[(u64, &str)] = &[
+    (0x00, "master path control"),
+    (0x01, "primary port 0 control"),
+    (0x02, "primary port 1 control"),
+    (0x03, "secondary port 0 control"),
+    (0x04, "secondary port 1 control"),
+    (0x05, "slave path control"),
+    (0x06, "internal path control"),
+    (0x10, "chip control"),
+    (0x13, "TTYPE_2, enable the step checkers"),
+];
+
+/// Words that mark a line as one about the timebase or the way to it.
+const TOPICS: &[&str] = &["tfmr", "chiptod", "xscom", "timebase"];
+
+/// What a log holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sifted {
+    /// Lines about TFMR, ChipTOD or XSCOM that QEMU's gaps do not explain.
+    pub(crate) faults: Vec<String>,
+    /// Lines that are QEMU's own gaps.
+    pub(crate) gaps: usize,
+    /// Lines about other things.
+    pub(crate) others: Vec<String>,
+}
+
+/// Sorts the lines of a log.
+pub(crate) fn sift(log: &str) -> Sifted {
+    let mut sifted = Sifted::default();
+    for line in log.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let lower = line.to_ascii_lowercase();
+        if !TOPICS.iter().any(|topic| lower.contains(topic)) {
+            sifted.others.push(line.to_owned());
+        } else if is_gap(&lower) {
+            sifted.gaps += 1;
+        } else {
+            sifted.faults.push(line.to_owned());
+        }
+    }
+    sifted
+}
+
+fn is_gap(line: &str) -> bool {
+    // QEMU writes the number with a letter O: "Ox13".
+    let register = line
+        .strip_prefix("pnv_chiptod: unimplemented register")
+        .and_then(|rest| rest.rsplit('x').next())
+        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    register.is_some_and(|register| CHIP_TOD_GAPS.iter().any(|(gap, _)| *gap == register))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_faults_and_others() {
+        let sifted = sift(
+            "pnv_chiptod: unimplemented register: Ox13\n\
+             pnv_chiptod: unimplemented register: Ox10\n\
+             pnv_chiptod: unimplemented register: Ox14\n\
+             pnv_chiptod: xscom write reg TOD_MOVE_TOD_TO_TB_REG in bad state\n\
+             TFMR error: mtspr TFMR in TB_ERROR state\n\
+             XSCOM read failed at @0x603fc00200000 pcba=0x00040000\n\
+             phb4: reg_read something\n\n",
+        );
+        assert_eq!(sifted.gaps, 2);
+        assert_eq!(sifted.faults.len(), 4, "{sifted:?}");
+        assert_eq!(sifted.others, ["phb4: reg_read something"]);
+        assert_eq!(sift(""), Sifted::default());
+    }
+}

@@ -1,0 +1,266 @@
+//! One virtual machine: started, watched, and always ended.
+
+pub(crate) mod ending;
+pub(crate) mod log_filter;
+pub(crate) mod topology;
+
+use anyhow::{Context as _, Result};
+use ending::Ending;
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use topology::{Machine, Topology};
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration<'a> {
+    pub(crate) program: &'a OsStr,
+    pub(crate) machine: Machine,
+    pub(crate) topology: Topology,
+    /// The threads of a core share one TB.
+    pub(crate) lpar_per_core: bool,
+    /// The flat image.
+    pub(crate) image: &'a Path,
+    /// Do not run until a debugger says so.
+    pub(crate) debugged: bool,
+}
+
+impl Configuration<'_> {
+    /// Arguments of QEMU; sockets and logs go into `directory`.
+    fn arguments(&self, directory: &Path) -> Vec<String> {
+        let path = |name: &str| directory.join(name).display().to_string();
+        let machine = format!(
+            "{}{}",
+            self.machine,
+            // POWER8 always is so, and has no such option.
+            if self.lpar_per_core && self.machine != Machine::Powernv8 {
+                ",lpar-per-core=on"
+            } else {
+                ""
+            }
+        );
+        let mut arguments: Vec<String> = [
+            ["-M", &machine],
+            ["-smp", &self.topology.smp()],
+            ["-m", &format!("{}G", (2).max(self.topology.chips))],
+            ["-display", "none"],
+            ["-monitor", "none"],
+            ["-serial", "stdio"],
+            // Without it, a checkstop would exit 0.
+            ["-action", "panic=exit-failure"],
+            ["-d", "guest_errors,unimp"],
+            ["-D", &path("qemu.log")],
+            ["-bios", &self.image.display().to_string()],
+        ]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+        arguments.push("-no-reboot".to_owned());
+        if self.debugged {
+            let chardev = format!("socket,id=g,path={},server=on,wait=off", path("gdb"));
+            arguments
+                .extend(["-chardev", &chardev, "-gdb", "chardev:g", "-S"].map(str::to_owned));
+        }
+        arguments
+    }
+}
+
+/// A callback that sees each console line as it comes.
+pub(crate) type OnLine = Box<dyn FnMut(&str) + Send>;
+
+/// A running QEMU.
+#[derive(Debug)]
+pub(crate) struct Vm {
+    child: Child,
+    directory: TempDir,
+    console: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
+    errors: Arc<Mutex<String>>,
+    command: String,
+}
+
+/// What is left of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Remains {
+    pub(crate) ending: Ending,
+    pub(crate) console: Vec<String>,
+    /// QEMU's own log.
+    pub(crate) log: String,
+    /// What QEMU wrote to stderr (a register dump after a checkstop).
+    pub(crate) errors: String,
+}
+
+impl Vm {
+    /// Starts QEMU.
+    pub(crate) fn start(configuration: &Configuration<'_>, mut on_line: OnLine) -> Result<Self> {
+        // Short, because the path of a unix socket has about 100 characters.
+        let directory = tempfile::Builder::new().prefix("opaline-").tempdir()?;
+        let arguments = configuration.arguments(directory.path());
+        let mut child = Command::new(configuration.program)
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting QEMU")?;
+        let console = Arc::new(Mutex::new(Vec::new()));
+        let errors = Arc::new(Mutex::new(String::new()));
+        let output = child.stdout.take().context("no pipe")?;
+        let mut stderr = child.stderr.take().context("no pipe")?;
+        let lines = Arc::clone(&console);
+        let console_reader = thread::spawn(move || {
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+                on_line(&line);
+                lock(&lines).push(line);
+            }
+        });
+        let text = Arc::clone(&errors);
+        let error_reader = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // A broken pipe here only shortens the message.
+            let _ = stderr.read_to_end(&mut bytes);
+            *lock(&text) = String::from_utf8_lossy(&bytes).into_owned();
+        });
+        let command = format!(
+            "{} {}",
+            configuration.program.to_string_lossy(),
+            arguments.join(" ")
+        );
+        Ok(Self {
+            child,
+            directory,
+            console,
+            readers: vec![console_reader, error_reader],
+            errors,
+            command,
+        })
+    }
+
+    /// Socket of the debugger.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("gdb")
+    }
+
+    /// What was typed, in effect.
+    pub(crate) fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// Waits until it ends; ends it when patience is over.
+    pub(crate) fn wait(mut self, patience: Duration) -> Result<Remains> {
+        let start = Instant::now();
+        let ending = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status.into();
+            }
+            if start.elapsed() > patience {
+                self.child.kill().context("ending QEMU")?;
+                self.child.wait()?;
+                break Ending::TimedOut;
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        for reader in self.readers.drain(..) {
+            // A reader panics only if printing does; the lines so far are there.
+            let _ = reader.join();
+        }
+        let log = fs::read(self.directory.path().join("qemu.log")).unwrap_or_default();
+        Ok(Remains {
+            ending,
+            console: std::mem::take(&mut *lock(&self.console)),
+            log: String::from_utf8_lossy(&log).into_owned(),
+            errors: std::mem::take(&mut *lock(&self.errors)),
+        })
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // Already ended is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration(program: &OsStr, debugged: bool) -> Configuration<'_> {
+        Configuration {
+            program,
+            machine: Machine::Powernv9,
+            topology: Topology { chips: 1, cores: 1, threads: 4 },
+            lpar_per_core: true,
+            image: Path::new("/x/opaline.lid"),
+            debugged,
+        }
+    }
+
+    #[test]
+    fn command_line() {
+        let program = OsStr::new("qemu");
+        let text = configuration(program, true).arguments(Path::new("/t")).join(" ");
+        for part in [
+            "-M powernv9,lpar-per-core=on",
+            "-smp 4,sockets=1,cores=1,threads=4",
+            "-action panic=exit-failure",
+            "-no-reboot",
+            "-d guest_errors,unimp -D /t/qemu.log",
+            "-bios /x/opaline.lid",
+            "path=/t/gdb,server=on",
+            " -S",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let plain = configuration(program, false).arguments(Path::new("/t"));
+        assert!(!plain.contains(&"-S".to_owned()));
+        let mut power8 = configuration(program, false);
+        power8.machine = Machine::Powernv8;
+        assert_eq!(power8.arguments(Path::new("/t"))[1], "powernv8");
+    }
+
+    /// A program that stands in for QEMU: it ignores its arguments.
+    fn fake(script: &str) -> (TempDir, PathBuf) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fake");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn console_and_exit_code_are_caught() {
+        let (_directory, program) = fake("printf 'one\\r\\ntwo'; echo dump >&2; exit 1");
+        let configuration = configuration(program.as_os_str(), false);
+        let vm = Vm::start(&configuration, Box::new(|_| {})).unwrap();
+        let remains = vm.wait(Duration::from_secs(20)).unwrap();
+        assert_eq!(remains.ending, Ending::Exit(1));
+        assert_eq!(remains.console, ["one", "two"]);
+        assert_eq!(remains.errors, "dump\n");
+    }
+
+    #[test]
+    fn a_hang_is_ended() {
+        let (_directory, program) = fake("exec sleep 60");
+        let configuration = configuration(program.as_os_str(), false);
+        let vm = Vm::start(&configuration, Box::new(|_| {})).unwrap();
+        let remains = vm.wait(Duration::from_millis(100)).unwrap();
+        assert_eq!(remains.ending, Ending::TimedOut);
+    }
+}

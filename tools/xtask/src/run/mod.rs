@@ -1,0 +1,208 @@
+//! The verbs `run` and `campaign`.
+
+mod scenario;
+mod strike;
+
+pub(crate) use scenario::{Played, Scenario};
+
+use crate::{
+    image,
+    qemu::topology::{Machine, Topology},
+    report::{self, Page, narrative},
+};
+use anyhow::Result;
+use clap::Args;
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    path::PathBuf,
+    time::Instant,
+};
+
+/// Which machine.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MachineArguments {
+    /// The machine
+    #[arg(long, value_enum, default_value = "powernv10")]
+    machine: Machine,
+    /// Threads of the whole machine
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    smp: u32,
+    /// Chips: 1, 2, 4, 8 or 16
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    chips: u32,
+    /// Threads of a core; by default as many as a core can have
+    #[arg(long, value_name = "T")]
+    threads: Option<u32>,
+    /// The threads of a core share one timebase (POWER8 always does this)
+    #[arg(long)]
+    lpar_per_core: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    machine: MachineArguments,
+    /// Faults to strike from outside; 0 leaves the image alone, and it breaks its own timebase
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    faults: u32,
+    /// Replays the faults of an earlier run
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Where the page goes
+    #[arg(long, value_name = "FILE", default_value_os_t = crate::default_report())]
+    report: PathBuf,
+    /// Print the steps of every fault, not only of the first
+    #[arg(long)]
+    verbose: bool,
+    /// Features of the image, for the mutations
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+}
+
+/// Arguments of `campaign`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CampaignArguments {
+    /// Faults on each machine
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    faults: u32,
+    /// Replays the faults of an earlier campaign
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+}
+
+/// A seed that nobody chose.
+pub(crate) fn random_seed() -> u64 {
+    // The standard library's hash keys are the one source of randomness that it offers. Short, so
+    // that it can be typed.
+    RandomState::new().build_hasher().finish() & 0xffff_ffff
+}
+
+/// The verb `run`: true when every check held.
+pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
+    let machine = &arguments.machine;
+    let topology = Topology::new(machine.machine, machine.smp, machine.chips, machine.threads)?;
+    let qemu = image::require_qemu()?;
+    let image = image::build(&arguments.features)?;
+    image.audit.verdict()?;
+    let seed = arguments.seed.unwrap_or_else(random_seed);
+    let scenario = Scenario {
+        qemu: &qemu,
+        image: &image,
+        machine: machine.machine,
+        topology,
+        lpar_per_core: machine.lpar_per_core,
+        faults: (arguments.faults > 0).then_some(arguments.faults),
+        seed,
+    };
+    println!("Machine: {}; {} faults, seed {seed}", scenario.name(), arguments.faults);
+    let start = Instant::now();
+    let played = scenario.play(
+        || Box::new(|line| println!("| {line}")),
+        &mut |text| println!("> {text}"),
+    )?;
+    let page = page(&scenario, &played, start.elapsed().as_secs_f64());
+    print(&page, &played, arguments.verbose);
+    page.write(&arguments.report)?;
+    println!("\nPage: {}", image::shown(&arguments.report));
+    if played.failures.is_empty() {
+        println!("Every check held.");
+    } else {
+        println!("FAILED (replay with --seed {seed}):");
+        played.failures.iter().for_each(|failure| println!("  {failure}"));
+    }
+    Ok(played.failures.is_empty())
+}
+
+fn page(scenario: &Scenario<'_>, played: &Played, seconds: f64) -> Page {
+    let mut facts = vec![
+        ("Machine".to_owned(), scenario.name()),
+        ("Seed".to_owned(), scenario.seed.to_string()),
+        ("Ending".to_owned(), format!("{:?}: {}", played.remains.ending, played.outcome)),
+        ("Time".to_owned(), format!("{seconds:.1} s")),
+        (
+            "QEMU's log".to_owned(),
+            format!(
+                "{} lines about TFMR, ChipTOD or XSCOM; {} of QEMU's own gaps; {} others",
+                played.sifted.faults.len(),
+                played.sifted.gaps,
+                played.sifted.others.len()
+            ),
+        ),
+        ("Command".to_owned(), played.command.clone()),
+    ];
+    let mut tables = Vec::new();
+    let mut episodes = Vec::new();
+    if let Some(struck) = &played.struck {
+        facts.extend(struck.facts());
+        tables = struck.tables();
+        episodes = narrative::episodes(&struck.records);
+    }
+    Page {
+        title: scenario.name(),
+        failures: played.failures.clone(),
+        facts,
+        tables,
+        episodes,
+        console: played.remains.console.clone(),
+    }
+}
+
+fn print(page: &Page, played: &Played, verbose: bool) {
+    if !played.remains.errors.is_empty() {
+        println!("\nQEMU says:\n{}", played.remains.errors.trim_end());
+    }
+    for (number, episode) in page.episodes.iter().enumerate() {
+        let threads = episode.threads().len();
+        println!("\nFault {}: {} steps on {threads} threads", number + 1, episode.records.len());
+        if verbose || number == 0 || episode.troubled() {
+            report::print_episode(episode);
+        }
+    }
+    for table in &page.tables {
+        table.print();
+    }
+    println!();
+    for (name, value) in &page.facts {
+        println!("{name}: {value}");
+    }
+}
+
+/// The verb `campaign`: true when no fault did harm.
+pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
+    let qemu = image::require_qemu()?;
+    let image = image::build(&[])?;
+    image.audit.verdict()?;
+    let seed = arguments.seed.unwrap_or_else(random_seed);
+    let mut good = true;
+    for machine in [Machine::Powernv9, Machine::Powernv10] {
+        for total in [4, 8] {
+            let scenario = Scenario {
+                qemu: &qemu,
+                image: &image,
+                machine,
+                topology: Topology::new(machine, total, 1, None)?,
+                lpar_per_core: false,
+                faults: Some(arguments.faults),
+                seed,
+            };
+            let start = Instant::now();
+            let progress = crate::progress::Progress::start(&scenario.name());
+            let played = scenario.play(|| Box::new(|_| {}), &mut |text| progress.say(text))?;
+            drop(progress);
+            println!(
+                "{}: {} faults, seed {seed}, {:.1} s: {}",
+                scenario.name(),
+                arguments.faults,
+                start.elapsed().as_secs_f64(),
+                if played.failures.is_empty() { "every check held" } else { "FAILED" }
+            );
+            if let Some(struck) = &played.struck {
+                struck.facts().iter().for_each(|(name, value)| println!("  {name}: {value}"));
+            }
+            played.failures.iter().for_each(|failure| println!("  {failure}"));
+            good &= played.failures.is_empty();
+        }
+    }
+    Ok(good)
+}

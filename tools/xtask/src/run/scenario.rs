@@ -1,0 +1,100 @@
+//! One machine with one image: started, struck by faults or left alone, and judged.
+
+use super::strike::{self, Struck};
+use crate::{
+    image::Image,
+    qemu::{
+        Configuration, OnLine, Remains, Vm,
+        ending::{self, Outcome},
+        log_filter::{self, Sifted},
+        topology::{Machine, Topology},
+    },
+};
+use anyhow::Result;
+use std::{ffi::OsStr, time::Duration};
+
+/// An image left alone has this long to boot, strike itself and power off.
+const ALONE: Duration = Duration::from_secs(60);
+/// After the last fault the image has this long to print its verdict and power off.
+const FINISH: Duration = Duration::from_secs(30);
+
+/// What to play.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario<'a> {
+    pub(crate) qemu: &'a OsStr,
+    pub(crate) image: &'a Image,
+    pub(crate) machine: Machine,
+    pub(crate) topology: Topology,
+    pub(crate) lpar_per_core: bool,
+    /// Faults to strike from outside; `None` leaves the image alone: then it strikes itself.
+    pub(crate) faults: Option<u32>,
+    pub(crate) seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Played {
+    /// From the fault injector, when it was at work.
+    pub(crate) struck: Option<Struck>,
+    pub(crate) remains: Remains,
+    pub(crate) outcome: Outcome,
+    pub(crate) sifted: Sifted,
+    /// What did not hold; empty is success.
+    pub(crate) failures: Vec<String>,
+    /// How QEMU was started.
+    pub(crate) command: String,
+}
+
+impl Scenario<'_> {
+    /// What it is called in reports.
+    pub(crate) fn name(&self) -> String {
+        format!(
+            "{}{}, {}",
+            self.machine,
+            if self.lpar_per_core { ",lpar-per-core=on" } else { "" },
+            self.topology
+        )
+    }
+
+    /// Plays it; a QEMU that died by itself gets a second chance.
+    pub(crate) fn play(&self, on_line: impl Fn() -> OnLine, on_text: &mut dyn FnMut(&str)) -> Result<Played> {
+        let played = self.once(on_line(), on_text)?;
+        if let Outcome::Infrastructure(why) = &played.outcome {
+            on_text(&format!("QEMU itself failed ({why}); once more"));
+            return self.once(on_line(), on_text);
+        }
+        Ok(played)
+    }
+
+    fn once(&self, on_line: OnLine, on_text: &mut dyn FnMut(&str)) -> Result<Played> {
+        let configuration = Configuration {
+            program: self.qemu,
+            machine: self.machine,
+            topology: self.topology,
+            lpar_per_core: self.lpar_per_core,
+            image: &self.image.flat,
+            debugged: self.faults.is_some(),
+        };
+        let vm = Vm::start(&configuration, on_line)?;
+        let command = vm.command().to_owned();
+        let mut failures = Vec::new();
+        let mut struck = None;
+        if let Some(faults) = self.faults {
+            match strike::strike(self, &vm.socket(), faults, on_text) {
+                Ok(found) => {
+                    failures.extend(found.failures.iter().cloned());
+                    struck = Some(found);
+                }
+                Err(error) => failures.push(format!("fault injector: {error:#}")),
+            }
+        }
+        let remains = vm.wait(if self.faults.is_some() { FINISH } else { ALONE })?;
+        let outcome = ending::judge(remains.ending, &remains.console);
+        if outcome != Outcome::Passed {
+            failures.push(outcome.to_string());
+        }
+        let sifted = log_filter::sift(&remains.log);
+        failures.extend(sifted.faults.iter().map(|line| format!("QEMU's log: {line}")));
+        Ok(Played { struck, remains, outcome, sifted, failures, command })
+    }
+}

@@ -1,0 +1,45 @@
+//! The portable tests as a real big-endian program, under QEMU's user-mode emulator.
+//!
+//! A little-endian host hides mistakes of byte order. No C cross compiler is needed: the target's
+//! standard library is self-contained and the compiler's own linker does the rest.
+
+use super::{PORTABLE, cargo_tests, tally::Tally};
+use crate::{setup, toolchain, workspace};
+
+/// Big-endian, ELFv2, static.
+const TARGET: &str = "powerpc64-unknown-linux-musl";
+
+/// Why the part cannot run now, without changing anything.
+pub(crate) fn obstacle() -> Option<String> {
+    if workspace::find_program(setup::qemu::USER_PROGRAM).is_none() {
+        return Some(format!("missing: {} (qemu-user)", setup::qemu::USER_PROGRAM));
+    }
+    toolchain::host_rust_lld().is_none().then(|| "missing: rust-lld of the compiler".to_owned())
+}
+
+/// Runs the part.
+pub(super) fn run(tally: &mut Tally) {
+    const NAME: &str = "big-endian tests";
+    if let Err(error) = setup::require(&[setup::Need::QemuUser]) {
+        return tally.skip(NAME, &format!("{error:#}"));
+    }
+    let Some(linker) = toolchain::host_rust_lld() else {
+        return tally.skip(NAME, "the compiler has no rust-lld");
+    };
+    if let Err(error) = toolchain::add_target(TARGET) {
+        return tally.skip(NAME, &format!("{error:#}"));
+    }
+    let key = TARGET.to_uppercase().replace('-', "_");
+    let mut command = cargo_tests::cargo();
+    // Unit and integration tests; examples in documentation run on the host.
+    command
+        .args(["test", "--tests", "--target", TARGET])
+        .args(PORTABLE.iter().flat_map(|package| ["--package", package]))
+        .env(format!("CARGO_TARGET_{key}_LINKER"), linker)
+        .env(
+            format!("CARGO_TARGET_{key}_RUSTFLAGS"),
+            "-Clink-self-contained=yes -Ctarget-feature=+crt-static",
+        )
+        .env(format!("CARGO_TARGET_{key}_RUNNER"), setup::qemu::USER_PROGRAM);
+    cargo_tests::run(tally, NAME, command);
+}

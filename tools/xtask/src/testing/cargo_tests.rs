@@ -1,0 +1,43 @@
+//! Test suites that cargo runs.
+
+use super::tally::{Counts, Tally};
+use crate::{progress::Progress, workspace};
+use std::process::{Command, Stdio};
+
+/// All tests of the workspace on this machine.
+pub(super) fn host(tally: &mut Tally) {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--exclude", "boot"]);
+    run(tally, "host tests", command);
+}
+
+/// Cargo in the workspace.
+pub(super) fn cargo() -> Command {
+    let mut command = Command::new(workspace::cargo());
+    command.current_dir(workspace::root());
+    command
+}
+
+/// Runs a `cargo test` and counts; what it printed is shown only when something failed.
+pub(super) fn run(tally: &mut Tally, name: &str, mut command: Command) {
+    let progress = Progress::start(name);
+    // Test programs go on after a failure, so that all failures are counted.
+    command.arg("--no-fail-fast").stdin(Stdio::null());
+    let output = command.output();
+    drop(progress);
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return tally.fail(name, &error.to_string()),
+    };
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let counts = Counts::parse(&stdout);
+    if !output.status.success() {
+        print!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    tally.add(name, counts);
+    if !output.status.success() && counts.failed == 0 {
+        tally.fail(name, &format!("cargo test: {}", output.status));
+    } else if counts.passed == 0 && counts.failed == 0 {
+        tally.fail(name, "no tests were run");
+    }
+}

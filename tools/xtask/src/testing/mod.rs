@@ -1,0 +1,70 @@
+//! The verb `test`: every test there is, the parts that cannot run here named.
+
+pub(crate) mod big_endian;
+mod cargo_tests;
+mod machines;
+pub(crate) mod miri;
+pub(crate) mod tally;
+
+use crate::image;
+use anyhow::Result;
+use std::time::Instant;
+use tally::Tally;
+
+/// Packages whose code is in the image, or models the hardware for it: they also run as a
+/// big-endian program and under Miri.
+const PORTABLE: &[&str] = &[
+    "power-registers",
+    "opal-abi",
+    "flight-recorder",
+    "lpc-uart",
+    "opaline-firmware",
+    "hypervisor-shim",
+    "hardware-model",
+    "opaline-tests",
+];
+
+/// The verb.
+pub(crate) fn verb(strict: bool) -> Result<bool> {
+    let mut tally = Tally::default();
+    everything(&mut tally);
+    tally.print(strict);
+    Ok(tally.good(strict))
+}
+
+/// Runs all parts into `tally`.
+pub(crate) fn everything(tally: &mut Tally) {
+    part("Host tests", || cargo_tests::host(tally));
+    part("The same as a big-endian program", || big_endian::run(tally));
+    part("The same under Miri", || miri::run(tally));
+    let mut built = None;
+    part("Image and audits", || match image::build(&[]) {
+        Ok(image) => {
+            tally.pass("image builds");
+            image.audit.print(false);
+            image.audit.tally(tally);
+            built = Some(image);
+        }
+        Err(error) => tally.fail("image builds", &format!("{error:#}")),
+    });
+    let qemu = match image::require_qemu() {
+        Ok(qemu) => qemu,
+        Err(error) => return tally.skip("QEMU tests", &format!("{error:#}")),
+    };
+    if let Some(image) = built {
+        part("Boot, guests and self-inflicted faults on QEMU", || {
+            machines::alone(tally, &qemu, &image);
+        });
+        part("Faults struck from outside on QEMU", || machines::struck(tally, &qemu, &image));
+    } else {
+        tally.skip("QEMU tests", "the image does not build");
+    }
+    part("Mutations on QEMU", || machines::mutations(tally, &qemu));
+}
+
+fn part(name: &str, work: impl FnOnce()) {
+    println!("\n{name}");
+    let start = Instant::now();
+    work();
+    println!("  {:.1} s", start.elapsed().as_secs_f64());
+}
