@@ -1,31 +1,154 @@
-//! Temporary console.
-use core::fmt::Write;
-use opaline_firmware::platform::Platform;
-use opaline_firmware::system::System;
-use log::{Log, Metadata, Record};
-use crate::instructions as cpu;
+//! The console of the image: log lines, the memory console, and the last words of a machine that
+//! stops.
 
-#[repr(C)]
-pub(crate) struct DebugDescriptor([u64; 4]);
-pub(crate) static DEBUG_DESCRIPTOR: DebugDescriptor = DebugDescriptor([0; 4]);
-pub(crate) struct Emergency;
-impl Write for Emergency {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+use crate::instructions as cpu;
+use crate::machine::ThisThread;
+use core::fmt;
+use log::{LevelFilter, Log, Metadata, Record};
+use opaline_firmware::console::{Console, Patience};
+use opaline_firmware::hardware::ChipId;
+use opaline_firmware::logging::Level;
+use opaline_firmware::debug_descriptor::DebugDescriptor;
+use opaline_firmware::memory_console::{ADDRESS, MemoryConsole};
+use opaline_firmware::platform::{Chip, Generation, LpcBus, Platform};
+use opaline_firmware::system::System;
+use opaline_firmware::xscom::Xscom;
+use spin::Once;
+
+/// At [`ADDRESS`], by the linker script; outside the image and `.bss`.
+#[unsafe(link_section = ".memory_console")]
+static MEMORY_CONSOLE: MemoryConsole = MemoryConsole::new();
+
+/// What tools find through the pointer at 0x80 of the image.
+pub(crate) static DEBUG_DESCRIPTOR: DebugDescriptor = DebugDescriptor::new(ADDRESS);
+
+static CONSOLE: Console<'static> = Console::new(Some(MEMORY_CONSOLE.writer()));
+
+/// The way to the UART: what the device tree says, or what the processor's version suggests.
+static BUS: Once<Platform> = Once::new();
+
+/// The XSCOM engine before the system has one.
+static EARLY_XSCOM: Xscom = Xscom::new();
+static SYSTEM_XSCOM: Once<&'static Xscom> = Once::new();
+
+fn xscom() -> &'static Xscom {
+    SYSTEM_XSCOM.get().copied().unwrap_or(&EARLY_XSCOM)
+}
+
+/// The console, for the OPAL calls.
+pub(crate) fn console() -> &'static Console<'static> {
+    &CONSOLE
+}
+
+/// Empties the memory console and writes its header.
+pub(crate) fn prepare_memory_console() {
+    MEMORY_CONSOLE.initialise(ADDRESS);
+}
+
+/// Opens the UART that the device tree names, and the log.
+pub(crate) fn open(platform: &Platform) {
+    BUS.call_once(|| platform.clone());
+    let _ = CONSOLE.initialise(&mut ThisThread, platform, xscom());
+    if log::set_logger(&ImageLog).is_ok() {
+        log::set_max_level(LevelFilter::Debug);
+    }
+}
+
+/// From now on the console uses the system's XSCOM engine.
+pub(crate) fn use_xscom_of(system: &'static System<'static>) {
+    SYSTEM_XSCOM.call_once(|| &system.xscom);
+}
+
+/// Where the UART is on every machine of the processor's generation; for a machine whose device
+/// tree was refused.
+fn usual_bus() -> Platform {
+    let generation =
+        Generation::from_pvr(cpu::pvr() as u32).unwrap_or(Generation::Power10);
+    let (xscom_base, lpc) = match generation {
+        Generation::Power8 => {
+            (0x0003_fc00_0000_0000, LpcBus::Xscom { chip: ChipId(0), address: 0xb0020 })
+        }
+        Generation::Power9 | Generation::Power10 => {
+            (0x0006_03fc_0000_0000, LpcBus::Mapped { base: 0x0006_0300_0000_0000 })
+        }
+    };
+    let mut platform = Platform {
+        generation,
+        chips: Default::default(),
+        cores: Default::default(),
+        memory: Default::default(),
+        lpc,
+        uart_port: 0x3f8,
+        core_hz: 1,
+    };
+    platform.chips.push(Chip {
+        id: ChipId(0),
+        xscom_base,
+        xscom_size: 0x4_0000_0000,
+        chip_tod: None,
+    });
+    platform
+}
+
+struct ImageLog;
+
+impl Log for ImageLog {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(bus) = BUS.get() {
+            let level = Level::from(record.level());
+            let hardware = &mut ThisThread;
+            CONSOLE.log(hardware, bus, xscom(), level, Patience::Wait, *record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// The last words of a machine that stops: line by line, past every lock.
+pub(crate) struct Emergency {
+    line: [u8; 240],
+    used: usize,
+}
+
+impl Emergency {
+    /// Opens the console if nobody has.
+    pub(crate) fn open() -> Self {
+        if BUS.get().is_none() {
+            open(BUS.call_once(usual_bus));
+        }
+        Self { line: [0; 240], used: 0 }
+    }
+
+    fn flush(&mut self) {
+        let line = core::str::from_utf8(&self.line[..self.used]).unwrap_or("?");
+        if let (Some(bus), false) = (BUS.get(), line.is_empty()) {
+            CONSOLE.log(
+                &mut ThisThread,
+                bus,
+                xscom(),
+                Level::EMERGENCY,
+                Patience::LastWords,
+                format_args!("{line}"),
+            );
+        }
+        self.used = 0;
+    }
+}
+
+impl fmt::Write for Emergency {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            while cpu::load_byte(0x60300d00103fd) & 0x20 == 0 {}
-            cpu::store_byte(0x60300d00103f8, byte);
+            if byte == b'\n' {
+                self.flush();
+            } else if let Some(place) = self.line.get_mut(self.used) {
+                *place = byte;
+                self.used += 1;
+            }
         }
         Ok(())
     }
 }
-struct L;
-static LOCK: spin::Mutex<()> = spin::Mutex::new(());
-impl Log for L {
-    fn enabled(&self, _: &Metadata<'_>) -> bool { true }
-    fn log(&self, r: &Record<'_>) { let _l = LOCK.lock(); let _ = writeln!(Emergency, "{}", r.args()); }
-    fn flush(&self) {}
-}
-pub(crate) fn prepare_memory_console() {}
-pub(crate) fn open(_: &Platform) { let _ = log::set_logger(&L); log::set_max_level(log::LevelFilter::Debug); }
-pub(crate) fn use_xscom_of(_: &System<'_>) {}
-pub(crate) fn write_raw(b: &[u8]) { let _l = LOCK.lock(); let _ = Emergency.write_str(core::str::from_utf8(b).unwrap_or("?")); }

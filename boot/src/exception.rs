@@ -88,7 +88,7 @@ fn report(frame: &Frame, block: &ThreadBlock) -> ! {
             cpu::relax();
         }
     }
-    let out = &mut crate::console::Emergency;
+    let out = &mut crate::console::Emergency::open();
     let (pc, msr) = frame.interrupted();
     let _ = writeln!(
         out,
@@ -171,7 +171,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
             cpu::relax();
         }
     }
-    let out = &mut crate::console::Emergency;
+    let out = &mut crate::console::Emergency::open();
     let _ = writeln!(out, "\nPIR {:#x}: {info}", cpu::pir());
     let stack: u64;
     // SAFETY: only reads r1.

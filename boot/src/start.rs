@@ -54,7 +54,7 @@ fn read_platform(address: u64) -> &'static Platform {
 /// Says why the machine cannot be brought up, and stops it.
 fn refuse(why: core::fmt::Arguments<'_>) -> ! {
     use core::fmt::Write as _;
-    let _ = writeln!(console::Emergency, "\nOpaline: {why}\nOPALINE: FAIL {why}");
+    let _ = writeln!(console::Emergency::open(), "Opaline: {why}\nOPALINE: FAIL {why}");
     cpu::attention();
 }
 

@@ -119,7 +119,10 @@ pub(crate) struct OutgoingCall {
     pub(crate) clobbered: u64,
 }
 
-const MAIN_STACK: usize = 48 * 1024;
+/// Where the boot thread starts up: the firmware's state passes over this stack on its way to its
+/// place.
+const BOOT_STACK_SIZE: usize = 256 * 1024;
+const MAIN_STACK: usize = 24 * 1024;
 const EXCEPTION_STACK: usize = 16 * 1024;
 const CRASH_STACK: usize = 12 * 1024;
 const OPAL_STACK: usize = 16 * 1024;
@@ -200,6 +203,11 @@ impl ThreadArea {
     };
 }
 
+// SAFETY: only the boot thread runs on it; the guard is atomic.
+unsafe impl Sync for Stack<BOOT_STACK_SIZE> {}
+
+static BOOT_STACK: Stack<BOOT_STACK_SIZE> = Stack::new();
+
 static THREAD_AREAS: [ThreadArea; MAX_THREADS] = [const { ThreadArea::NEW }; MAX_THREADS];
 
 /// PIRs that the OPAL entry knows are below this.
@@ -211,6 +219,9 @@ static PIR_TABLE: [AtomicU64; PIR_LIMIT] = [const { AtomicU64::new(0) }; PIR_LIM
 /// Sets up the calling thread's block: the first thing that a thread does.
 pub(crate) fn claim_block(index: u64) -> &'static ThreadBlock {
     let area = &THREAD_AREAS[index as usize];
+    if index == 0 {
+        BOOT_STACK.set_guard();
+    }
     area.main.set_guard();
     area.exception.set_guard();
     area.crash.set_guard();
@@ -266,6 +277,7 @@ pub(crate) fn current_block() -> *mut ThreadBlock {
 pub(crate) fn broken_guards(index: usize) -> impl Iterator<Item = &'static str> {
     let area = &THREAD_AREAS[index];
     [
+        ("boot", index != 0 || BOOT_STACK.intact()),
         ("main", area.main.intact()),
         ("exception", area.exception.intact()),
         ("crash", area.crash.intact()),
@@ -285,8 +297,11 @@ pub(crate) fn broken_guards_of_used(index: usize) -> impl Iterator<Item = &'stat
 
 /// Whether an address lies in the stacks of some thread; for back-traces.
 pub(crate) fn is_stack(address: u64) -> bool {
-    let start = (&raw const THREAD_AREAS) as u64;
-    address % 16 == 0 && (start..start + size_of_val(&THREAD_AREAS) as u64 - 32).contains(&address)
+    let areas = (&raw const THREAD_AREAS) as u64;
+    let boot = (&raw const BOOT_STACK) as u64;
+    let in_areas = (areas..areas + size_of_val(&THREAD_AREAS) as u64 - 32).contains(&address);
+    let in_boot = (boot..boot + size_of_val(&BOOT_STACK) as u64 - 32).contains(&address);
+    address % 16 == 0 && (in_areas || in_boot)
 }
 
 core::arch::global_asm!(
@@ -300,6 +315,8 @@ core::arch::global_asm!(
     area_size = const size_of::<ThreadArea>(),
     main_stack_top = const offset_of!(ThreadArea, main)
         + offset_of!(Stack<MAIN_STACK>, space) + MAIN_STACK,
+    boot_stack = sym BOOT_STACK,
+    boot_stack_top = const offset_of!(Stack<BOOT_STACK_SIZE>, space) + BOOT_STACK_SIZE,
     rust_start = sym crate::opaline_boot,
 );
 

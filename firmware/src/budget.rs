@@ -101,7 +101,10 @@ mod tests {
     fn microseconds_have_a_floor_and_do_not_overflow() {
         assert_eq!(Budget::microseconds(10, 2, 5), Budget::spins(20));
         assert_eq!(Budget::microseconds(10, 2, 50), Budget::spins(50));
-        assert_eq!(Budget::microseconds(u64::MAX, 2, 0), Budget::spins(u64::MAX));
+        assert_eq!(
+            Budget::microseconds(u64::MAX, 2, 0),
+            Budget::spins(u64::MAX)
+        );
     }
 
     #[test]

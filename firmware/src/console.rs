@@ -5,6 +5,8 @@
 //! machine, says so with its [`Patience`]. The memory console gets log lines at any rate, and the
 //! OS's output only where no UART is.
 
+mod port;
+
 use crate::budget::{Budget, lock_within};
 use crate::hardware::Hardware;
 use crate::logging::{Level, Line, MEMORY_LEVEL, UART_LEVEL};
@@ -14,7 +16,8 @@ use crate::platform::Platform;
 use crate::xscom::Xscom;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
-use lpc_uart::{Registers, Uart, UartError};
+use lpc_uart::{Uart, UartError};
+use port::Port;
 use spin::{Mutex, MutexGuard};
 
 /// Longest wait for another thread's output: a log line takes 28 ms at 115200 baud.
@@ -71,7 +74,10 @@ impl<'a> Console<'a> {
         Self {
             memory,
             lpc: Lpc::new(),
-            uart: Mutex::new(State { ready: false, stalled: false }),
+            uart: Mutex::new(State {
+                ready: false,
+                stalled: false,
+            }),
             lost_lines: AtomicU64::new(0),
         }
     }
@@ -90,7 +96,10 @@ impl<'a> Console<'a> {
         let mut port = Port::new(hw, platform, xscom, &self.lpc);
         let initialised = Uart::new(&mut port, UART_POLLS).initialise();
         port.outcome(initialised)?;
-        *state = State { ready: true, stalled: false };
+        *state = State {
+            ready: true,
+            stalled: false,
+        };
         Ok(())
     }
 
@@ -156,7 +165,9 @@ impl<'a> Console<'a> {
         xscom: &Xscom,
         patience: Patience,
     ) -> Result<usize, ConsoleError> {
-        self.with_uart(hw, platform, xscom, patience, MEMORY_ROOM, Uart::room)
+        self.with_uart(hw, platform, xscom, patience, MEMORY_ROOM, |uart| {
+            uart.room()
+        })
     }
 
     /// Whether input waits.
@@ -170,7 +181,9 @@ impl<'a> Console<'a> {
         xscom: &Xscom,
         patience: Patience,
     ) -> Result<bool, ConsoleError> {
-        self.with_uart(hw, platform, xscom, patience, false, Uart::input_waits)
+        self.with_uart(hw, platform, xscom, patience, false, |uart| {
+            uart.input_waits()
+        })
     }
 
     /// Writes a log line: to the memory console, and to the UART if the level is for people. A
@@ -193,7 +206,10 @@ impl<'a> Console<'a> {
         if level.number() > UART_LEVEL {
             return;
         }
-        let mut alone = State { ready: true, stalled: false };
+        let mut alone = State {
+            ready: true,
+            stalled: false,
+        };
         let mut guard = self.lock(hw, patience);
         let state = match &mut guard {
             Ok(state) => &mut **state,
@@ -236,80 +252,11 @@ impl<'a> Console<'a> {
         hw: &mut H,
         patience: Patience,
     ) -> Result<MutexGuard<'_, State>, ConsoleError> {
-        let spins = if patience == Patience::Try { 0 } else { LOCK_SPINS };
+        let spins = if patience == Patience::Try {
+            0
+        } else {
+            LOCK_SPINS
+        };
         lock_within(hw, &self.uart, Budget::spins(spins)).map_err(|_| ConsoleError::Held)
-    }
-}
-
-/// The UART's registers on the LPC bus.
-struct Port<'p, H> {
-    hw: &'p mut H,
-    platform: &'p Platform,
-    xscom: &'p Xscom,
-    lpc: &'p Lpc,
-    /// The first failure of the bus, which can take long to show; the driver sees it as a missing
-    /// UART, and nothing more is tried.
-    failure: Option<LpcError>,
-}
-
-impl<'p, H: Hardware> Port<'p, H> {
-    const fn new(
-        hw: &'p mut H,
-        platform: &'p Platform,
-        xscom: &'p Xscom,
-        lpc: &'p Lpc,
-    ) -> Self {
-        Self { hw, platform, xscom, lpc, failure: None }
-    }
-
-    fn port(&self, register: u8) -> u16 {
-        self.platform.uart_port.wrapping_add(register.into())
-    }
-
-    fn outcome<T>(&self, result: Result<T, UartError>) -> Result<T, ConsoleError> {
-        result.map_err(|UartError::Absent| {
-            self.failure.map_or(ConsoleError::Absent, ConsoleError::Lpc)
-        })
-    }
-
-    /// Sends bytes; one look at the transmitter must do while it is stalled.
-    fn send(&mut self, bytes: &[u8], stalled: &mut bool) -> Result<usize, ConsoleError> {
-        let polls = if *stalled { 1 } else { UART_POLLS };
-        let sent = Uart::new(&mut *self, polls).write(bytes);
-        let sent = self.outcome(sent)?;
-        *stalled = sent < bytes.len();
-        Ok(sent)
-    }
-
-    /// Sends text with the line ends that terminals want; whether all of it was sent.
-    fn send_lines(&mut self, text: &str, stalled: &mut bool) -> bool {
-        let mut all = |text: &str| self.send(text.as_bytes(), stalled) == Ok(text.len());
-        text.split_inclusive('\n').all(|line| match line.strip_suffix('\n') {
-            Some(line) => all(line) && all("\r\n"),
-            None => all(line),
-        })
-    }
-}
-
-impl<H: Hardware> Registers for Port<'_, H> {
-    fn read(&mut self, register: u8) -> u8 {
-        if self.failure.is_some() {
-            return 0xff;
-        }
-        let port = self.port(register);
-        self.lpc.read(self.hw, self.platform, self.xscom, port).unwrap_or_else(|error| {
-            self.failure.get_or_insert(error);
-            0xff
-        })
-    }
-
-    fn write(&mut self, register: u8, value: u8) {
-        if self.failure.is_some() {
-            return;
-        }
-        let port = self.port(register);
-        if let Err(error) = self.lpc.write(self.hw, self.platform, self.xscom, port, value) {
-            self.failure.get_or_insert(error);
-        }
     }
 }

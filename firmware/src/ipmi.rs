@@ -87,7 +87,12 @@ pub fn chassis_control<H: Hardware>(
 ) -> Result<(), IpmiError> {
     let _dialogue = lock_within(hw, &lpc.bmc_dialogue, Budget::spins(LOCK_SPINS))
         .map_err(|_| IpmiError::Held)?;
-    let mut interface = Interface { hw, platform, xscom, lpc };
+    let mut interface = Interface {
+        hw,
+        platform,
+        xscom,
+        lpc,
+    };
     interface.drop_stale_answer()?;
     interface.wait(BMC_BUSY | HOST_TO_BMC, 0, IpmiError::Busy)?;
     interface.control(CLEAR_WRITE_POINTER)?;
@@ -103,7 +108,11 @@ pub fn chassis_control<H: Hardware>(
         [4, function, to, CHASSIS_CONTROL, completion]
             if function == CHASSIS | RESPONSE && to == sequence =>
         {
-            if completion == 0 { Ok(()) } else { Err(IpmiError::Refused(completion)) }
+            if completion == 0 {
+                Ok(())
+            } else {
+                Err(IpmiError::Refused(completion))
+            }
         }
         _ => Err(IpmiError::Garbled),
     }
@@ -125,11 +134,15 @@ impl<H: Hardware> Interface<'_, H> {
     }
 
     fn control(&mut self, value: u8) -> Result<(), IpmiError> {
-        Ok(self.lpc.write(self.hw, self.platform, self.xscom, CONTROL, value)?)
+        Ok(self
+            .lpc
+            .write(self.hw, self.platform, self.xscom, CONTROL, value)?)
     }
 
     fn put(&mut self, value: u8) -> Result<(), IpmiError> {
-        Ok(self.lpc.write(self.hw, self.platform, self.xscom, DATA, value)?)
+        Ok(self
+            .lpc
+            .write(self.hw, self.platform, self.xscom, DATA, value)?)
     }
 
     fn get(&mut self) -> Result<u8, IpmiError> {

@@ -5,5 +5,23 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod budget;
+pub mod chip_tod;
+pub mod console;
+pub mod debug_descriptor;
 pub mod hardware;
+pub mod hmi;
+pub mod ipmi;
+pub mod logging;
+pub mod lpc;
+pub mod memory_console;
+pub mod opal;
 pub mod platform;
+pub mod system;
+pub mod timebase;
+pub mod xscom;
+
+#[cfg(test)]
+extern crate std;
+#[cfg(test)]
+mod test_hardware;

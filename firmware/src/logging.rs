@@ -59,8 +59,14 @@ impl Line {
         let seconds = timebase / TICKS_PER_SECOND;
         // 125/64 nanoseconds are a tick.
         let nanoseconds = timebase % TICKS_PER_SECOND * 125 / 64;
-        let mut line = Self { text: ArrayString::new() };
-        let written = write!(line, "[{seconds:>5}.{nanoseconds:09},{}] {message}", level.0);
+        let mut line = Self {
+            text: ArrayString::new(),
+        };
+        let written = write!(
+            line,
+            "[{seconds:>5}.{nanoseconds:09},{}] {message}",
+            level.0
+        );
         if written.is_ok() && line.text.try_push('\n').is_ok() {
             return line;
         }
@@ -95,7 +101,9 @@ mod tests {
     use super::*;
 
     fn line(timebase: u64, level: log::Level, message: &str) -> std::string::String {
-        Line::new(timebase, level.into(), format_args!("{message}")).as_str().into()
+        Line::new(timebase, level.into(), format_args!("{message}"))
+            .as_str()
+            .into()
     }
 
     #[test]
@@ -106,15 +114,26 @@ mod tests {
             "[  285.055359023,7] HMI: Received\n"
         );
         assert_eq!(line(0, log::Level::Error, ""), "[    0.000000000,3] \n");
-        assert_eq!(line(511_999_999, log::Level::Trace, "x"), "[    0.999999998,8] x\n");
-        assert_eq!(line(u64::MAX, log::Level::Warn, "x"), "[36028797018.963967998,4] x\n");
+        assert_eq!(
+            line(511_999_999, log::Level::Trace, "x"),
+            "[    0.999999998,8] x\n"
+        );
+        assert_eq!(
+            line(u64::MAX, log::Level::Warn, "x"),
+            "[36028797018.963967998,4] x\n"
+        );
     }
 
     #[test]
     fn long_lines_are_cut_and_end_in_a_newline() {
         let prefix = "[    0.000000000,6] ".len();
         let fits = LINE_CHARACTERS - prefix - 1;
-        for (length, cut) in [(fits, false), (fits + 1, true), (fits + 2, true), (5000, true)] {
+        for (length, cut) in [
+            (fits, false),
+            (fits + 1, true),
+            (fits + 2, true),
+            (5000, true),
+        ] {
             let line = line(0, log::Level::Info, &"y".repeat(length));
             assert_eq!(line.ends_with("y...\n"), cut, "{length}");
             assert!(line.ends_with('\n') && line.len() <= LINE_CHARACTERS);

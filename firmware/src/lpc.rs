@@ -52,7 +52,10 @@ impl Lpc {
     /// The bus, free.
     #[must_use]
     pub const fn new() -> Self {
-        Self { access: Mutex::new(()), bmc_dialogue: Mutex::new(()) }
+        Self {
+            access: Mutex::new(()),
+            bmc_dialogue: Mutex::new(()),
+        }
     }
 
     /// Reads the byte at an I/O port. A port that nobody owns reads as 0xff.
@@ -69,8 +72,14 @@ impl Lpc {
         match platform.lpc {
             LpcBus::Mapped { base } => Ok(hw.load_byte(mapped(base, port))),
             LpcBus::Xscom { chip, address } => {
-                let eccb = Eccb { platform, xscom, chip, address };
-                self.with_eccb(hw, |hw| eccb.access(hw, port, true)).map(Status::byte)
+                let eccb = Eccb {
+                    platform,
+                    xscom,
+                    chip,
+                    address,
+                };
+                self.with_eccb(hw, |hw| eccb.access(hw, port, true))
+                    .map(Status::byte)
             }
         }
     }
@@ -93,7 +102,12 @@ impl Lpc {
                 Ok(())
             }
             LpcBus::Xscom { chip, address } => {
-                let eccb = Eccb { platform, xscom, chip, address };
+                let eccb = Eccb {
+                    platform,
+                    xscom,
+                    chip,
+                    address,
+                };
                 self.with_eccb(hw, |hw| {
                     eccb.write(hw, register::DATA, eccb::byte_data(value))?;
                     eccb.access(hw, port, false).map(drop)
@@ -107,8 +121,8 @@ impl Lpc {
         hw: &mut H,
         work: impl FnOnce(&mut H) -> Result<T, LpcError>,
     ) -> Result<T, LpcError> {
-        let _access = lock_within(hw, &self.access, Budget::spins(LOCK_SPINS))
-            .map_err(|_| LpcError::Held)?;
+        let _access =
+            lock_within(hw, &self.access, Budget::spins(LOCK_SPINS)).map_err(|_| LpcError::Held)?;
         work(hw)
     }
 }
@@ -129,7 +143,9 @@ struct Eccb<'a> {
 impl Eccb<'_> {
     fn write<H: Hardware>(self, hw: &mut H, register: u32, value: u64) -> Result<(), LpcError> {
         let address = self.address + register;
-        Ok(self.xscom.write(hw, self.platform, self.chip, address, value)?)
+        Ok(self
+            .xscom
+            .write(hw, self.platform, self.chip, address, value)?)
     }
 
     /// Starts an access of one byte and waits until it is done.
@@ -142,7 +158,11 @@ impl Eccb<'_> {
             let status = Status(self.xscom.read(hw, self.platform, self.chip, address)?);
             if status.is_done() {
                 let failed = LpcError::Failed { status: status.0 };
-                return if status.has_failed() { Err(failed) } else { Ok(status) };
+                return if status.has_failed() {
+                    Err(failed)
+                } else {
+                    Ok(status)
+                };
             }
             waiting.spin(hw).map_err(|_| LpcError::NeverDone)?;
         }

@@ -1,5 +1,5 @@
 //! The log in memory, in the layout that the field's tools read: a header with magic and write
-//! position, and a ring of text. And the descriptor that leads them to it.
+//! position, and a ring of text.
 //!
 //! Threads write without a lock: each claims its part of the ring with one atomic step. So a line
 //! gets here even while the UART is held by somebody who does not return.
@@ -18,7 +18,7 @@ pub const INPUT_BYTES: usize = 16;
 pub const OUTPUT_BYTES: usize = BYTES - HEADER_BYTES - INPUT_BYTES;
 
 /// First word of the header.
-pub const MAGIC: u64 = 0x6630_6965_6672_6173;
+pub const MAGIC: u64 = 0x6630_6965_6772_6173;
 /// In the write position: the ring was filled once, what is behind the position is the oldest.
 pub const WRAPPED: u32 = 0x8000_0000;
 /// In the write position: the position.
@@ -62,7 +62,10 @@ impl<const OUTPUT: usize> MemoryConsole<OUTPUT> {
     #[must_use]
     pub const fn new() -> Self {
         const {
-            assert!(OUTPUT > 0 && OUTPUT <= POSITION as usize, "the position has 24 bits");
+            assert!(
+                OUTPUT > 0 && OUTPUT <= POSITION as usize,
+                "the position has 24 bits"
+            );
         }
         Self {
             header: Header {
@@ -87,10 +90,16 @@ impl<const OUTPUT: usize> MemoryConsole<OUTPUT> {
         let input = address + core::mem::offset_of!(Self, input) as u64;
         let header = &self.header;
         header.magic.store(0, Ordering::SeqCst);
-        header.output_address.store(output.to_be(), Ordering::Relaxed);
+        header
+            .output_address
+            .store(output.to_be(), Ordering::Relaxed);
         header.input_address.store(input.to_be(), Ordering::Relaxed);
-        header.output_size.store((OUTPUT as u32).to_be(), Ordering::Relaxed);
-        header.input_size.store((INPUT_BYTES as u32).to_be(), Ordering::Relaxed);
+        header
+            .output_size
+            .store((OUTPUT as u32).to_be(), Ordering::Relaxed);
+        header
+            .input_size
+            .store((INPUT_BYTES as u32).to_be(), Ordering::Relaxed);
         header.output_position.store(0, Ordering::Relaxed);
         header.input_produced.store(0, Ordering::Relaxed);
         header.input_consumed.store(0, Ordering::Relaxed);
@@ -100,7 +109,10 @@ impl<const OUTPUT: usize> MemoryConsole<OUTPUT> {
     /// The console for writers.
     #[must_use]
     pub const fn writer(&self) -> Writer<'_> {
-        Writer { position: &self.header.output_position, output: &self.output }
+        Writer {
+            position: &self.header.output_position,
+            output: &self.output,
+        }
     }
 }
 
@@ -116,8 +128,13 @@ impl Writer<'_> {
     /// Text longer than the ring leaves its end there.
     pub fn write(&self, text: &[u8]) {
         let count = text.iter().filter(|byte| **byte != 0).count();
-        let (skip, count) = (count.saturating_sub(self.output.len()), count.min(self.output.len()));
-        let Some(start) = self.claim(count) else { return };
+        let (skip, count) = (
+            count.saturating_sub(self.output.len()),
+            count.min(self.output.len()),
+        );
+        let Some(start) = self.claim(count) else {
+            return;
+        };
         let text = text.iter().filter(|byte| **byte != 0).skip(skip);
         let places = self.output[start..].iter().chain(self.output);
         for (place, byte) in places.zip(text) {
@@ -136,73 +153,14 @@ impl Writer<'_> {
             let end = start + count;
             let wrapped = if end >= size { WRAPPED } else { old & WRAPPED };
             let new = ((end % size) as u32 | wrapped).to_be();
-            let claimed = self.position.compare_exchange_weak(
-                seen,
-                new,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
+            let claimed =
+                self.position
+                    .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed);
             if claimed.is_ok() {
                 return Some(start);
             }
         }
         None
-    }
-}
-
-/// Trace buffers that the descriptor has room for; there are none.
-const TRACES: usize = 256;
-
-/// What the pointer at offset 0x80 of the image points to: where tools begin after a hang. All
-/// fields are big-endian in memory.
-#[derive(Debug)]
-#[repr(C)]
-pub struct DebugDescriptor {
-    eye_catcher: [u8; 8],
-    version: u32,
-    log_levels: u8,
-    state_flags: AtomicU8,
-    reserved: [u16; 5],
-    memory_console: u64,
-    memory_console_tce: u32,
-    output_tce: u32,
-    input_tce: u32,
-    trace_mask: u64,
-    trace_count: u32,
-    trace_address: [u64; TRACES],
-    trace_size: [u32; TRACES],
-    trace_tce: [u32; TRACES],
-    trace_pir: [u16; TRACES],
-}
-
-impl DebugDescriptor {
-    const BOOT_COMPLETE: u8 = 0x1;
-
-    /// A descriptor that leads to the memory console at this real address.
-    #[must_use]
-    pub const fn new(memory_console: u64) -> Self {
-        Self {
-            eye_catcher: *b"OPALdbug",
-            version: 1_u32.to_be(),
-            log_levels: crate::logging::MEMORY_LEVEL << 4 | crate::logging::UART_LEVEL,
-            state_flags: AtomicU8::new(0),
-            reserved: [0; 5],
-            memory_console: memory_console.to_be(),
-            memory_console_tce: 0,
-            output_tce: 0,
-            input_tce: 0,
-            trace_mask: 0,
-            trace_count: 0,
-            trace_address: [0; TRACES],
-            trace_size: [0; TRACES],
-            trace_tce: [0; TRACES],
-            trace_pir: [0; TRACES],
-        }
-    }
-
-    /// Marks that the firmware has started up.
-    pub fn set_boot_complete(&self) {
-        self.state_flags.fetch_or(Self::BOOT_COMPLETE, Ordering::Release);
     }
 }
 
@@ -222,7 +180,12 @@ mod tests {
         } else {
             newer.iter().chain(older).collect()
         };
-        String::from_utf8(ring.iter().map(|byte| byte.load(Ordering::Relaxed)).collect()).unwrap()
+        String::from_utf8(
+            ring.iter()
+                .map(|byte| byte.load(Ordering::Relaxed))
+                .collect(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -241,29 +204,20 @@ mod tests {
         console.initialise(0x3100_0000);
         let header = &console.header;
         let be = |word: &AtomicU64| u64::from_be(word.load(Ordering::Relaxed));
-        assert_eq!(header.magic.load(Ordering::Relaxed).to_ne_bytes(), *b"f0iefras");
+        assert_eq!(
+            header.magic.load(Ordering::Relaxed).to_ne_bytes(),
+            *b"f0iegras"
+        );
         assert_eq!(be(&header.output_address), 0x3100_0080);
         assert_eq!(be(&header.input_address), 0x3100_00c0);
-        assert_eq!(header.output_size.load(Ordering::Relaxed).to_ne_bytes(), [0, 0, 0, 64]);
-        assert_eq!(header.input_size.load(Ordering::Relaxed).to_ne_bytes(), [0, 0, 0, 16]);
-    }
-
-    #[test]
-    fn descriptor_layout_is_the_one_that_tools_read() {
-        assert_eq!(offset_of!(DebugDescriptor, version), 8);
-        assert_eq!(offset_of!(DebugDescriptor, log_levels), 12);
-        assert_eq!(offset_of!(DebugDescriptor, state_flags), 13);
-        assert_eq!(offset_of!(DebugDescriptor, memory_console), 24);
-        assert_eq!(offset_of!(DebugDescriptor, memory_console_tce), 32);
-        assert_eq!(offset_of!(DebugDescriptor, trace_mask), 48);
-        assert_eq!(offset_of!(DebugDescriptor, trace_count), 56);
-        assert_eq!(offset_of!(DebugDescriptor, trace_address), 64);
-        assert_eq!(offset_of!(DebugDescriptor, trace_size), 64 + 2048);
-        assert_eq!(offset_of!(DebugDescriptor, trace_pir), 64 + 4096);
-        let descriptor = DebugDescriptor::new(ADDRESS);
-        assert_eq!(descriptor.memory_console.to_ne_bytes(), [0, 0, 0, 0, 0x31, 0, 0, 0]);
-        descriptor.set_boot_complete();
-        assert_eq!(descriptor.state_flags.load(Ordering::Relaxed), 1);
+        assert_eq!(
+            header.output_size.load(Ordering::Relaxed).to_ne_bytes(),
+            [0, 0, 0, 64]
+        );
+        assert_eq!(
+            header.input_size.load(Ordering::Relaxed).to_ne_bytes(),
+            [0, 0, 0, 16]
+        );
     }
 
     #[test]
@@ -290,7 +244,10 @@ mod tests {
         let console = MemoryConsole::<8>::new();
         console.initialise(0);
         for position in [u32::MAX, POSITION, 8, WRAPPED | 9] {
-            console.header.output_position.store(position.to_be(), Ordering::Relaxed);
+            console
+                .header
+                .output_position
+                .store(position.to_be(), Ordering::Relaxed);
             console.writer().write(b"hello");
         }
     }

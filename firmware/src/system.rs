@@ -3,7 +3,7 @@
 use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND};
 use crate::chip_tod::ChipTod;
 use crate::hardware::{Hardware, Pir};
-use crate::hmi::core_state::CoreState;
+use crate::hmi::core_state::{CoreState, FirstSeer};
 use crate::hmi::counters::Counters;
 use crate::hmi::events::EventQueue;
 use crate::platform::{MAX_CORES, Platform, ThreadPlace};
@@ -55,6 +55,8 @@ pub struct System<'a> {
     pub chip_tod: ChipTod,
     /// Oddities that were seen.
     pub counters: Counters,
+    /// Which threads have seen the present malfunction alert.
+    pub(crate) malfunction: FirstSeer,
     cores: [CoreState; MAX_CORES],
     base: Tfmr,
     spins_per_microsecond: AtomicU64,
@@ -65,10 +67,7 @@ impl<'a> System<'a> {
     ///
     /// # Errors
     /// [`SystemError`] when the platform cannot be served.
-    pub fn new(
-        platform: &'a Platform,
-        recorder: &'a FlightRecorder,
-    ) -> Result<Self, SystemError> {
+    pub fn new(platform: &'a Platform, recorder: &'a FlightRecorder) -> Result<Self, SystemError> {
         let threads = platform.thread_count();
         if threads > flight_recorder::THREADS {
             return Err(SystemError::TooManyThreads { threads });
@@ -82,6 +81,7 @@ impl<'a> System<'a> {
             events: EventQueue::new(),
             chip_tod: ChipTod::new(),
             counters: Counters::new(),
+            malfunction: FirstSeer::new(),
             cores: [const { CoreState::new() }; MAX_CORES],
             base,
             spins_per_microsecond: AtomicU64::new(DEFAULT_SPINS_PER_MICROSECOND),
@@ -104,7 +104,8 @@ impl<'a> System<'a> {
     /// Whether a meeting waits for this idle thread: then it calls [`crate::hmi::handle`].
     #[must_use]
     pub fn summoned(&self, pir: Pir) -> bool {
-        self.find(pir).is_some_and(|(core, place)| core.summoned(place.thread))
+        self.find(pir)
+            .is_some_and(|(core, place)| core.summoned(place.thread))
     }
 
     /// Sets how many [`Hardware::relax`] last a microsecond, measured while TB is good. 0 counts
@@ -140,18 +141,24 @@ impl<'a> System<'a> {
     /// The youngest TB that any thread saw while it was good; 0 if none did.
     pub(crate) fn newest_good_timebase(&self) -> u64 {
         let cores = self.cores.iter().take(self.platform.cores.len());
-        cores.map(CoreState::newest_good_timebase).max().unwrap_or(0)
+        cores
+            .map(CoreState::newest_good_timebase)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Writes a step of this thread to the flight recorder, with TB, TFMR and HMER as they read
     /// now.
     pub fn record<H: Hardware>(&self, hw: &mut H, step: Step, arguments: [u64; 2]) {
         let pir = hw.pir();
-        let Some(thread) = self.platform.thread_index(pir) else { return };
+        let Some(thread) = self.platform.thread_index(pir) else {
+            return;
+        };
         let timebase = hw.timebase();
         let tfmr = hw.tfmr().bits();
         let hmer = hw.hmer().bits();
-        self.recorder.record(thread, pir.0, step, timebase, tfmr, hmer, arguments);
+        self.recorder
+            .record(thread, pir.0, step, timebase, tfmr, hmer, arguments);
     }
 }
 

@@ -5,7 +5,7 @@
 mod tree;
 
 use opaline_firmware::hardware::{ChipId, Pir};
-use opaline_firmware::platform::device_tree::parse;
+use opaline_firmware::platform::device_tree::{console_only, parse};
 use opaline_firmware::platform::{Chip, Generation, LpcBus, MemoryRange, TodRole};
 use proptest::prelude::*;
 use tree::Tree;
@@ -34,7 +34,11 @@ fixtures! {
 /// All PIRs, core by core.
 fn pirs(blob: &[u8]) -> Vec<Vec<u32>> {
     let platform = parse(blob).unwrap();
-    platform.cores.iter().map(|core| core.threads.iter().map(|pir| pir.0).collect()).collect()
+    platform
+        .cores
+        .iter()
+        .map(|core| core.threads.iter().map(|pir| pir.0).collect())
+        .collect()
 }
 
 #[test]
@@ -42,11 +46,17 @@ fn threads_are_those_of_the_machine() {
     assert_eq!(pirs(P8), [vec![8]]);
     assert_eq!(pirs(P8_4), [vec![8, 9, 10, 11]]);
     assert_eq!(pirs(P8_8), [(8..16).collect::<Vec<_>>()]);
-    assert_eq!(pirs(P8_2X4), [vec![8, 9, 10, 11], vec![0x88, 0x89, 0x8a, 0x8b]]);
+    assert_eq!(
+        pirs(P8_2X4),
+        [vec![8, 9, 10, 11], vec![0x88, 0x89, 0x8a, 0x8b]]
+    );
     for (one, four, two_chips) in [(P9, P9_4, P9_2X4), (P10, P10_4, P10_2X4)] {
         assert_eq!(pirs(one), [vec![0]]);
         assert_eq!(pirs(four), [vec![0, 1, 2, 3]]);
-        assert_eq!(pirs(two_chips), [vec![0, 1, 2, 3], vec![0x100, 0x101, 0x102, 0x103]]);
+        assert_eq!(
+            pirs(two_chips),
+            [vec![0, 1, 2, 3], vec![0x100, 0x101, 0x102, 0x103]]
+        );
     }
     assert_eq!(pirs(P9_BIG), [(0..8).collect::<Vec<_>>()]);
 }
@@ -55,7 +65,13 @@ fn threads_are_those_of_the_machine() {
 fn power8_has_its_bus_in_xscom_space_and_no_chip_tod() {
     let platform = parse(P8_2X4).unwrap();
     assert_eq!(platform.generation, Generation::Power8);
-    assert_eq!(platform.lpc, LpcBus::Xscom { chip: ChipId(0), address: 0xb0020 });
+    assert_eq!(
+        platform.lpc,
+        LpcBus::Xscom {
+            chip: ChipId(0),
+            address: 0xb0020
+        }
+    );
     assert_eq!(platform.uart_port, 0x3f8);
     assert_eq!(platform.core_hz, 1_000_000_000);
     let chip = |id, xscom_base| Chip {
@@ -73,11 +89,19 @@ fn power8_has_its_bus_in_xscom_space_and_no_chip_tod() {
 
 #[test]
 fn power9_and_power10_have_a_mapped_bus_and_tod_roles() {
-    let second_chips = [(P9_2X4, Generation::Power9, 42), (P10_2X4, Generation::Power10, 44)];
+    let second_chips = [
+        (P9_2X4, Generation::Power9, 42),
+        (P10_2X4, Generation::Power10, 44),
+    ];
     for (blob, generation, shift) in second_chips {
         let platform = parse(blob).unwrap();
         assert_eq!(platform.generation, generation);
-        assert_eq!(platform.lpc, LpcBus::Mapped { base: 0x6_0300_0000_0000 });
+        assert_eq!(
+            platform.lpc,
+            LpcBus::Mapped {
+                base: 0x6_0300_0000_0000
+            }
+        );
         let chip = |id, chip_tod| Chip {
             id: ChipId(id),
             xscom_base: 0x6_03fc_0000_0000 + (u64::from(id) << shift),
@@ -86,19 +110,56 @@ fn power9_and_power10_have_a_mapped_bus_and_tod_roles() {
         };
         assert_eq!(
             platform.chips[..],
-            [chip(0, Some(TodRole::Primary)), chip(1, Some(TodRole::Secondary))]
+            [
+                chip(0, Some(TodRole::Primary)),
+                chip(1, Some(TodRole::Secondary))
+            ]
         );
-        assert_eq!(platform.memory[..], [MemoryRange { start: 0, size: platform.memory[0].size }]);
-        assert_eq!(platform.place(Pir(0x102)).map(|place| (place.core, place.thread)), Some((1, 2)));
+        assert_eq!(
+            platform.memory[..],
+            [MemoryRange {
+                start: 0,
+                size: platform.memory[0].size
+            }]
+        );
+        assert_eq!(
+            platform
+                .place(Pir(0x102))
+                .map(|place| (place.core, place.thread)),
+            Some((1, 2))
+        );
     }
-    assert_eq!(parse(P9).unwrap().memory[..], [MemoryRange { start: 0, size: 1 << 30 }]);
+    assert_eq!(
+        parse(P9).unwrap().memory[..],
+        [MemoryRange {
+            start: 0,
+            size: 1 << 30
+        }]
+    );
+}
+
+#[test]
+fn a_refused_tree_leaves_a_way_to_the_console() {
+    for blob in ALL {
+        let (real, without_tree) = (
+            parse(blob).unwrap(),
+            console_only(parse(blob).unwrap().generation),
+        );
+        assert_eq!(without_tree.lpc, real.lpc);
+        assert_eq!(without_tree.uart_port, real.uart_port);
+        assert_eq!(without_tree.chips[0].xscom_base, real.chips[0].xscom_base);
+        assert_eq!(without_tree.chips[0].xscom_size, real.chips[0].xscom_size);
+    }
 }
 
 /// Parses `blob` after a change and returns the message.
 fn refusal(blob: &[u8], change: impl FnOnce(&mut Tree)) -> String {
     let mut tree = Tree::decode(blob);
     change(&mut tree);
-    parse(&tree.encode()).map(|_| ()).expect_err("a bad tree is refused").to_string()
+    parse(&tree.encode())
+        .map(|_| ())
+        .expect_err("a bad tree is refused")
+        .to_string()
 }
 
 /// As [`refusal`], for a change that must be accepted.
@@ -116,11 +177,26 @@ type Change = fn(&mut Tree);
 #[test]
 fn each_refusal_names_node_property_and_what_was_expected() {
     let cases: &[(Change, &str)] = &[
-        (|t| t.set("compatible", "qemu,pseries\0"), "/: compatible: expected ibm,powernv"),
-        (|t| t.delete("compatible"), "/: compatible: expected ibm,powernv"),
-        (|t| t.set_cells("#address-cells", &[3]), "/: #address-cells: expected 1 or 2 cells"),
-        (|t| t.set("#address-cells", [0, 2]), "/: #address-cells: expected 1 or 2 cells"),
-        (|t| t.remove("xscom"), "/: xscom: expected at least one chip"),
+        (
+            |t| t.set("compatible", "qemu,pseries\0"),
+            "/: compatible: expected ibm,powernv",
+        ),
+        (
+            |t| t.delete("compatible"),
+            "/: compatible: expected ibm,powernv",
+        ),
+        (
+            |t| t.set_cells("#address-cells", &[3]),
+            "/: #address-cells: expected 1 or 2 cells",
+        ),
+        (
+            |t| t.set("#address-cells", [0, 2]),
+            "/: #address-cells: expected 1 or 2 cells",
+        ),
+        (
+            |t| t.remove("xscom"),
+            "/: xscom: expected at least one chip",
+        ),
         (
             |t| t.at(&["xscom"]).delete("ibm,chip-id"),
             "/xscom@603fc00000000: ibm,chip-id: expected a chip number",
@@ -140,7 +216,10 @@ fn each_refusal_names_node_property_and_what_was_expected() {
             "/xscom@603fc00000000: reg: expected an aligned window",
         ),
         (
-            |t| t.at(&["xscom"]).set("compatible", "ibm,power7-xscom\0ibm,xscom\0"),
+            |t| {
+                t.at(&["xscom"])
+                    .set("compatible", "ibm,power7-xscom\0ibm,xscom\0")
+            },
             "/xscom@603fc00000000: compatible: expected the XSCOM of POWER8 to POWER11",
         ),
         (
@@ -152,7 +231,10 @@ fn each_refusal_names_node_property_and_what_was_expected() {
             |t| t.at(&["xscom", "chiptod"]).delete("primary"),
             "/: xscom/chiptod: expected one that is primary",
         ),
-        (|t| t.remove("cpus"), "/: cpus: expected at least one core with status okay"),
+        (
+            |t| t.remove("cpus"),
+            "/: cpus: expected at least one core with status okay",
+        ),
         (
             |t| t.at(CPU).set("status", "bad\0"),
             "/: cpus: expected at least one core with status okay",
@@ -223,9 +305,15 @@ fn each_refusal_names_node_property_and_what_was_expected() {
             "/cpus/PowerPC,POWER9@0: ibm,extended-clock-frequency: expected a frequency in Hz \
              above 0",
         ),
-        (|t| t.remove("memory"), "/: memory: expected at least one range"),
         (
-            |t| t.at(&["memory"]).set_cells("reg", &[0, 0, 1, 0, 0, 0x1000, 0, 1]),
+            |t| t.remove("memory"),
+            "/: memory: expected at least one range",
+        ),
+        (
+            |t| {
+                t.at(&["memory"])
+                    .set_cells("reg", &[0, 0, 1, 0, 0, 0x1000, 0, 1])
+            },
             "/memory@0: reg: expected memory that no other range overlaps",
         ),
         (
@@ -242,7 +330,10 @@ fn each_refusal_names_node_property_and_what_was_expected() {
             "/lpcm-opb@6030000000000: reg: expected a window that holds the LPC I/O space",
         ),
         (
-            |t| t.at(&["lpcm", "lpc@0", "isa-serial"]).set_cells("reg", &[1, 0x1_03f8, 8]),
+            |t| {
+                t.at(&["lpcm", "lpc@0", "isa-serial"])
+                    .set_cells("reg", &[1, 0x1_03f8, 8])
+            },
             "/lpcm-opb@6030000000000/lpc@0/isa-serial@i3f8: reg: expected an I/O port (1, port, 8)",
         ),
     ];
@@ -268,7 +359,9 @@ fn two_chips_must_not_claim_the_same() {
         "/xscom@603fc00000000: chiptod: expected one primary and at most one secondary"
     );
     assert_eq!(
-        refusal(P9_2X4, |t| t.at(second).set("compatible", "ibm,power10-xscom\0ibm,xscom\0")),
+        refusal(P9_2X4, |t| t
+            .at(second)
+            .set("compatible", "ibm,power10-xscom\0ibm,xscom\0")),
         "/xscom@603fc00000000: compatible: expected the generation of the other chips"
     );
 }
@@ -277,23 +370,34 @@ fn two_chips_must_not_claim_the_same() {
 fn what_varies_between_machines_is_accepted() {
     let fast = 4_100_000_000_u64;
     let platform = accepted(P9_4, |t| {
-        t.at(CPU).set("ibm,extended-clock-frequency", fast.to_be_bytes());
-        t.at(&["lpcm", "lpc@0", "isa-serial"]).set_cells("reg", &[1, 0x2f8, 8]);
+        t.at(CPU)
+            .set("ibm,extended-clock-frequency", fast.to_be_bytes());
+        t.at(&["lpcm", "lpc@0", "isa-serial"])
+            .set_cells("reg", &[1, 0x2f8, 8]);
     });
     assert_eq!((platform.core_hz, platform.uart_port), (fast, 0x2f8));
     // A disabled core is left out, a tree without status is taken, names may be generic.
     let platform = accepted(P9_2X4, |t| {
-        t.at(&["cpus", "PowerPC,POWER9@100"]).set("status", "disabled\0");
+        t.at(&["cpus", "PowerPC,POWER9@100"])
+            .set("status", "disabled\0");
         t.at(&["cpus", "PowerPC,POWER9@0"]).delete("status");
         t.at(&["cpus", "PowerPC,POWER9@0"]).name = "cpu@0".into();
         t.at(&["xscom@607", "chiptod"]).delete("secondary");
-        t.at(&["memory"]).set_cells("reg", &[0, 0, 0, 0x4000_0000, 2, 0, 1, 0, 1, 0, 0, 0]);
+        t.at(&["memory"])
+            .set_cells("reg", &[0, 0, 0, 0x4000_0000, 2, 0, 1, 0, 1, 0, 0, 0]);
     });
     assert_eq!(platform.thread_count(), 4);
     assert_eq!(platform.chips[1].chip_tod, Some(TodRole::Slave));
-    assert_eq!(platform.memory.last(), Some(&MemoryRange { start: 2 << 32, size: 1 << 32 }));
+    assert_eq!(
+        platform.memory.last(),
+        Some(&MemoryRange {
+            start: 2 << 32,
+            size: 1 << 32
+        })
+    );
     let platform = accepted(P10_4, |t| {
-        t.at(&["xscom"]).set("compatible", "ibm,power11-xscom\0ibm,xscom\0");
+        t.at(&["xscom"])
+            .set("compatible", "ibm,power11-xscom\0ibm,xscom\0");
         t.at(CPU).name = "PowerPC,POWER11@0".into();
     });
     assert_eq!(platform.generation, Generation::Power10);
@@ -303,15 +407,24 @@ fn what_varies_between_machines_is_accepted() {
 fn with_header(field: usize, value: u32) -> String {
     let mut blob = P9.to_vec();
     blob[4 * field..][..4].copy_from_slice(&value.to_be_bytes());
-    parse(&blob).map(|_| ()).expect_err("a bad header is refused").to_string()
+    parse(&blob)
+        .map(|_| ())
+        .expect_err("a bad header is refused")
+        .to_string()
 }
 
 #[test]
 fn bad_blobs_are_refused_at_the_first_bad_place() {
     let size = P9.len() as u32;
-    assert_eq!(parse(&[]).unwrap_err().to_string(), "device tree header: length: expected 40 bytes of header");
+    assert_eq!(
+        parse(&[]).unwrap_err().to_string(),
+        "device tree header: length: expected 40 bytes of header"
+    );
     assert!(parse(&P9[..P9.len() - 1]).is_err());
-    assert_eq!(with_header(0, 0xedfe_0dd0), "device tree header: magic: expected 0xd00dfeed");
+    assert_eq!(
+        with_header(0, 0xedfe_0dd0),
+        "device tree header: magic: expected 0xd00dfeed"
+    );
     for total in [0, 39, size + 1, u32::MAX] {
         assert!(with_header(1, total).contains("totalsize"), "{total}");
     }
@@ -319,7 +432,10 @@ fn bad_blobs_are_refused_at_the_first_bad_place() {
         assert!(with_header(2, offset).contains("off_dt_struct"), "{offset}");
     }
     for offset in [size, u32::MAX] {
-        assert!(with_header(3, offset).contains("off_dt_strings"), "{offset}");
+        assert!(
+            with_header(3, offset).contains("off_dt_strings"),
+            "{offset}"
+        );
     }
     assert!(with_header(5, 16).contains("version"));
     assert!(with_header(6, 18).contains("version"));
@@ -328,22 +444,166 @@ fn bad_blobs_are_refused_at_the_first_bad_place() {
     assert!(with_header(8, 0).contains("names of 1 to 63"));
 }
 
+/// A blob with this structure block and the strings "a", "" and an unterminated "b".
+fn raw(structure: &[&[u8]]) -> String {
+    let structure = structure.concat();
+    let strings = b"a\0\0b";
+    let strings_at = 40 + structure.len();
+    let total = strings_at + strings.len();
+    let fields = [
+        0xd00d_feed,
+        total,
+        40,
+        strings_at,
+        40,
+        17,
+        16,
+        0,
+        strings.len(),
+        structure.len(),
+    ];
+    let header = fields
+        .iter()
+        .flat_map(|field| (*field as u32).to_be_bytes());
+    let blob: Vec<u8> = header.chain(structure).chain(*strings).collect();
+    parse(&blob)
+        .map(|_| ())
+        .expect_err("it is no machine")
+        .to_string()
+}
+
+#[test]
+fn each_rule_of_the_structure_block_is_enforced() {
+    const BEGIN: &[u8] = &[0, 0, 0, 1];
+    const END_NODE: &[u8] = &[0, 0, 0, 2];
+    const PROPERTY: &[u8] = &[0, 0, 0, 3];
+    const NOP: &[u8] = &[0, 0, 0, 4];
+    const END: &[u8] = &[0, 0, 0, 9];
+    const NO_NAME: &[u8] = &[0; 4];
+    const NODE_X: &[u8] = b"x\0\0\0";
+    /// Length 0, name "a".
+    const A: &[u8] = &[0; 8];
+    let name_at = |offset: u8| [[0; 4], [0, 0, 0, offset]].concat();
+    let length = |length: u32| [length.to_be_bytes(), [0; 4]].concat();
+    // This one is well-formed: it fails later.
+    let good = raw(&[
+        BEGIN, NO_NAME, PROPERTY, A, BEGIN, NODE_X, END_NODE, END_NODE, END,
+    ]);
+    assert_eq!(good, "/: compatible: expected ibm,powernv");
+    let token = "expected a node, a property or an end (no FDT_NOP)";
+    let child = "expected a child with a name of 1 to 63 visible characters";
+    let name = "expected properties with names of 1 to 63 visible characters";
+    let within = "expected names and values within the structure block";
+    let cases: &[(&[&[u8]], &str)] = &[
+        (&[], token),
+        (&[END], token),
+        (&[END_NODE, BEGIN, NO_NAME, END_NODE, END], token),
+        (&[BEGIN, NO_NAME, END_NODE, END_NODE, END], token),
+        (&[PROPERTY, A, BEGIN, NO_NAME, END_NODE, END], token),
+        (&[BEGIN, NO_NAME, END], token),
+        (&[BEGIN, NO_NAME, END_NODE], token),
+        (&[BEGIN, NO_NAME, NOP, END_NODE, END], token),
+        (
+            &[BEGIN, NO_NAME, END_NODE, BEGIN, NO_NAME, END_NODE, END],
+            "expected one root",
+        ),
+        (&[BEGIN, NODE_X, END_NODE, END], child),
+        (
+            &[BEGIN, NO_NAME, BEGIN, NO_NAME, END_NODE, END_NODE, END],
+            child,
+        ),
+        (
+            &[BEGIN, NO_NAME, BEGIN, b"x y\0", END_NODE, END_NODE, END],
+            child,
+        ),
+        (
+            &[
+                BEGIN,
+                NO_NAME,
+                BEGIN,
+                b"x\xc3\xa9\0",
+                END_NODE,
+                END_NODE,
+                END,
+            ],
+            child,
+        ),
+        (&[BEGIN, NO_NAME, BEGIN, b"xxxx"], child),
+        (
+            &[
+                BEGIN,
+                NO_NAME,
+                BEGIN,
+                &[b'x'; 64],
+                NO_NAME,
+                END_NODE,
+                END_NODE,
+                END,
+            ],
+            child,
+        ),
+        (
+            &[
+                BEGIN, NO_NAME, BEGIN, NODE_X, END_NODE, PROPERTY, A, END_NODE, END,
+            ],
+            "expected all properties in front of all children",
+        ),
+        (
+            &[BEGIN, NO_NAME, PROPERTY, &name_at(2), END_NODE, END],
+            name,
+        ),
+        (
+            &[BEGIN, NO_NAME, PROPERTY, &name_at(3), END_NODE, END],
+            name,
+        ),
+        (
+            &[BEGIN, NO_NAME, PROPERTY, &name_at(5), END_NODE, END],
+            name,
+        ),
+        (&[BEGIN, NO_NAME, PROPERTY, &A[..4]], name),
+        (
+            &[BEGIN, NO_NAME, PROPERTY, &length(9), END_NODE, END],
+            within,
+        ),
+        (
+            &[BEGIN, NO_NAME, PROPERTY, &length(u32::MAX), END_NODE, END],
+            within,
+        ),
+        (&[BEGIN, NO_NAME, BEGIN, b"x\0"], within),
+    ];
+    for (number, (structure, expected)) in cases.iter().enumerate() {
+        assert_eq!(raw(structure), format!("/: {expected}"), "case {number}");
+    }
+}
+
 #[test]
 fn depth_is_bounded() {
     let deep = |levels: usize| {
-        let mut node =
-            Tree { name: "x".repeat(63), properties: Vec::new(), children: Vec::new() };
+        let mut node = Tree {
+            name: "x".repeat(63),
+            properties: Vec::new(),
+            children: Vec::new(),
+        };
         for _ in 1..levels {
             let name = node.name.clone();
-            node = Tree { name, properties: Vec::new(), children: vec![node] };
+            node = Tree {
+                name,
+                properties: Vec::new(),
+                children: vec![node],
+            };
         }
         let mut tree = Tree::decode(P9);
         tree.children.push(node);
-        parse(&tree.encode()).map(|_| ()).map_err(|error| error.to_string())
+        parse(&tree.encode())
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     };
     assert_eq!(deep(15), Ok(()));
     let message = deep(16).unwrap_err();
-    assert!(message.ends_with("expected at most 16 levels of nodes"), "{message}");
+    assert!(
+        message.ends_with("expected at most 16 levels of nodes"),
+        "{message}"
+    );
 }
 
 /// A change of a tree that keeps the blob well-formed.

@@ -1,4 +1,4 @@
-use crate::schedule::Turns;
+use crate::schedule::{Kind, Turns};
 use hardware_model::Thread;
 use opaline_firmware::hardware::{Hardware, Pir};
 use power_registers::{Hmer, Spr, Tfmr};
@@ -17,19 +17,19 @@ impl<'a> ModelHardware<'a> {
         Self { thread, turns }
     }
 
-    fn turn(&self, yields: bool) {
+    fn turn(&self, kind: Kind) {
         if let Some(turns) = self.turns {
-            turns.pass(self.thread.index(), yields);
+            turns.pass(self.thread.index(), kind);
         }
     }
 
     fn read(&self, spr: Spr) -> u64 {
-        self.turn(false);
+        self.turn(Kind::Read);
         self.thread.read_spr(spr)
     }
 
     fn write(&self, spr: Spr, value: u64) {
-        self.turn(false);
+        self.turn(Kind::Write);
         self.thread.write_spr(spr, value);
     }
 }
@@ -78,11 +78,11 @@ impl Hardware for ModelHardware<'_> {
         self.write(Spr::Spurr, value);
     }
     fn load(&mut self, address: u64) -> u64 {
-        self.turn(false);
+        self.turn(Kind::Read);
         self.thread.load(address)
     }
     fn store(&mut self, address: u64, value: u64) {
-        self.turn(false);
+        self.turn(Kind::Write);
         self.thread.store(address, value);
     }
     fn load_byte(&mut self, address: u64) -> u8 {
@@ -92,7 +92,11 @@ impl Hardware for ModelHardware<'_> {
         panic!("the model has no byte at {address:#x}");
     }
     fn relax(&mut self) {
-        self.turn(true);
+        self.turn(Kind::Relax);
         self.thread.relax();
+        if self.turns.is_none() {
+            // A spin is a microsecond of the model, however busy the host is.
+            std::thread::yield_now();
+        }
     }
 }

@@ -4,7 +4,7 @@ use opal_abi::message;
 use power_registers::{Hmer, Spr, TbState, Tfmr};
 
 /// An event as the OS decodes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// 0 none, 1 warning, 2 error, 3 fatal.
     pub severity: u8,
@@ -18,6 +18,14 @@ pub struct Event {
     pub tfmr: Tfmr,
     /// The whole message.
     pub bytes: [u8; message::SIZE],
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { severity, event_type, recovered, hmer, tfmr, bytes: _ } = self;
+        let hmer = Hmer::from_bits_retain(*hmer);
+        write!(f, "Event(type {event_type}, severity {severity}, recovered {recovered}, {hmer:?}, {tfmr:?})")
+    }
 }
 
 impl Event {

@@ -22,7 +22,22 @@ struct State {
     random: Random,
     /// A change of threads every so many accesses, on average.
     stride: u64,
+    /// Accesses since the last one that changed something.
+    quiet: u64,
 }
+
+/// What a thread is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    Relax,
+}
+
+/// After so many accesses without a write all threads wait for a budget to run out: then they take
+/// longer turns, which changes nothing but the time that it takes.
+const QUIET: u64 = 2000;
+const QUIET_STRIDE: u64 = 200;
 
 /// Hands the right to run from thread to thread, one access at a time.
 #[derive(Debug)]
@@ -37,7 +52,7 @@ impl Turns {
     pub fn new(seed: u64, threads: usize, expected: usize) -> Self {
         let mut random = Random::new(seed);
         let stride = [1, 2, 3, 8, 40][random.below(5) as usize];
-        let state = State { current: None, runnable: Vec::new(), expected, random, stride };
+        let state = State { current: None, runnable: Vec::new(), expected, random, stride, quiet: 0 };
         Self { state: Mutex::new(state), wake: (0..threads).map(|_| Condvar::new()).collect() }
     }
 
@@ -59,10 +74,15 @@ impl Turns {
     }
 
     /// One access is about to happen: perhaps another thread comes first.
-    pub(crate) fn pass(&self, thread: usize, yields: bool) {
+    pub(crate) fn pass(&self, thread: usize, kind: Kind) {
         let mut state = self.lock();
-        let stride = state.stride;
-        if !yields && state.random.below(stride) != 0 {
+        state.quiet = if kind == Kind::Write { 0 } else { state.quiet + 1 };
+        let stride = match kind {
+            _ if state.quiet > QUIET => QUIET_STRIDE,
+            Kind::Relax => 1,
+            Kind::Read | Kind::Write => state.stride,
+        };
+        if state.random.below(stride) != 0 {
             return;
         }
         self.choose(&mut state);

@@ -180,7 +180,15 @@ at_link_address:
     lis   5, {main_stack_top}@h
     ori   5, 5, {main_stack_top}@l
     add   1, 16, 5
-    lis   2, .TOC.@h
+    /* Number 0 starts the machine up: it needs more room. */
+    cmpldi 14, 0
+    bne   10f
+    lis   1, {boot_stack}@h
+    ori   1, 1, {boot_stack}@l
+    lis   5, {boot_stack_top}@h
+    ori   5, 5, {boot_stack_top}@l
+    add   1, 1, 5
+10: lis   2, .TOC.@h
     ori   2, 2, .TOC.@l
     mr    13, 16
     /* From here on a machine check is an exception, not a checkstop: ME and RI on. */

@@ -25,6 +25,8 @@ pub enum EventType {
     ScomFir = 9,
     DebugTrigger = 10,
     HypervisorResource = 11,
+    /// A cause that has no type; Linux prints "Unknown".
+    Unknown = 255,
 }
 
 /// Whether the firmware repaired it; Linux reboots the machine on [`Self::NotRecovered`].

@@ -10,8 +10,9 @@ use power_registers::chip_tod::{TodError, TodRegister};
 use power_registers::ibm;
 
 /// Errors that stop the TOD.
-const STOPPING: TodError =
-    TodError::I_PATH_SYNC_CHECK.union(TodError::FSM_STATE_PARITY).union(TodError::TIME_REGISTER_PARITY);
+const STOPPING: TodError = TodError::I_PATH_SYNC_CHECK
+    .union(TodError::FSM_STATE_PARITY)
+    .union(TodError::TIME_REGISTER_PARITY);
 /// "External checkstop seen": left for diagnostics.
 const LEFT_ALONE: u64 = ibm(57);
 
@@ -39,7 +40,12 @@ impl System<'_> {
         state: &mut TodState,
         chip: ChipId,
     ) -> TodRecovery {
-        let Some(index) = self.platform.chips.iter().position(|found| found.id == chip) else {
+        let Some(index) = self
+            .platform
+            .chips
+            .iter()
+            .position(|found| found.id == chip)
+        else {
             return TodRecovery::Failed;
         };
         let Ok(found) = self.tod_read(hw, chip, TodRegister::Error) else {
@@ -52,9 +58,12 @@ impl System<'_> {
         } else {
             let failed = self.repair(hw, state, chip, index, errors);
             state.given_up[index] |= failed.bits();
-            let runs = !errors.intersects(STOPPING)
-                || self.tod_fsm(hw, chip).is_ok_and(is_running);
-            if failed.is_empty() && runs { TodRecovery::Recovered } else { TodRecovery::Failed }
+            let runs = !errors.intersects(STOPPING) || self.tod_fsm(hw, chip).is_ok_and(is_running);
+            if failed.is_empty() && runs {
+                TodRecovery::Recovered
+            } else {
+                TodRecovery::Failed
+            }
         };
         if result != TodRecovery::Nothing {
             self.record(hw, Step::TodError, [found, result as u64]);
@@ -91,7 +100,9 @@ impl System<'_> {
             }
         }
         if !restored.is_empty()
-            && self.tod_write(hw, chip, TodRegister::Error, restored.bits()).is_err()
+            && self
+                .tod_write(hw, chip, TodRegister::Error, restored.bits())
+                .is_err()
         {
             failed |= restored;
         }
@@ -135,7 +146,9 @@ impl System<'_> {
         let cleared = stray & !LEFT_ALONE;
         if cleared != 0 {
             let count = u64::from(cleared.count_ones());
-            self.chip_tod.stray_errors.fetch_add(count, Ordering::Relaxed);
+            self.chip_tod
+                .stray_errors
+                .fetch_add(count, Ordering::Relaxed);
             self.tod_write(hw, chip, TodRegister::Error, cleared)?;
         }
         let after = self.tod_read(hw, chip, TodRegister::Error)?;

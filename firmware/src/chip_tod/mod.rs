@@ -56,7 +56,10 @@ impl ChipTod {
             cache: [[None; TodRegister::CACHED.len()]; MAX_CHIPS],
             given_up: [0; MAX_CHIPS],
         };
-        Self { state: Mutex::new(state), stray_errors: AtomicU64::new(0) }
+        Self {
+            state: Mutex::new(state),
+            stray_errors: AtomicU64::new(0),
+        }
     }
 
     /// ERROR bits outside firmware's sets that were cleared so far.
@@ -79,14 +82,20 @@ impl System<'_> {
     /// Whether this chip has a ChipTOD at all.
     #[must_use]
     pub fn has_chip_tod(&self, chip: ChipId) -> bool {
-        self.platform.chip(chip).is_some_and(|chip| chip.chip_tod.is_some())
+        self.platform
+            .chip(chip)
+            .is_some_and(|chip| chip.chip_tod.is_some())
     }
 
     /// The chip that is master of the primary topology.
     #[must_use]
     pub fn primary_tod(&self) -> Option<ChipId> {
         let primary = |role| role == Some(TodRole::Primary);
-        self.platform.chips.iter().find(|chip| primary(chip.chip_tod)).map(|chip| chip.id)
+        self.platform
+            .chips
+            .iter()
+            .find(|chip| primary(chip.chip_tod))
+            .map(|chip| chip.id)
     }
 
     /// Reads a ChipTOD register.
@@ -113,7 +122,8 @@ impl System<'_> {
         register: TodRegister,
         value: u64,
     ) -> Result<(), XscomError> {
-        self.xscom.write(hw, self.platform, chip, register.address(), value)
+        self.xscom
+            .write(hw, self.platform, chip, register.address(), value)
     }
 
     /// Writes the trigger bit of a command register.
@@ -133,11 +143,7 @@ impl System<'_> {
     ///
     /// # Errors
     /// [`XscomError`].
-    pub(crate) fn tod_fsm<H: Hardware>(
-        &self,
-        hw: &mut H,
-        chip: ChipId,
-    ) -> Result<u64, XscomError> {
+    pub(crate) fn tod_fsm<H: Hardware>(&self, hw: &mut H, chip: ChipId) -> Result<u64, XscomError> {
         self.tod_read(hw, chip, TodRegister::Fsm)
     }
 
@@ -154,12 +160,12 @@ impl System<'_> {
     ///
     /// # Errors
     /// [`Expired`] when the TOD lock was not to be had.
-    pub fn cache_tod_registers<H: Hardware>(
-        &self,
-        hw: &mut H,
-    ) -> Result<CachedRegisters, Expired> {
+    pub fn cache_tod_registers<H: Hardware>(&self, hw: &mut H) -> Result<CachedRegisters, Expired> {
         let mut state = self.chip_tod.lock(hw, self.spins_per_microsecond())?;
-        let mut counted = CachedRegisters { valid: 0, unreadable: 0 };
+        let mut counted = CachedRegisters {
+            valid: 0,
+            unreadable: 0,
+        };
         for (chip, cache) in self.platform.chips.iter().zip(state.cache.iter_mut()) {
             if chip.chip_tod.is_none() {
                 continue;

@@ -39,12 +39,23 @@ pub(super) fn restore(
     let rule = NEVER_ZERO
         .iter()
         .find(|rule| rule.generation == generation && rule.register == register);
-    let Some(rule) = rule else { return Restore { first: None, value: cached } };
+    let Some(rule) = rule else {
+        return Restore {
+            first: None,
+            value: cached,
+        };
+    };
     if cached & rule.field == 0 {
-        return Restore { first: None, value: cached | rule.field };
+        return Restore {
+            first: None,
+            value: cached | rule.field,
+        };
     }
     let was_zeroed = now.is_none_or(|now| now & rule.field == 0);
-    Restore { first: was_zeroed.then_some(cached | rule.field), value: cached }
+    Restore {
+        first: was_zeroed.then_some(cached | rule.field),
+        value: cached,
+    }
 }
 
 #[cfg(test)]
@@ -61,26 +72,47 @@ mod tests {
     #[test]
     fn the_tolerance_survives_when_the_field_is_intact() {
         let restored = slave_path(Generation::Power10, CACHED, Some(FIELD));
-        assert_eq!(restored, Restore { first: None, value: CACHED });
+        assert_eq!(
+            restored,
+            Restore {
+                first: None,
+                value: CACHED
+            }
+        );
     }
 
     #[test]
     fn a_zeroed_field_gets_ones_first() {
         for now in [Some(0), Some(!FIELD), None] {
             let restored = slave_path(Generation::Power10, CACHED, now);
-            assert_eq!(restored, Restore { first: Some(CACHED | FIELD), value: CACHED });
+            assert_eq!(
+                restored,
+                Restore {
+                    first: Some(CACHED | FIELD),
+                    value: CACHED
+                }
+            );
         }
     }
 
     #[test]
     fn a_cached_zero_is_never_written() {
         let restored = slave_path(Generation::Power10, CACHED & !FIELD, Some(0));
-        assert_eq!(restored, Restore { first: None, value: CACHED | FIELD });
+        assert_eq!(
+            restored,
+            Restore {
+                first: None,
+                value: CACHED | FIELD
+            }
+        );
     }
 
     #[test]
     fn other_registers_and_generations_are_written_as_they_are() {
-        let plain = Restore { first: None, value: 0 };
+        let plain = Restore {
+            first: None,
+            value: 0,
+        };
         assert_eq!(slave_path(Generation::Power9, 0, Some(0)), plain);
         let register = TodRegister::ChipControl;
         assert_eq!(restore(Generation::Power10, register, 0, Some(0)), plain);

@@ -54,7 +54,10 @@ mod tests {
     use crate::hardware::{ChipId, Pir};
 
     fn core(pir: u32) -> Core {
-        Core { chip: ChipId(0), threads: [Pir(pir)].into_iter().collect() }
+        Core {
+            chip: ChipId(0),
+            threads: [Pir(pir)].into_iter().collect(),
+        }
     }
 
     #[test]
@@ -69,9 +72,15 @@ mod tests {
     #[test]
     fn targets_by_number_keep_the_rest_of_the_register() {
         // POWER8, core 5 of chip 0; POWER9, core 1 and core 11 of chip 1.
-        assert_eq!(aim(Generation::Power8, &core(0x28), 0), 0x0000_0015_0000_0000);
+        assert_eq!(
+            aim(Generation::Power8, &core(0x28), 0),
+            0x0000_0015_0000_0000
+        );
         assert_eq!(aim(Generation::Power9, &core(4), 0), 0x0000_0021_0000_0000);
-        assert_eq!(aim(Generation::Power9, &core(0x12c), 0), 0x0000_002b_0000_0000);
+        assert_eq!(
+            aim(Generation::Power9, &core(0x12c), 0),
+            0x0000_002b_0000_0000
+        );
         assert_eq!(
             aim(Generation::Power9, &core(4), u64::MAX),
             0xffff_ffa1_ffff_ffff,
@@ -82,14 +91,23 @@ mod tests {
     #[test]
     fn targets_by_scom_address_keep_the_response_mode() {
         assert_eq!(aim(Generation::Power10, &core(0), 0), 0x2002_84a3_1000_0000);
-        assert_eq!(aim(Generation::Power10, &core(0x14), 0), 0x2102_44a3_1000_0000);
-        assert_eq!(aim(Generation::Power10, &core(0), u64::MAX), 0x2002_84a3_d000_0000);
+        assert_eq!(
+            aim(Generation::Power10, &core(0x14), 0),
+            0x2102_44a3_1000_0000
+        );
+        assert_eq!(
+            aim(Generation::Power10, &core(0), u64::MAX),
+            0x2002_84a3_d000_0000
+        );
     }
 
     #[test]
     fn of_a_fused_core_the_even_half_is_named() {
         // Threads of big core 1: PIR 8..16, small cores 2 and 3.
-        let fused = Core { chip: ChipId(0), threads: (8..16).map(Pir).collect() };
+        let fused = Core {
+            chip: ChipId(0),
+            threads: (8..16).map(Pir).collect(),
+        };
         assert_eq!(aim(Generation::Power10, &fused, 0) >> 32, 0x2002_24a3);
     }
 }

@@ -223,13 +223,21 @@ impl Word {
     }
 
     const fn in_phase(self, phase: Phase) -> Self {
-        Self { phase: phase as u8, done: 0, ..self }
+        Self {
+            phase: phase as u8,
+            done: 0,
+            ..self
+        }
     }
 
     /// Goes on when everyone who works in this phase is done.
     const fn advanced(self) -> Self {
         let phase = self.phase();
-        let needed = if phase.is_leaders() { mask_of(self.leader) } else { self.participants };
+        let needed = if phase.is_leaders() {
+            mask_of(self.leader)
+        } else {
+            self.participants
+        };
         if self.done & needed != needed {
             return self;
         }
@@ -238,14 +246,23 @@ impl Word {
                 let leader = self.done.trailing_zeros() as u8;
                 Self { leader, ..self }.in_phase(Phase::RepairTfmr)
             }
-            Phase::Depart => Self { done: 0, phase: Phase::Idle as u8, ..self },
+            Phase::Depart => Self {
+                done: 0,
+                phase: Phase::Idle as u8,
+                ..self
+            },
             _ => self.in_phase(phase.next()),
         }
     }
 
     const fn aborted(self, reason: AbortReason) -> Self {
         let findings = self.findings.with(Findings::FAILED);
-        Self { abort: reason as u8, findings, ..self }.in_phase(Phase::Depart)
+        Self {
+            abort: reason as u8,
+            findings,
+            ..self
+        }
+        .in_phase(Phase::Depart)
     }
 }
 
@@ -338,25 +355,47 @@ pub enum Verdict {
 pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
     const IGNORED: Verdict = Verdict::Ignored;
     match event {
-        Event::Join { thread, seen, expected } => join(word, thread, seen, expected),
-        Event::Done { thread, generation, phase, findings } => {
-            match word.task(thread, generation) {
-                Task::Work(current) if current as u8 == phase as u8 => {
-                    let done = word.done | mask_of(thread);
-                    let findings = word.findings.with(findings);
-                    (Word { done, findings, ..word }.advanced(), Verdict::Accepted)
-                }
-                _ => (word, IGNORED),
-            }
-        }
-        Event::Retry { thread, generation } => match word.task(thread, generation) {
-            Task::Work(Phase::Clear) if !word.findings.contains(Findings::RETRIED) => {
-                let findings = word.findings.with(Findings::RETRIED);
-                (Word { findings, ..word }.in_phase(Phase::Clean), Verdict::Accepted)
+        Event::Join {
+            thread,
+            seen,
+            expected,
+        } => join(word, thread, seen, expected),
+        Event::Done {
+            thread,
+            generation,
+            phase,
+            findings,
+        } => match word.task(thread, generation) {
+            Task::Work(current) if current as u8 == phase as u8 => {
+                let done = word.done | mask_of(thread);
+                let findings = word.findings.with(findings);
+                (
+                    Word {
+                        done,
+                        findings,
+                        ..word
+                    }
+                    .advanced(),
+                    Verdict::Accepted,
+                )
             }
             _ => (word, IGNORED),
         },
-        Event::Abort { thread, generation, reason } => {
+        Event::Retry { thread, generation } => match word.task(thread, generation) {
+            Task::Work(Phase::Clear) if !word.findings.contains(Findings::RETRIED) => {
+                let findings = word.findings.with(Findings::RETRIED);
+                (
+                    Word { findings, ..word }.in_phase(Phase::Clean),
+                    Verdict::Accepted,
+                )
+            }
+            _ => (word, IGNORED),
+        },
+        Event::Abort {
+            thread,
+            generation,
+            reason,
+        } => {
             let mine = word.generation == generation && word.participants & mask_of(thread) != 0;
             if mine && word.phase().is_work() {
                 (word.aborted(reason), Verdict::Accepted)
@@ -365,14 +404,16 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
             }
         }
         Event::Expire { generation, phase } => {
-            if word.generation != generation || word.phase as u8 != phase as u8 {
+            if word.generation != generation || word.phase != phase as u8 {
                 return (word, IGNORED);
             }
             let next = match phase {
                 Phase::Idle => return (word, IGNORED),
-                Phase::Arrive | Phase::Depart => {
-                    Word { participants: word.done, ..word }.advanced()
+                Phase::Arrive | Phase::Depart => Word {
+                    participants: word.done,
+                    ..word
                 }
+                .advanced(),
                 _ => word.aborted(AbortReason::WaitExpired),
             };
             (next, Verdict::Accepted)
@@ -405,8 +446,11 @@ const fn join(word: Word, thread: u8, seen: Word, expected: ThreadMask) -> (Word
             (started.advanced(), Verdict::Joined(started.generation))
         }
         Phase::Arrive if since == 0 || seen_before_its_start => {
-            let joined =
-                Word { participants: word.participants | me, done: word.done | me, ..word };
+            let joined = Word {
+                participants: word.participants | me,
+                done: word.done | me,
+                ..word
+            };
             (joined.advanced(), Verdict::Joined(word.generation))
         }
         Phase::Idle | Phase::Arrive => (word, Verdict::Stale),
@@ -460,10 +504,20 @@ impl Coordinator {
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return Applied { before, after, verdict },
+                Ok(_) => {
+                    return Applied {
+                        before,
+                        after,
+                        verdict,
+                    };
+                }
                 // Someone else's event came first: every failure is another thread's progress.
                 Err(current) => bits = current,
             }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "coordinator_tests.rs"]
+mod tests;

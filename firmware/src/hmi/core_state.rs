@@ -56,8 +56,12 @@ impl CoreState {
             summons: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             plan: AtomicU64::new(0),
-            deposits: [const { Deposit { tfmr: AtomicU64::new(0), hmer: AtomicU64::new(0) } };
-                MAX_CORE_THREADS],
+            deposits: [const {
+                Deposit {
+                    tfmr: AtomicU64::new(0),
+                    hmer: AtomicU64::new(0),
+                }
+            }; MAX_CORE_THREADS],
             last_good: [const { AtomicU64::new(0) }; MAX_CORE_THREADS],
             hypervisor_resource: FirstSeer::new(),
             unknown: FirstSeer::new(),
@@ -70,7 +74,9 @@ impl CoreState {
         let set = (participation as u64) << shift;
         let change = |bits: u64| Some(bits & cleared | set);
         // The closure always gives a value, so this cannot fail.
-        let _ = self.participation.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+        let _ = self
+            .participation
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
     }
 
     /// Threads in one of two states of participation: running, and idle in the firmware.
@@ -78,7 +84,11 @@ impl CoreState {
         let bits = self.participation.load(Ordering::Acquire);
         (0..MAX_CORE_THREADS).fold(0, |mask, thread| {
             let found = bits >> (thread * PARTICIPATION_BITS) & ((1 << PARTICIPATION_BITS) - 1);
-            if found == wanted as u64 { mask | mask_of(thread as u8) } else { mask }
+            if found == wanted as u64 {
+                mask | mask_of(thread as u8)
+            } else {
+                mask
+            }
         })
     }
 
@@ -99,7 +109,8 @@ impl CoreState {
 
     /// The thread has come.
     pub(crate) fn answer_summons(&self, thread: usize) {
-        self.summons.fetch_and(!u64::from(mask_of(thread as u8)), Ordering::AcqRel);
+        self.summons
+            .fetch_and(!u64::from(mask_of(thread as u8)), Ordering::AcqRel);
     }
 
     /// Notes who did not come, and takes back their summons.
@@ -115,8 +126,12 @@ impl CoreState {
     }
 
     pub(crate) fn deposit(&self, thread: usize, tfmr: Tfmr, hmer: Hmer) {
-        self.deposits[thread].tfmr.store(tfmr.bits(), Ordering::Release);
-        self.deposits[thread].hmer.store(hmer.bits(), Ordering::Release);
+        self.deposits[thread]
+            .tfmr
+            .store(tfmr.bits(), Ordering::Release);
+        self.deposits[thread]
+            .hmer
+            .store(hmer.bits(), Ordering::Release);
     }
 
     /// TFMR and HMER as this thread found them.
@@ -135,7 +150,10 @@ impl CoreState {
 
     pub(crate) fn plan(&self) -> Plan {
         let bits = self.plan.load(Ordering::Acquire);
-        Plan { hdec: bits & 1 != 0, timebase: bits & 2 != 0 }
+        Plan {
+            hdec: bits & 1 != 0,
+            timebase: bits & 2 != 0,
+        }
     }
 
     /// Last TB of this thread while it was good; 0 = never.
@@ -153,7 +171,11 @@ impl CoreState {
     }
 
     pub(crate) fn newest_good_timebase(&self) -> u64 {
-        self.last_good.iter().map(|good| good.load(Ordering::Acquire)).max().unwrap_or(0)
+        self.last_good
+            .iter()
+            .map(|good| good.load(Ordering::Acquire))
+            .max()
+            .unwrap_or(0)
     }
 }
 

@@ -40,11 +40,13 @@ impl Counters {
     }
 
     pub(crate) fn count_unknown_hmer(&self, bits: u64) {
-        self.unknown_hmer.fetch_add(u64::from(bits.count_ones()), Ordering::Relaxed);
+        self.unknown_hmer
+            .fetch_add(u64::from(bits.count_ones()), Ordering::Relaxed);
     }
 
     pub(crate) fn count_absent(&self, threads: u8) {
-        self.absent_threads.fetch_add(u64::from(threads.count_ones()), Ordering::Relaxed);
+        self.absent_threads
+            .fetch_add(u64::from(threads.count_ones()), Ordering::Relaxed);
     }
 
     pub(crate) fn count_backward_timebase(&self) {

@@ -58,8 +58,8 @@ impl Ring {
     /// Removes the oldest event that was recovered.
     fn drop_recovered(&mut self) -> bool {
         let recovered = |event: &HmiEvent| event.disposition == Disposition::Recovered;
-        let found = (0..self.count)
-            .find(|&n| self.events[self.place(n)].as_ref().is_some_and(recovered));
+        let found =
+            (0..self.count).find(|&n| self.events[self.place(n)].as_ref().is_some_and(recovered));
         let Some(found) = found else { return false };
         for n in found..self.count - 1 {
             let (to, from) = (self.place(n), self.place(n + 1));
@@ -81,7 +81,11 @@ impl EventQueue {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            ring: Mutex::new(Ring { events: [None; CAPACITY], first: 0, count: 0 }),
+            ring: Mutex::new(Ring {
+                events: [None; CAPACITY],
+                first: 0,
+                count: 0,
+            }),
             waiting: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         }
@@ -147,7 +151,13 @@ mod tests {
 
     fn event(n: u64, disposition: Disposition) -> HmiEvent {
         let (severity, event_type) = (Severity::ErrorSync, EventType::TimerFacility);
-        HmiEvent { severity, event_type, disposition, hmer: n, tfmr: 0 }
+        HmiEvent {
+            severity,
+            event_type,
+            disposition,
+            hmer: n,
+            tfmr: 0,
+        }
     }
 
     fn hmer_of(message: [u8; message::SIZE]) -> u64 {
@@ -179,8 +189,7 @@ mod tests {
         assert_eq!(queue.lost(), 1);
         assert!(queue.post(event(300, Disposition::NotRecovered)));
         assert_eq!(queue.lost(), 2);
-        let found: std::vec::Vec<_> =
-            core::iter::from_fn(|| queue.take()).map(hmer_of).collect();
+        let found: std::vec::Vec<_> = core::iter::from_fn(|| queue.take()).map(hmer_of).collect();
         assert_eq!(found.len(), CAPACITY);
         assert_eq!(found[0], 100);
         assert_eq!(found[1], 2, "the oldest recovered one made room");

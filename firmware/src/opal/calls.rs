@@ -42,7 +42,11 @@ impl From<IpmiError> for Refusal {
 }
 
 fn check_terminal(terminal: u64) -> Result<(), Refusal> {
-    if terminal == TERMINAL { Ok(()) } else { Err(OpalError::Parameter.into()) }
+    if terminal == TERMINAL {
+        Ok(())
+    } else {
+        Err(OpalError::Parameter.into())
+    }
 }
 
 /// `OPAL_CONSOLE_WRITE`.
@@ -86,7 +90,11 @@ pub(super) fn console_write<H: Hardware, M: OsMemory>(
         }
     }
     length.write(context.memory, written);
-    if written == 0 && wanted != 0 { Err(OpalError::BusyEvent.into()) } else { Ok(SUCCESS) }
+    if written == 0 && wanted != 0 {
+        Err(OpalError::BusyEvent.into())
+    } else {
+        Ok(SUCCESS)
+    }
 }
 
 /// `OPAL_CONSOLE_READ`.
@@ -146,7 +154,9 @@ pub(super) fn poll_events<H: Hardware, M: OsMemory>(
     mask: u64,
 ) -> Answer {
     let place = context.pointers().word_or_null(mask)?;
-    let Some(place) = place else { return Ok(SUCCESS) };
+    let Some(place) = place else {
+        return Ok(SUCCESS);
+    };
     let patience = context.patience();
     let mut pending = 0;
     if context.system.events.pending() {
@@ -202,9 +212,7 @@ pub(super) fn handle_hmi2<H: Hardware, M: OsMemory>(
 }
 
 /// `OPAL_RESYNC_TIMEBASE`.
-pub(super) fn resync_timebase<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-) -> Answer {
+pub(super) fn resync_timebase<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>) -> Answer {
     match timebase::resync(context.hardware, context.system) {
         Ok(()) => Ok(SUCCESS),
         Err(_) => Err(OpalError::Hardware.into()),
@@ -233,6 +241,12 @@ fn chassis_control<H: Hardware, M: OsMemory>(
 ) -> Answer {
     let platform = context.system.platform;
     let lpc = context.console.lpc();
-    ipmi::chassis_control(context.hardware, platform, &context.system.xscom, lpc, control)?;
+    ipmi::chassis_control(
+        context.hardware,
+        platform,
+        &context.system.xscom,
+        lpc,
+        control,
+    )?;
     Ok(SUCCESS)
 }

@@ -49,7 +49,10 @@ pub struct Context<'a, H, M> {
 
 impl<H, M> fmt::Debug for Context<'_, H, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("own", &self.own).field("depth", &self.depth).finish()
+        f.debug_struct("Context")
+            .field("own", &self.own)
+            .field("depth", &self.depth)
+            .finish()
     }
 }
 
@@ -60,7 +63,11 @@ impl<H, M> Context<'_, H, M> {
 
     /// An interrupted call of this thread may hold the console for ever.
     fn patience(&self) -> Patience {
-        if self.depth > 1 { Patience::Try } else { Patience::Wait }
+        if self.depth > 1 {
+            Patience::Try
+        } else {
+            Patience::Wait
+        }
     }
 }
 
@@ -96,7 +103,9 @@ const fn allowed_on_reentry(token: Token) -> bool {
 /// Does a call and returns the value for r3. An unknown token answers `OPAL_PARAMETER`: the caller
 /// may log it, with a limit on its rate.
 pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call: &Call) -> i64 {
-    let Some(token) = Token::from_number(call.token) else { return OpalError::Parameter.code() };
+    let Some(token) = Token::from_number(call.token) else {
+        return OpalError::Parameter.code();
+    };
     if context.depth > 1 && !allowed_on_reentry(token) {
         return OpalError::InternalError.code();
     }

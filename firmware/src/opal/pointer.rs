@@ -81,7 +81,10 @@ impl<'a> Checker<'a> {
         if start < self.own.end && self.own.start < end {
             return Err(PointerError::Firmware);
         }
-        Ok(OsBuffer { real: start, length })
+        Ok(OsBuffer {
+            real: start,
+            length,
+        })
     }
 
     /// A big-endian doubleword.
@@ -101,7 +104,11 @@ impl<'a> Checker<'a> {
     /// # Errors
     /// [`PointerError`].
     pub fn word_or_null(self, pointer: u64) -> Result<Option<OsWord>, PointerError> {
-        if pointer == 0 { Ok(None) } else { self.word(pointer).map(Some) }
+        if pointer == 0 {
+            Ok(None)
+        } else {
+            self.word(pointer).map(Some)
+        }
     }
 
     /// A buffer of `length` bytes that holds doublewords.

@@ -5,6 +5,7 @@
 
 mod blob;
 mod error;
+mod lpc;
 mod node;
 
 pub use blob::MAX_BYTES;
@@ -17,12 +18,9 @@ use super::{
 use crate::hardware::{ChipId, Pir};
 use arrayvec::ArrayVec;
 use fdt::Fdt;
+use lpc::DEFAULT_UART_PORT;
 use node::Node;
 
-/// Where the console UART is when the tree has no node for it.
-const DEFAULT_UART_PORT: u16 = 0x3f8;
-/// First cell of the `reg` of a device in the I/O space of the LPC bus.
-const LPC_IO_SPACE: u32 = 1;
 /// PIR has 15 bits from POWER9 on, 13 before.
 const PIR_LIMIT: u32 = 1 << 15;
 
@@ -42,8 +40,57 @@ pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
     let (generation, chips) = chips(root)?;
     let (cores, core_hz) = cores(root, generation, &chips)?;
     let memory = memory(root)?;
-    let (lpc, uart_port) = lpc(root, generation)?;
-    Ok(Platform { generation, chips, cores, memory, lpc, uart_port, core_hz })
+    let (lpc, uart_port) = lpc::lpc(root, generation)?;
+    Ok(Platform {
+        generation,
+        chips,
+        cores,
+        memory,
+        lpc,
+        uart_port,
+        core_hz,
+    })
+}
+
+/// What is enough to reach the console of a machine whose tree was refused: the first chip and its
+/// LPC bus where QEMU has them. No cores, no memory.
+#[must_use]
+pub fn console_only(generation: Generation) -> Platform {
+    let id = ChipId(0);
+    let (xscom_base, xscom_size, lpc) = match generation {
+        Generation::Power8 => (
+            0x3_fc00_0000_0000,
+            1 << 35,
+            LpcBus::Xscom {
+                chip: id,
+                address: 0xb0020,
+            },
+        ),
+        Generation::Power9 | Generation::Power10 => (
+            0x6_03fc_0000_0000,
+            1 << 34,
+            LpcBus::Mapped {
+                base: 0x6_0300_0000_0000,
+            },
+        ),
+    };
+    let chips = [Chip {
+        id,
+        xscom_base,
+        xscom_size,
+        chip_tod: None,
+    }]
+    .into_iter()
+    .collect();
+    Platform {
+        generation,
+        chips,
+        cores: ArrayVec::new(),
+        memory: ArrayVec::new(),
+        lpc,
+        uart_port: DEFAULT_UART_PORT,
+        core_hz: 1,
+    }
 }
 
 fn xscom_generation(node: Node<'_>) -> Result<Generation, TreeError> {
@@ -67,7 +114,10 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
     let sizes = root.cell_sizes()?;
     let mut chips = ArrayVec::<Chip, MAX_CHIPS>::new();
     let mut generation = None;
-    for node in root.children().filter(|node| node.is_compatible("ibm,xscom")) {
+    for node in root
+        .children()
+        .filter(|node| node.is_compatible("ibm,xscom"))
+    {
         let own = xscom_generation(node)?;
         if *generation.get_or_insert(own) != own {
             return Err(node.error("compatible", "the generation of the other chips"));
@@ -86,12 +136,23 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
         }) {
             return Err(node.error("chiptod", "one primary and at most one secondary"));
         }
-        let chip = Chip { id, xscom_base, xscom_size, chip_tod };
-        chips.try_push(chip).map_err(|_| root.error("xscom", "at most 16 chips"))?;
+        let chip = Chip {
+            id,
+            xscom_base,
+            xscom_size,
+            chip_tod,
+        };
+        chips
+            .try_push(chip)
+            .map_err(|_| root.error("xscom", "at most 16 chips"))?;
     }
     let generation = generation.ok_or(root.error("xscom", "at least one chip"))?;
     let has_tod = chips.iter().any(|chip| chip.chip_tod.is_some());
-    if has_tod && !chips.iter().any(|chip| chip.chip_tod == Some(TodRole::Primary)) {
+    if has_tod
+        && !chips
+            .iter()
+            .any(|chip| chip.chip_tod == Some(TodRole::Primary))
+    {
         return Err(root.error("xscom/chiptod", "one that is primary"));
     }
     chips.sort_unstable_by_key(|chip| chip.id);
@@ -100,7 +161,9 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
 
 fn chip_tod(xscom: Node<'_>) -> Result<Option<TodRole>, TreeError> {
     let is_tod = |node: &Node<'_>| node.is_compatible("ibm,power-chiptod") && node.is_okay();
-    let Some(node) = xscom.children().find(is_tod) else { return Ok(None) };
+    let Some(node) = xscom.children().find(is_tod) else {
+        return Ok(None);
+    };
     match (node.has("primary"), node.has("secondary")) {
         (true, true) => Err(node.error("secondary", "not primary and secondary at once")),
         (true, false) => Ok(Some(TodRole::Primary)),
@@ -117,7 +180,10 @@ fn cores(
     let mut cores = ArrayVec::<Core, MAX_CORES>::new();
     let mut threads = 0;
     let mut core_hz = 0;
-    let cpus = root.children().filter(|node| node.name() == "cpus").flat_map(Node::children);
+    let cpus = root
+        .children()
+        .filter(|node| node.name() == "cpus")
+        .flat_map(Node::children);
     for node in cpus.filter(|node| node.lists("device_type", "cpu") && node.is_okay()) {
         if name_generation(node.name()).is_some_and(|named| named != generation) {
             return Err(node.error("", "a core of the same generation as the chips"));
@@ -128,7 +194,10 @@ fn cores(
         }
         // TFMR needs the steps of the fastest core.
         core_hz = core_hz.max(clock(node)?);
-        let core = Core { chip, threads: thread_numbers(node)? };
+        let core = Core {
+            chip,
+            threads: thread_numbers(node)?,
+        };
         let taken = |pir| cores.iter().any(|other| other.threads.contains(pir));
         if core.threads.iter().any(taken) {
             return Err(node.error(THREAD_NUMBERS, "numbers that no other core has"));
@@ -156,9 +225,7 @@ fn name_generation(name: &str) -> Option<Generation> {
     }
 }
 
-fn thread_numbers(
-    node: Node<'_>,
-) -> Result<ArrayVec<Pir, { super::MAX_CORE_THREADS }>, TreeError> {
+fn thread_numbers(node: Node<'_>) -> Result<ArrayVec<Pir, { super::MAX_CORE_THREADS }>, TreeError> {
     let count = node.error(THREAD_NUMBERS, "1 to 8 thread numbers");
     let mut threads = ArrayVec::new();
     for number in node.cells(THREAD_NUMBERS).ok_or(count)? {
@@ -167,18 +234,30 @@ fn thread_numbers(
         }
         threads.try_push(Pir(number)).map_err(|_| count)?;
     }
-    if threads.is_empty() { Err(count) } else { Ok(threads) }
+    if threads.is_empty() {
+        Err(count)
+    } else {
+        Ok(threads)
+    }
 }
 
 /// The clock of a core in Hz; TFMR is computed from it, so a missing or zero one is refused.
 fn clock(node: Node<'_>) -> Result<u64, TreeError> {
     let (property, hz) = match node.value("ibm,extended-clock-frequency") {
-        Some(bytes) => {
-            ("ibm,extended-clock-frequency", bytes.try_into().map_or(0, u64::from_be_bytes))
-        }
-        None => ("clock-frequency", node.cell("clock-frequency", "a frequency in Hz")?.into()),
+        Some(bytes) => (
+            "ibm,extended-clock-frequency",
+            bytes.try_into().map_or(0, u64::from_be_bytes),
+        ),
+        None => (
+            "clock-frequency",
+            node.cell("clock-frequency", "a frequency in Hz")?.into(),
+        ),
     };
-    if hz == 0 { Err(node.error(property, "a frequency in Hz above 0")) } else { Ok(hz) }
+    if hz == 0 {
+        Err(node.error(property, "a frequency in Hz above 0"))
+    } else {
+        Ok(hz)
+    }
 }
 
 fn memory(root: Node<'_>) -> Result<ArrayVec<MemoryRange, MAX_MEMORY_RANGES>, TreeError> {
@@ -194,7 +273,9 @@ fn memory(root: Node<'_>) -> Result<ArrayVec<MemoryRange, MAX_MEMORY_RANGES>, Tr
                 return Err(node.error("reg", "memory that no other range overlaps"));
             }
             let range = MemoryRange { start, size };
-            memory.try_push(range).map_err(|_| root.error("memory", "at most 32 ranges"))?;
+            memory
+                .try_push(range)
+                .map_err(|_| root.error("memory", "at most 32 ranges"))?;
         }
     }
     if memory.is_empty() {
@@ -216,52 +297,4 @@ fn joined(
         }
     }
     memory
-}
-
-/// The primary LPC bus and the port of its console UART.
-fn lpc(root: Node<'_>, generation: Generation) -> Result<(LpcBus, u16), TreeError> {
-    let parent_is = |node: &Node<'_>| {
-        if generation == Generation::Power8 {
-            node.is_compatible("ibm,xscom")
-        } else {
-            node.is_compatible("ibm,power9-lpcm-opb") || node.is_compatible("ibm,power10-lpcm-opb")
-        }
-    };
-    let sizes = root.cell_sizes()?;
-    for parent in root.children().filter(parent_is) {
-        let is_primary = |node: &Node<'_>| node.is_compatible("ibm,lpc") && node.has("primary");
-        let Some(bus) = parent.children().find(is_primary) else { continue };
-        let lpc = if generation == Generation::Power8 {
-            let expected = "the SCOM address of the ECCB";
-            let first = bus.cells("reg").and_then(|mut cells| cells.next());
-            let address = first.filter(|address| *address != 0).ok_or(bus.error("reg", expected))?;
-            LpcBus::Xscom { chip: chip_id(parent)?, address }
-        } else {
-            let (base, size) = parent.range(sizes)?;
-            // The I/O space ends at 0xd0020000.
-            if base == 0 || size < 0xd002_0000 {
-                return Err(parent.error("reg", "a window that holds the LPC I/O space"));
-            }
-            LpcBus::Mapped { base }
-        };
-        return Ok((lpc, uart_port(bus)?));
-    }
-    Err(root.error("lpc", "a primary LPC bus"))
-}
-
-/// The first serial port of the bus in the order of PCs: 0x3f8 if it is there.
-fn uart_port(bus: Node<'_>) -> Result<u16, TreeError> {
-    let mut found = None;
-    for node in bus.children().filter(|node| node.is_compatible("ns16550")) {
-        let expected = "an I/O port (1, port, 8)";
-        let mut cells = node.cells("reg").ok_or(node.error("reg", expected))?;
-        let (space, port) = (cells.next(), cells.next());
-        let port = port.and_then(|port| u16::try_from(port).ok());
-        match port.filter(|port| space == Some(LPC_IO_SPACE) && *port <= 0xfff8) {
-            Some(DEFAULT_UART_PORT) => return Ok(DEFAULT_UART_PORT),
-            Some(port) => found = found.or(Some(port)),
-            None => return Err(node.error("reg", expected)),
-        }
-    }
-    Ok(found.unwrap_or(DEFAULT_UART_PORT))
 }

@@ -153,6 +153,14 @@ impl Platform {
         })
     }
 
+    /// Index of the thread with this PIR in the order of cores, then threads.
+    #[must_use]
+    pub fn thread_index(&self, pir: Pir) -> Option<usize> {
+        let place = self.place(pir)?;
+        let before = self.cores.iter().take(place.core);
+        Some(before.map(|core| core.threads.len()).sum::<usize>() + place.thread)
+    }
+
     /// Threads of all cores.
     #[must_use]
     pub fn thread_count(&self) -> usize {

@@ -127,6 +127,7 @@ pub fn initialise_master<H: Hardware>(
         return Err(BootError::NotOnPrimary { primary });
     }
     let timebase_before = hw.timebase();
+    begin_anew(system, place);
     let loaded = value_to_load(timebase_before);
     let (attempts, timebase_after) = {
         let _tod = lock_tod(hw, system)?;
@@ -135,9 +136,20 @@ pub fn initialise_master<H: Hardware>(
     };
     system.budget(SETTLE_MICROSECONDS, 1).elapse(hw);
     system.note_timebase(hw);
-    let cached = system.cache_tod_registers(hw).map_err(|_| BootError::Held)?;
-    let core = CoreReport { attempts, timebase_before, timebase_after };
-    Ok(MasterReport { chip: primary, core, loaded, cached })
+    let cached = system
+        .cache_tod_registers(hw)
+        .map_err(|_| BootError::Held)?;
+    let core = CoreReport {
+        attempts,
+        timebase_before,
+        timebase_after,
+    };
+    Ok(MasterReport {
+        chip: primary,
+        core,
+        loaded,
+        cached,
+    })
 }
 
 /// Loads TB of the calling thread's core from its chip's TOD, which the master started. To be
@@ -156,19 +168,26 @@ pub fn initialise_core<H: Hardware>(
         return Err(BootError::NoChipTod);
     }
     let timebase_before = hw.timebase();
+    begin_anew(system, place);
     let (attempts, timebase_after) = {
         let _tod = lock_tod(hw, system)?;
         let target = Target { core, place };
         tried(hw, system, |hw| follow(hw, system, target))?
     };
     system.note_timebase(hw);
-    Ok(CoreReport { attempts, timebase_before, timebase_after })
+    Ok(CoreReport {
+        attempts,
+        timebase_before,
+        timebase_after,
+    })
 }
 
 /// Clears the per-thread status of the calling thread. To be called by every other thread, after
 /// its core was initialised. An unknown thread is left as it is.
 pub fn clean_thread<H: Hardware>(hw: &mut H, system: &System<'_>) {
-    let Ok((place, _)) = here(hw, system) else { return };
+    let Ok((place, _)) = here(hw, system) else {
+        return;
+    };
     let owned = own_tfmr(hw, system, place);
     if owned.is_some() {
         write_cleanup(hw, system);
@@ -183,7 +202,10 @@ fn here<'a, H: Hardware>(
 ) -> Result<(ThreadPlace, &'a Core), BootError> {
     let platform = system.platform;
     let place = platform.place(hw.pir()).ok_or(BootError::UnknownThread)?;
-    let core = platform.cores.get(place.core).ok_or(BootError::UnknownThread)?;
+    let core = platform
+        .cores
+        .get(place.core)
+        .ok_or(BootError::UnknownThread)?;
     Ok((place, core))
 }
 
@@ -195,13 +217,22 @@ fn lock_tod<'a, H: Hardware>(
     system.chip_tod.lock(hw, spins).map_err(|_| BootError::Held)
 }
 
+/// Time is established here: values from before a reboot are no measure for it.
+fn begin_anew(system: &System<'_>, place: ThreadPlace) {
+    system.core(place.core).accept_timebase(place.thread, 0);
+}
+
 /// The value for the TOD: one step before the next sync, so that it starts with it, and not behind
 /// `timebase`. Bit 63 is 0, which starts the TOD.
 const fn value_to_load(timebase: u64) -> u64 {
     const SYNC_PERIOD_TICKS: u64 = 0x2000;
     const LAST_STEP: u64 = 0x1ff0;
     let value = timebase & !(SYNC_PERIOD_TICKS - 1) | LAST_STEP;
-    if value < timebase { value.wrapping_add(SYNC_PERIOD_TICKS) } else { value }
+    if value < timebase {
+        value.wrapping_add(SYNC_PERIOD_TICKS)
+    } else {
+        value
+    }
 }
 
 /// Tries until it works; in the field a sync sometimes fails and works the next time.
@@ -228,7 +259,11 @@ fn tried<H: Hardware>(
 /// Base value, errors cleared, thread cleaned: the start of every initialisation.
 fn reset_tfmr<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), BootError> {
     hw.set_tfmr(system.base_tfmr());
-    clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
+    if clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR) == Err(TfmrError::Corrupt) {
+        // Corruption is among what the clean-up removes; only then does the clear show.
+        write_cleanup(hw, system);
+        clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
+    }
     write_cleanup(hw, system);
     Ok(())
 }
@@ -241,7 +276,12 @@ fn start_master<H: Hardware>(
 ) -> Result<u64, BootError> {
     let chip = target.core.chip;
     reset_tfmr(hw, system)?;
-    system.tod_write(hw, chip, TodRegister::Error, TodError::FIRMWARE_CLEAR.bits())?;
+    system.tod_write(
+        hw,
+        chip,
+        TodRegister::Error,
+        TodError::FIRMWARE_CLEAR.bits(),
+    )?;
     to_not_set(hw, system)?;
     system.tod_trigger(hw, chip, TodRegister::TxTtype2)?;
     await_tod_interrupt_off(hw, system).map_err(BootError::TodInterrupt)?;
@@ -266,18 +306,16 @@ fn follow<H: Hardware>(
     Ok(receive(hw, system, target)?)
 }
 
-fn await_tod<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-    chip: ChipId,
-) -> Result<(), BootError> {
+fn await_tod<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId) -> Result<(), BootError> {
     let mut waiting = system.budget(TOD_START_MICROSECONDS, LEAST_POLLS);
     loop {
         let fsm = system.tod_fsm(hw, chip)?;
         if is_running(fsm) {
             return Ok(());
         }
-        waiting.spin(hw).map_err(|_| BootError::TodNotRunning { fsm })?;
+        waiting
+            .spin(hw)
+            .map_err(|_| BootError::TodNotRunning { fsm })?;
     }
 }
 

@@ -4,8 +4,9 @@
 //! must be near the truth, and never behind what was seen before.
 
 use crate::hardware::Hardware;
-use crate::platform::ThreadPlace;
+use crate::platform::{Generation, ThreadPlace};
 use crate::system::System;
+use power_registers::Tfmr;
 
 /// How far TB may be ahead of its last good value and still be believed: 2^45 ticks, 19 hours.
 ///
@@ -25,7 +26,11 @@ fn choose(now: u64, own_last_good: u64, newest_good: u64) -> u64 {
         // Nothing is known: what is there is the best there is.
         return now;
     }
-    let reference = if own_last_good == 0 { newest_good } else { own_last_good };
+    let reference = if own_last_good == 0 {
+        newest_good
+    } else {
+        own_last_good
+    };
     match now.checked_sub(reference) {
         Some(ahead) if ahead <= PLAUSIBLE_AHEAD_TICKS => now,
         _ => own_last_good.max(newest_good),
@@ -46,9 +51,17 @@ impl System<'_> {
     /// To be called in host context, while no guest's offset is in TB; the more often, the better
     /// the estimate when TB breaks.
     pub fn note_timebase<H: Hardware>(&self, hw: &mut H) {
-        let Some((core, place)) = self.find(hw.pir()) else { return };
+        let Some((core, place)) = self.find(hw.pir()) else {
+            return;
+        };
         let timebase = hw.timebase();
-        if hw.tfmr().tb_usable() {
+        let tfmr = hw.tfmr();
+        // On threads of POWER9 other than 0 this bit may be old.
+        let stale = match self.platform.generation {
+            Generation::Power9 if place.thread != 0 => Tfmr::TB_RESIDUE_ERROR,
+            _ => Tfmr::empty(),
+        };
+        if tfmr.tb_usable() && !tfmr.intersects(Tfmr::TB_FATAL & !stale) {
             core.note_good_timebase(place.thread, timebase);
         }
     }
@@ -68,7 +81,11 @@ mod tests {
     #[test]
     fn garbage_gives_way_to_the_youngest_good_value() {
         for garbage in [0, 999_999, u64::MAX, 1 << 63, 1_000_000 + (1 << 45) + 1] {
-            assert_eq!(choose(garbage, 1_000_000, 3_000_000), 3_000_000, "{garbage:#x}");
+            assert_eq!(
+                choose(garbage, 1_000_000, 3_000_000),
+                3_000_000,
+                "{garbage:#x}"
+            );
         }
     }
 
@@ -82,6 +99,7 @@ mod tests {
     #[test]
     fn the_lower_half_is_zero_while_the_upper_changes() {
         let mut hw = Scripted::new();
+        hw.tfmr = 0x1212_0009_8000_0000;
         write_timebase(&mut hw, 0x1234_5678_9abc_def0);
         assert_eq!(
             hw.timebase_writes,

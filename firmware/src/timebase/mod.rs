@@ -11,10 +11,10 @@ use crate::hardware::Hardware;
 use crate::hmi::coordinator::{Event, Phase};
 use crate::platform::{Core, ThreadPlace};
 use crate::system::System;
-pub use procedures::TfmrError;
 use power_registers::Tfmr;
-pub use reload::{ReloadError, Reloaded};
+pub use procedures::TfmrError;
 use reload::Target;
+pub use reload::{ReloadError, Reloaded};
 use spin::MutexGuard;
 
 /// Longest wait for a core's TFMR: the owner may be waiting for the TOD.
@@ -68,8 +68,16 @@ pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), Resync
         procedures::leave_clean(hw, system);
         return Err(ReloadError::TodNotRunning { fsm }.into());
     }
-    resync_from_running_tod(hw, system, core, place)?;
-    Ok(())
+    match resync_from_running_tod(hw, system, core, place) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            if let ReloadError::WentBackwards { after, .. } = error {
+                system.core(place.core).accept_timebase(place.thread, after);
+            }
+            procedures::leave_clean(hw, system);
+            Err(error.into())
+        }
+    }
 }
 
 fn resync_from_running_tod<H: Hardware>(

@@ -83,14 +83,9 @@ pub(crate) fn clear_tb_errors<H: Hardware>(
 }
 
 /// LOAD_TOD_MOD: TB to NOT_SET, ready to receive the TOD.
-pub(crate) fn to_not_set<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-) -> Result<Tfmr, TfmrError> {
+pub(crate) fn to_not_set<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<Tfmr, TfmrError> {
     write(hw, system, Tfmr::LOAD_TOD_MOD);
-    let done = |tfmr: Tfmr| {
-        !tfmr.contains(Tfmr::LOAD_TOD_MOD) || tfmr.state() == TbState::Error
-    };
+    let done = |tfmr: Tfmr| !tfmr.contains(Tfmr::LOAD_TOD_MOD) || tfmr.state() == TbState::Error;
     let tfmr = poll(hw, system, done)?;
     match tfmr.state() {
         TbState::NotSet => Ok(tfmr),
@@ -104,7 +99,10 @@ pub(crate) fn to_not_set<H: Hardware>(
 pub(crate) fn arm_move<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), TfmrError> {
     write(hw, system, Tfmr::MOVE_CHIP_TOD_TO_TB);
     let tfmr = poll(hw, system, |tfmr| {
-        matches!(tfmr.state(), TbState::GetTod | TbState::Running | TbState::Error)
+        matches!(
+            tfmr.state(),
+            TbState::GetTod | TbState::Running | TbState::Error
+        )
     })?;
     match tfmr.state() {
         TbState::Error => Err(TfmrError::EnteredError { tfmr }),
@@ -113,10 +111,7 @@ pub(crate) fn arm_move<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(
 }
 
 /// Waits until the TOD was received.
-pub(crate) fn await_move<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-) -> Result<Tfmr, TfmrError> {
+pub(crate) fn await_move<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<Tfmr, TfmrError> {
     let tfmr = poll(hw, system, |tfmr| {
         !tfmr.contains(Tfmr::MOVE_CHIP_TOD_TO_TB) || tfmr.state() == TbState::Error
     })?;
@@ -138,7 +133,10 @@ pub(crate) fn await_tod_interrupt_off<H: Hardware>(
 /// still waits would turn the next one into a firmware control error.
 pub(crate) fn needs_clear(tfmr: Tfmr) -> bool {
     tfmr.intersects(Tfmr::LOAD_TOD_MOD | Tfmr::MOVE_CHIP_TOD_TO_TB)
-        || matches!(tfmr.state(), TbState::SyncWait | TbState::GetTod | TbState::Error)
+        || matches!(
+            tfmr.state(),
+            TbState::SyncWait | TbState::GetTod | TbState::Error | TbState::Unknown(_)
+        )
 }
 
 /// After a failure: leaves neither ERROR nor a command in flight behind, as far as CLEAR can.

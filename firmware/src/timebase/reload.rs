@@ -1,8 +1,6 @@
 //! Loading TB from a TOD that runs.
 
-use super::procedures::{
-    TfmrError, arm_move, await_move, leave_clean, to_not_set,
-};
+use super::procedures::{TfmrError, arm_move, await_move, leave_clean, to_not_set};
 use crate::chip_tod::is_running;
 use crate::hardware::Hardware;
 use crate::platform::{Core, ThreadPlace};
@@ -50,7 +48,10 @@ pub enum ReloadError {
 impl ReloadError {
     /// Whether another try can help.
     const fn may_pass(self) -> bool {
-        matches!(self, Self::Xscom(_) | Self::Tfmr(_) | Self::NotRunning { .. })
+        matches!(
+            self,
+            Self::Xscom(_) | Self::Tfmr(_) | Self::NotRunning { .. }
+        )
     }
 }
 
@@ -155,8 +156,8 @@ fn verify<H: Hardware>(
     before: Tfmr,
     tfmr: Tfmr,
 ) -> Result<u64, ReloadError> {
-    let spoiled = tfmr.contains(Tfmr::CHIP_TOD_PARITY_ERROR)
-        && !before.contains(Tfmr::CHIP_TOD_PARITY_ERROR);
+    let spoiled =
+        tfmr.contains(Tfmr::CHIP_TOD_PARITY_ERROR) && !before.contains(Tfmr::CHIP_TOD_PARITY_ERROR);
     if tfmr.state() != TbState::Running || !tfmr.tb_usable() || spoiled {
         return Err(ReloadError::NotRunning { tfmr });
     }

@@ -59,7 +59,8 @@ impl Xscom {
 
     /// Sets how long a spin is, for the waits of this driver.
     pub fn set_spins_per_microsecond(&self, spins: u64) {
-        self.spins_per_microsecond.store(spins.max(1), Ordering::Relaxed);
+        self.spins_per_microsecond
+            .store(spins.max(1), Ordering::Relaxed);
     }
 
     /// Reads the register at a SCOM `address` of a chip.
@@ -88,7 +89,8 @@ impl Xscom {
         address: u32,
         value: u64,
     ) -> Result<(), XscomError> {
-        self.access(hw, platform, chip, address, Access::Write(value)).map(drop)
+        self.access(hw, platform, chip, address, Access::Write(value))
+            .map(drop)
     }
 
     fn access<H: Hardware>(
@@ -101,8 +103,7 @@ impl Xscom {
     ) -> Result<u64, XscomError> {
         let real = real_address(platform, chip, address)?;
         let waiting = self.budget(ENGINE_MICROSECONDS);
-        let _engine =
-            lock_within(hw, &self.engine, waiting).map_err(|_| XscomError::EngineHeld)?;
+        let _engine = lock_within(hw, &self.engine, waiting).map_err(|_| XscomError::EngineHeld)?;
         let mut busy = 0;
         let mut wakeups = 0;
         loop {
@@ -136,12 +137,7 @@ impl Xscom {
 
     /// One access: clear the mailbox, access, wait for "done", and read the outcome once more,
     /// since the fail bit and the status may lag behind it.
-    fn issue<H: Hardware>(
-        &self,
-        hw: &mut H,
-        real: u64,
-        access: Access,
-    ) -> Result<u64, XscomError> {
+    fn issue<H: Hardware>(&self, hw: &mut H, real: u64, access: Access) -> Result<u64, XscomError> {
         hw.and_hmer(!Hmer::XSCOM_MAILBOX.bits());
         let value = match access {
             Access::Read => hw.load(real),
@@ -164,9 +160,11 @@ impl Xscom {
             .place(hw.pir())
             .and_then(|place| platform.cores.get(place.core))
             .map_or(chip, |core| core.chip);
-        for (chip, address) in
-            [(local, registers.receive_status), (chip, registers.log), (chip, registers.error)]
-        {
+        for (chip, address) in [
+            (local, registers.receive_status),
+            (chip, registers.log),
+            (chip, registers.error),
+        ] {
             if let Ok(real) = real_address(platform, chip, address) {
                 let _ = self.issue(hw, real, Access::Write(0));
             }
@@ -204,8 +202,14 @@ impl Xscom {
 fn real_address(platform: &Platform, chip: ChipId, address: u32) -> Result<u64, XscomError> {
     let chip = platform.chip(chip).ok_or(XscomError::NoSuchChip)?;
     let offset = tables::offset(platform.generation, address);
-    if offset.checked_add(8).is_none_or(|end| end > chip.xscom_size) {
+    if offset
+        .checked_add(8)
+        .is_none_or(|end| end > chip.xscom_size)
+    {
         return Err(XscomError::OutsideWindow);
     }
     Ok(chip.xscom_base + offset)
 }
+
+#[cfg(test)]
+mod tests;

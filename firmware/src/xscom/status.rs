@@ -74,7 +74,9 @@ mod tests {
     fn every_status_has_its_own_code() {
         let codes: [i64; 8] = core::array::from_fn(|status| {
             let hmer = Hmer::XSCOM_FAIL.bits() | Hmer::XSCOM_DONE.bits() | (status as u64) << 40;
-            result_of(Hmer::from_bits_retain(hmer)).unwrap_err().opal_code()
+            result_of(Hmer::from_bits_retain(hmer))
+                .unwrap_err()
+                .opal_code()
         });
         assert_eq!(codes, [-6, -2, -14, -25, -26, -27, -28, -29]);
     }

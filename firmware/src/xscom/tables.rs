@@ -16,12 +16,16 @@ pub(super) struct EngineReset {
 /// The registers of a generation.
 pub(super) const fn engine_reset(generation: Generation) -> EngineReset {
     match generation {
-        Generation::Power8 => {
-            EngineReset { receive_status: 0x0202_000f, log: 0x0202_0007, error: 0x0202_0009 }
-        }
-        Generation::Power9 | Generation::Power10 => {
-            EngineReset { receive_status: 0x0009_0018, log: 0x0009_0012, error: 0x0009_0013 }
-        }
+        Generation::Power8 => EngineReset {
+            receive_status: 0x0202_000f,
+            log: 0x0202_0007,
+            error: 0x0202_0009,
+        },
+        Generation::Power9 | Generation::Power10 => EngineReset {
+            receive_status: 0x0009_0018,
+            log: 0x0009_0012,
+            error: 0x0009_0013,
+        },
     }
 }
 
@@ -50,9 +54,8 @@ const POWER9_LOST_WAKEUP: LostWakeup = LostWakeup {
 pub(super) const fn lost_wakeup(generation: Generation, address: u32) -> Option<LostWakeup> {
     let rule = POWER9_LOST_WAKEUP;
     let masked = address & rule.mask;
-    let suffers = matches!(generation, Generation::Power9)
-        && masked >= rule.first
-        && masked <= rule.last;
+    let suffers =
+        matches!(generation, Generation::Power9) && masked >= rule.first && masked <= rule.last;
     if suffers { Some(rule) } else { None }
 }
 

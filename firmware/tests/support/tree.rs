@@ -28,7 +28,11 @@ impl Tree {
     fn decode_node(blob: &[u8], position: &mut usize) -> Self {
         let name = text(&blob[*position + 4..]);
         *position += 4 + (name.len() + 1).next_multiple_of(4);
-        let mut node = Self { name, properties: Vec::new(), children: Vec::new() };
+        let mut node = Self {
+            name,
+            properties: Vec::new(),
+            children: Vec::new(),
+        };
         loop {
             match word(blob, *position) {
                 1 => node.children.push(Self::decode_node(blob, position)),
@@ -40,7 +44,8 @@ impl Tree {
                     let length = word(blob, *position + 4);
                     let name = text(&blob[word(blob, 12) + word(blob, *position + 8)..]);
                     *position += 12;
-                    node.properties.push((name, blob[*position..*position + length].to_vec()));
+                    node.properties
+                        .push((name, blob[*position..*position + length].to_vec()));
                     *position += length.next_multiple_of(4);
                 }
                 token => panic!("token {token}"),
@@ -68,8 +73,10 @@ impl Tree {
             strings.len(),
             structure.len(),
         ];
-        let mut blob: Vec<u8> =
-            header.into_iter().flat_map(|field| (field as u32).to_be_bytes()).collect();
+        let mut blob: Vec<u8> = header
+            .into_iter()
+            .flat_map(|field| (field as u32).to_be_bytes())
+            .collect();
         blob.extend([0; 16]);
         blob.extend(structure);
         blob.extend(strings);
@@ -99,20 +106,32 @@ impl Tree {
 
     /// The node at a path of names or beginnings of names.
     pub(crate) fn at(&mut self, path: &[&str]) -> &mut Self {
-        let Some((first, rest)) = path.split_first() else { return self };
-        let child = self.children.iter_mut().find(|child| child.name.starts_with(first));
+        let Some((first, rest)) = path.split_first() else {
+            return self;
+        };
+        let child = self
+            .children
+            .iter_mut()
+            .find(|child| child.name.starts_with(first));
         child.unwrap_or_else(|| panic!("no {first}")).at(rest)
     }
 
     /// Sets a property.
     pub(crate) fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.delete(name);
-        self.properties.push((name.to_owned(), value.as_ref().to_vec()));
+        self.properties
+            .push((name.to_owned(), value.as_ref().to_vec()));
     }
 
     /// Sets a property to cells.
     pub(crate) fn set_cells(&mut self, name: &str, cells: &[u32]) {
-        self.set(name, cells.iter().flat_map(|cell| cell.to_be_bytes()).collect::<Vec<_>>());
+        self.set(
+            name,
+            cells
+                .iter()
+                .flat_map(|cell| cell.to_be_bytes())
+                .collect::<Vec<_>>(),
+        );
     }
 
     /// Removes a property.

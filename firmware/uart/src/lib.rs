@@ -116,7 +116,10 @@ impl<R: Registers> Uart<R> {
     pub fn initialise(&mut self) -> Result<(), UartError> {
         self.status()?;
         let registers = &mut self.registers;
-        registers.write(register::LINE_CONTROL, LINE_CONTROL_DIVISOR | LINE_CONTROL_8N1);
+        registers.write(
+            register::LINE_CONTROL,
+            LINE_CONTROL_DIVISOR | LINE_CONTROL_8N1,
+        );
         registers.write(register::DATA, DIVISOR[0]);
         registers.write(register::INTERRUPT_ENABLE, DIVISOR[1]);
         registers.write(register::LINE_CONTROL, LINE_CONTROL_8N1);

@@ -39,7 +39,10 @@ impl Chip {
 impl Registers for Chip {
     fn read(&mut self, register: u8) -> u8 {
         match register {
-            0 => self.receive.pop_front().expect("read although nothing waits"),
+            0 => self
+                .receive
+                .pop_front()
+                .expect("read although nothing waits"),
             3 => self.line_control,
             5 => {
                 self.polls += 1;

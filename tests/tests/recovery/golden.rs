@@ -66,6 +66,12 @@ fn assert_reload_tail(bench: &Bench) {
     assert!(all[looked].number < trace[armed].number, "the TOD must be known to run before MOVE");
 }
 
+/// Whatever it waited for did not cost a budget. How long free threads take is the host's affair.
+#[track_caller]
+fn assert_within_a_millisecond(schedule: Schedule, ran: &Ran) {
+    assert!(schedule == Schedule::Free || ran.ticks < 512_000, "{schedule:?}: {} ticks", ran.ticks);
+}
+
 /// T1: TB residue, TOD running.
 #[test]
 fn t1_timebase_residue() {
@@ -102,7 +108,7 @@ fn t1_timebase_residue() {
             for thread in threads..2 * threads {
                 let own: Vec<_> = trace.iter().filter(|access| access.thread == thread).collect();
                 assert_eq!(own[0].register, Register::Spr(Spr::Hmer));
-                assert_eq!(own[0].value, CLEAR_TIMER, "HMER is cleared before anything else");
+                assert_eq!(own[0].value, CLEAR_TFAC, "HMER is cleared before anything else");
                 let scrub: Vec<_> = own
                     .iter()
                     .filter(|access| {
@@ -428,7 +434,7 @@ fn t11_absent_thread() {
         let ran = bench.run(&system, schedule).role(3, Role::Absent).go();
         assert_one_event(&ran);
         assert_flags(&ran, 0..3, TB_RESYNC);
-        assert!(ran.ticks < 512 * 1000, "{} ticks: nobody waits for an absent thread", ran.ticks);
+        assert_within_a_millisecond(schedule, &ran);
         bench.assert_core_good(0);
         bench.assert_rules_kept();
     }
@@ -446,7 +452,7 @@ fn t11_idle_thread_is_summoned() {
             assert_one_event(&ran);
             assert_flags(&ran, 0..4, TB_RESYNC);
             assert!(!ran.outcomes[3].is_empty());
-            assert!(ran.ticks < 512 * 1000, "{} ticks", ran.ticks);
+            assert_within_a_millisecond(schedule, &ran);
             assert_eq!(writes_of(&bench.machine, 3, Spr::Tbwl).len(), 2);
             bench.assert_core_good(0);
             bench.assert_hmer_clean(&ran);

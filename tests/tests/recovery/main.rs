@@ -46,5 +46,5 @@ fn base_and(bench: &Bench, bits: Tfmr) -> u64 {
     bench.machine.configuration().base() | bits.bits()
 }
 
-/// What clears the causes of the timer in HMER.
-const CLEAR_TIMER: u64 = !Hmer::TIMER.bits();
+/// What clears the timer's cause in HMER, and no bit that was not seen.
+const CLEAR_TFAC: u64 = !Hmer::TFAC_ERROR.bits();

@@ -443,6 +443,32 @@ impl Client {
         self.order("D;1")
     }
 
+    /// Gives a command to the emulator's own monitor and returns what it prints.
+    ///
+    /// # Errors
+    /// The line failed, or the stub has no monitor.
+    pub fn monitor(&mut self, command: &str) -> Result<String, Error> {
+        let packet = format!("qRcmd,{}", to_hex(command.as_bytes()));
+        let mut text = Vec::new();
+        let mut answer = self.query(&packet)?;
+        // Output comes in `O` packets, then `OK`.
+        loop {
+            if answer == b"OK" {
+                return Ok(String::from_utf8_lossy(&text).into_owned());
+            }
+            let piece = answer.strip_prefix(b"O").and_then(from_hex);
+            let piece = piece.ok_or_else(|| malformed(command, &answer))?;
+            text.extend(piece);
+            if text.len() > MAXIMUM_DOCUMENT {
+                return Err(malformed(command, b"endless output"));
+            }
+            let deadline = Instant::now() + self.timeouts.reply;
+            answer = self
+                .next_packet(deadline)?
+                .ok_or_else(|| self.late("end of the monitor's output", self.timeouts.reply))?;
+        }
+    }
+
     // ---- memory ---------------------------------------------------------------------------
 
     /// Whether addresses of memory accesses are physical from now on.

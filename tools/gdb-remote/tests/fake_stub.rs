@@ -268,6 +268,19 @@ fn a_stub_without_description_is_refused() {
 }
 
 #[test]
+fn the_monitor_answers_in_pieces() {
+    let mut rig = rig(|packet| {
+        // "info" is 696e666f.
+        (packet == "qRcmd,696e666f").then(|| {
+            [b"+".to_vec(), encode(b"O6162"), encode(b"O63"), encode(b"OK")].concat()
+        })
+    });
+    assert_eq!(rig.client().monitor("info").expect("text"), "abc");
+    assert!(matches!(rig.client().monitor("other"), Err(Error::Unsupported { .. })));
+    rig.end();
+}
+
+#[test]
 fn endless_answers_are_cut_off() {
     let mut rig = rig(|packet| packet.ends_with("ThreadInfo").then(|| answer("mp01.01")));
     assert!(matches!(rig.client().threads(), Err(Error::Malformed { .. })));

@@ -113,6 +113,12 @@ fn registers_memory_and_run_control_on_each_generation() {
         client.write_word(0x2000, 0x0123_4567_89ab_cdef).expect("write");
         assert_eq!(client.read_words(0x2000, 1).expect("read"), [0x0123_4567_89ab_cdef]);
 
+        // The monitor sees the same machine.
+        let index = threads[1].thread - 1;
+        client.monitor(&format!("cpu {index}")).expect("the monitor selects");
+        let place = client.monitor(&format!("gva2gpa {ENTRY:#x}")).expect("the monitor answers");
+        assert!(place.contains("gpa: 0x10"), "{model}: {place}");
+
         // All run, then one, then one by a single instruction.
         client.resume(Resume::All).expect("resume");
         assert_eq!(client.wait_for_stop(SHORT).expect("wait"), None, "{model}");

@@ -46,20 +46,37 @@ pub(super) fn check(bytes: &[u8]) -> Result<&[u8], TreeError> {
         return Err(TreeError::header("magic", "0xd00dfeed"));
     }
     let total = field(1) as usize;
-    if total < HEADER_BYTES || total > MAX_BYTES || total > bytes.len() {
-        return Err(TreeError::header("totalsize", "at most 1 MiB, all of it in memory"));
+    if !(HEADER_BYTES..=MAX_BYTES.min(bytes.len())).contains(&total) {
+        return Err(TreeError::header(
+            "totalsize",
+            "at most 1 MiB, all of it in memory",
+        ));
     }
     if field(5) < VERSION || field(6) > VERSION {
-        return Err(TreeError::header("version", "a tree that version 17 can read"));
+        return Err(TreeError::header(
+            "version",
+            "a tree that version 17 can read",
+        ));
     }
     let bytes = &bytes[..total];
     let block = |offset: u32, size: u32| bytes.get(offset as usize..)?.get(..size as usize);
     let structure = block(field(2), field(9))
         .filter(|_| field(2).is_multiple_of(4))
-        .ok_or(TreeError::header("off_dt_struct", "an aligned block within the tree"))?;
-    let strings = block(field(3), field(8))
-        .ok_or(TreeError::header("off_dt_strings", "a block within the tree"))?;
-    Walk { structure, strings, position: 0, open: ArrayVec::new() }.run()?;
+        .ok_or(TreeError::header(
+            "off_dt_struct",
+            "an aligned block within the tree",
+        ))?;
+    let strings = block(field(3), field(8)).ok_or(TreeError::header(
+        "off_dt_strings",
+        "a block within the tree",
+    ))?;
+    Walk {
+        structure,
+        strings,
+        position: 0,
+        open: ArrayVec::new(),
+    }
+    .run()?;
     Ok(bytes)
 }
 
@@ -69,9 +86,14 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// The NUL-terminated text at the start of `bytes`, if it may be a name.
 fn name(bytes: &[u8]) -> Option<&str> {
-    let length = bytes.iter().take(MAX_NAME + 1).position(|byte| *byte == 0)?;
+    let length = bytes
+        .iter()
+        .take(MAX_NAME + 1)
+        .position(|byte| *byte == 0)?;
     let name = &bytes[..length];
-    name.iter().all(u8::is_ascii_graphic).then(|| core::str::from_utf8(name).ok())?
+    name.iter()
+        .all(u8::is_ascii_graphic)
+        .then(|| core::str::from_utf8(name).ok())?
 }
 
 impl<'t> Walk<'t> {
@@ -110,7 +132,11 @@ impl<'t> Walk<'t> {
     }
 
     fn property(&mut self) -> Result<(), TreeError> {
-        if self.open.last().is_none_or(|(_, has_children)| *has_children) {
+        if self
+            .open
+            .last()
+            .is_none_or(|(_, has_children)| *has_children)
+        {
             return Err(self.error("", "all properties in front of all children"));
         }
         let length = self.next_word();

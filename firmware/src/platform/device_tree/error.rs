@@ -4,7 +4,7 @@ use arrayvec::ArrayString;
 use core::fmt;
 
 /// Characters of a node's path that are kept; the rest is cut off at the end.
-const PATH_CHARACTERS: usize = 96;
+const PATH_CHARACTERS: usize = 80;
 
 /// The path of a node, for messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,12 +53,20 @@ enum Place {
 impl TreeError {
     /// The header of the blob is wrong in this field.
     pub(super) const fn header(field: &'static str, expected: &'static str) -> Self {
-        Self { place: Place::Header, property: field, expected }
+        Self {
+            place: Place::Header,
+            property: field,
+            expected,
+        }
     }
 
     /// A node is wrong; `property` is empty when it is the node itself.
     pub(super) const fn node(path: Path, property: &'static str, expected: &'static str) -> Self {
-        Self { place: Place::Node(path), property, expected }
+        Self {
+            place: Place::Node(path),
+            property,
+            expected,
+        }
     }
 
     /// The property that is missing or wrong; empty when it is the node itself.
@@ -90,4 +98,3 @@ impl fmt::Display for TreeError {
 }
 
 impl core::error::Error for TreeError {}
-

@@ -21,12 +21,20 @@ pub(super) struct CellSizes {
 
 impl<'t> Node<'t> {
     pub(super) fn root(tree: &'t Fdt<'t>) -> Result<Self, TreeError> {
-        let node = tree.find_node("/").ok_or(TreeError::node(Path::root(), "", "a root"))?;
-        Ok(Self { node, path: Path::root() })
+        let node = tree
+            .find_node("/")
+            .ok_or(TreeError::node(Path::root(), "", "a root"))?;
+        Ok(Self {
+            node,
+            path: Path::root(),
+        })
     }
 
     pub(super) fn children(self) -> impl Iterator<Item = Self> {
-        self.node.children().map(move |node| Self { node, path: self.path.child(node.name) })
+        self.node.children().map(move |node| Self {
+            node,
+            path: self.path.child(node.name),
+        })
     }
 
     pub(super) fn name(self) -> &'t str {
@@ -48,7 +56,10 @@ impl<'t> Node<'t> {
 
     /// Whether one of the strings of a property is `wanted`.
     pub(super) fn lists(self, property: &str, wanted: &str) -> bool {
-        let mut strings = self.value(property).unwrap_or_default().split(|byte| *byte == 0);
+        let mut strings = self
+            .value(property)
+            .unwrap_or_default()
+            .split(|byte| *byte == 0);
         strings.any(|string| string == wanted.as_bytes())
     }
 
@@ -63,7 +74,9 @@ impl<'t> Node<'t> {
 
     /// The cells of a property; `None` when it is missing or not made of cells.
     pub(super) fn cells(self, property: &str) -> Option<impl ExactSizeIterator<Item = u32> + 't> {
-        let (cells, []) = self.value(property)?.as_chunks() else { return None };
+        let (cells, []) = self.value(property)?.as_chunks() else {
+            return None;
+        };
         Some(cells.iter().map(|cell| u32::from_be_bytes(*cell)))
     }
 
@@ -91,7 +104,10 @@ impl<'t> Node<'t> {
                 _ => Err(self.error(property, expected)),
             }
         };
-        Ok(CellSizes { address: cells("#address-cells", 2, 1)?, size: cells("#size-cells", 1, 0)? })
+        Ok(CellSizes {
+            address: cells("#address-cells", 2, 1)?,
+            size: cells("#size-cells", 1, 0)?,
+        })
     }
 
     /// Addresses and sizes in `reg`: at least one, none wrapping around.
@@ -107,7 +123,11 @@ impl<'t> Node<'t> {
             let (address, size) = pair.split_at(4 * sizes.address);
             (number(address), number(size))
         });
-        if good && pairs.clone().all(|(address, size)| address.checked_add(size).is_some()) {
+        if good
+            && pairs
+                .clone()
+                .all(|(address, size)| address.checked_add(size).is_some())
+        {
             Ok(pairs)
         } else {
             Err(self.error("reg", EXPECTED))
@@ -123,5 +143,7 @@ impl<'t> Node<'t> {
 
 /// At most two cells as a number.
 fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
 }

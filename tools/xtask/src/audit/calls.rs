@@ -99,9 +99,14 @@ fn falls_through(function: &Function) -> bool {
 }
 
 /// Functions whose address is stored in data or formed in code: what a pointer may lead to.
+///
+/// Labels of assembly that are no functions by their type are not among them: their addresses are
+/// constants for the loader and the vectors.
 pub(crate) fn address_taken(program: &Program) -> BTreeSet<usize> {
+    let function_at =
+        |address| program.starting_at(address).filter(|index| program.functions[*index].typed);
     let mut taken: BTreeSet<usize> =
-        program.data.iter().filter_map(|word| program.starting_at(*word)).collect();
+        program.data.iter().filter_map(|word| function_at(*word)).collect();
     for function in &program.functions {
         let mut high = [None::<u64>; 32];
         for (_, word) in function.code() {
@@ -115,11 +120,11 @@ pub(crate) fn address_taken(program: &Program) -> BTreeSet<usize> {
                 14 => {
                     let base = if second == 2 { Some(program.toc) } else { high[second] };
                     let address = base.map(|base| base.wrapping_add_signed(signed));
-                    taken.extend(address.and_then(|address| program.starting_at(address)));
+                    taken.extend(address.and_then(function_at));
                 }
                 24 => {
                     let address = high[first].map(|base| base | u64::from(word & 0xffff));
-                    taken.extend(address.and_then(|address| program.starting_at(address)));
+                    taken.extend(address.and_then(function_at));
                 }
                 _ => {}
             }
@@ -133,7 +138,7 @@ mod tests {
     use super::*;
 
     fn function(name: &str, start: u64, words: &[u32]) -> Function {
-        Function { names: vec![name.into()], start, words: words.into() }
+        Function { names: vec![name.into()], start, words: words.into(), typed: true }
     }
 
     #[test]
@@ -187,5 +192,7 @@ mod tests {
         joined.functions[3].words = vec![0x3c80_0000, 0x6084_0020];
         joined.functions[4].start = 0x20;
         assert_eq!(address_taken(&joined), BTreeSet::from([1, 2, 4]));
+        joined.functions[2].typed = false;
+        assert_eq!(address_taken(&joined), BTreeSet::from([1, 4]));
     }
 }

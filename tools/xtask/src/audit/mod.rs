@@ -181,6 +181,7 @@ mod tests {
                 names: vec!["f".into()],
                 start: 0x100,
                 words: vec![0x6000_0000, 0xc823_0008],
+                typed: true,
             }],
             ..Program::default()
         };

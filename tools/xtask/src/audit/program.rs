@@ -16,6 +16,8 @@ pub(crate) struct Function {
     pub(crate) start: u64,
     /// Its instructions.
     pub(crate) words: Vec<u32>,
+    /// A function by its symbol's type; labels of assembly are none.
+    pub(crate) typed: bool,
 }
 
 impl Function {
@@ -48,7 +50,7 @@ impl Program {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let file = object::File::parse(bytes).context("no ELF file")?;
         let mut program = Self::default();
-        let mut labels: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        let mut labels: BTreeMap<u64, (Vec<String>, bool)> = BTreeMap::new();
         let mut objects = Vec::new();
         for symbol in file.symbols() {
             let Ok(name) = symbol.name() else { continue };
@@ -62,7 +64,8 @@ impl Program {
             let code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown);
             let untyped = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info & 0xf == 0);
             if (code || untyped) && !name.is_empty() && !name.starts_with(['.', '$']) {
-                let names = labels.entry(symbol.address()).or_default();
+                let (names, typed) = labels.entry(symbol.address()).or_default();
+                *typed |= symbol.kind() == SymbolKind::Text && !untyped;
                 names.push(format!("{:#}", rustc_demangle::demangle(name)));
             }
         }
@@ -88,7 +91,7 @@ impl Program {
         &mut self,
         start: u64,
         data: &[u8],
-        labels: &BTreeMap<u64, Vec<String>>,
+        labels: &BTreeMap<u64, (Vec<String>, bool)>,
         objects: &[(u64, u64)],
     ) {
         let end = start + data.len() as u64;
@@ -98,8 +101,8 @@ impl Program {
             let label = labels.get(&at).filter(|_| at < end);
             if label.is_some() || current.is_none() {
                 self.functions.extend(current.take());
-                let names = label.cloned().unwrap_or_default();
-                current = Some(Function { names, start: at, words: Vec::new() });
+                let (names, typed) = label.cloned().unwrap_or_default();
+                current = Some(Function { names, start: at, words: Vec::new(), typed });
             }
             let is_data = objects.iter().any(|(first, size)| (*first..first + size).contains(&at));
             if let Some(function) = &mut current {
@@ -166,8 +169,8 @@ mod tests {
     fn sections_are_cut_at_labels() {
         let mut program = Program::default();
         let labels = BTreeMap::from([
-            (0x104, vec!["one".to_owned()]),
-            (0x108, vec!["two".to_owned()]),
+            (0x104, (vec!["one".to_owned()], true)),
+            (0x108, (vec!["two".to_owned()], false)),
         ]);
         let data: Vec<u8> = (1u32..=4).flat_map(u32::to_be_bytes).collect();
         program.add_code(0x100, &data, &labels, &[(0x10c, 4)]);

@@ -190,15 +190,25 @@ impl Graph {
         circle
     }
 
+    /// The way down that the bound follows; a circle is one station.
     fn path(&self, from: usize, next: &[Option<usize>], program: &Program) -> Vec<(String, u64)> {
+        let name = |node: usize| {
+            program.functions.get(node).map_or("(any pointer)", |function| function.name())
+        };
+        let circle_of = self.circles();
         let mut path = Vec::new();
         let mut node = Some(from);
         while let Some(current) = node {
-            let name = program
-                .functions
-                .get(current)
-                .map_or("(through a pointer)", |function| function.name());
-            path.push((name.to_owned(), self.frames[current]));
+            let members: Vec<usize> = (0..self.frames.len())
+                .filter(|other| circle_of[*other] == circle_of[current])
+                .collect();
+            if members.len() == 1 {
+                path.push((name(current).to_owned(), self.frames[current]));
+            } else {
+                let sum = members.iter().map(|member| self.frames[*member]).sum();
+                let names: Vec<_> = members.iter().map(|member| name(*member)).collect();
+                path.push((format!("circle of {}: {}", names.len(), names.join(", ")), sum));
+            }
             node = next[current];
         }
         path

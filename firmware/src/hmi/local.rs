@@ -1,0 +1,59 @@
+//! Errors of one thread's own registers: repaired by that thread, without the others.
+
+use super::Caller;
+use super::diagnosis::LOCAL;
+use crate::hardware::Hardware;
+use crate::system::System;
+use crate::timebase::{own_tfmr, procedures};
+use flight_recorder::Step;
+use opal_abi::hmi_flags;
+use power_registers::Tfmr;
+
+/// How a repair ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repair {
+    /// There was nothing to do.
+    Nothing,
+    /// All of it is repaired.
+    Done,
+    /// Something is still broken.
+    Failed,
+}
+
+/// Repairs PURR, SPURR and DEC of this thread if TFMR reports them, and clears the reports.
+///
+/// DEC is left about to fire: the OS takes a decrementer interrupt and arms it again. The values of
+/// PURR and SPURR are lost; they start from 0.
+pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller) -> Repair {
+    let Some(_owned) = own_tfmr(hw, system, caller.place) else {
+        let broken = hw.tfmr().intersects(LOCAL);
+        return if broken {
+            Repair::Failed
+        } else {
+            Repair::Nothing
+        };
+    };
+    let tfmr = hw.tfmr();
+    let bits = tfmr & LOCAL;
+    if bits.is_empty() || tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        return Repair::Nothing;
+    }
+    if bits.contains(Tfmr::DEC_PARITY) {
+        hw.set_decrementer(u64::MAX);
+        caller.flags |= hmi_flags::DEC_LOST;
+    }
+    if bits.contains(Tfmr::PURR_PARITY) {
+        hw.set_purr(0);
+    }
+    if bits.contains(Tfmr::SPURR_PARITY) {
+        hw.set_spurr(0);
+    }
+    procedures::write_twice(hw, system, bits);
+    let repaired = !hw.tfmr().intersects(bits);
+    system.record(hw, Step::RepairLocal, [bits.bits(), u64::from(repaired)]);
+    if repaired {
+        Repair::Done
+    } else {
+        Repair::Failed
+    }
+}

@@ -1,0 +1,258 @@
+//! The handler of Hypervisor Maintenance Interrupts: `OPAL_HANDLE_HMI` and `OPAL_HANDLE_HMI2`.
+//!
+//! It runs on each thread that took the interrupt, on all of them at once. HMER is read once and
+//! cleared by AND; the timer's bits are cleared before the repair begins, so that a new error in
+//! the middle raises a new interrupt. What is broken is read from TFMR, whatever HMER says.
+//!
+//! No heap, no console, no wait without a budget.
+
+pub mod coordinator;
+
+mod causes;
+pub(crate) mod core_state;
+pub(crate) mod counters;
+mod diagnosis;
+pub mod events;
+mod local;
+mod meeting;
+mod phases;
+
+use crate::chip_tod::TodRecovery;
+use crate::hardware::Hardware;
+use crate::platform::ThreadPlace;
+use crate::system::System;
+use crate::timebase::settled_tfmr;
+use coordinator::Findings;
+use core_state::CoreState;
+use diagnosis::diagnose;
+use flight_recorder::Step;
+use local::Repair;
+use meeting::Attendance;
+use opal_abi::hmi_event::{Disposition, EventType, HmiEvent, Severity};
+use opal_abi::hmi_flags;
+use power_registers::{Hmer, TbState, Tfmr};
+
+/// Meetings that a thread may miss or find stale before it gives up.
+const ROUNDS: u32 = 4;
+
+/// What the handler tells its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// [`opal_abi::hmi_flags`].
+    pub flags: u64,
+    /// Whether this call queued an event.
+    pub event_queued: bool,
+}
+
+/// One call of the handler, on one thread.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) place: ThreadPlace,
+    /// Index of the thread in the platform.
+    index: usize,
+    /// HMER as found.
+    hmer: Hmer,
+    /// TFMR as found.
+    tfmr: Tfmr,
+    flags: u64,
+    /// TB runs behind a value that this thread saw before.
+    backwards: bool,
+}
+
+impl Caller {
+    fn post<H: Hardware>(&mut self, hw: &mut H, system: &System<'_>, event: HmiEvent) {
+        if system.events.post(event) {
+            self.flags |= hmi_flags::NEW_EVENT;
+        }
+        let mut head = [0; 8];
+        head.copy_from_slice(&event.to_bytes()[..8]);
+        let lost = system.events.lost();
+        system.record(hw, Step::Event, [u64::from_be_bytes(head), lost]);
+    }
+
+    fn post_timer_event<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        system: &System<'_>,
+        hmer: Hmer,
+        tfmr: Tfmr,
+        disposition: Disposition,
+    ) {
+        self.post(
+            hw,
+            system,
+            HmiEvent {
+                severity: Severity::ErrorSync,
+                event_type: EventType::TimerFacility,
+                disposition,
+                hmer: hmer.bits(),
+                tfmr: tfmr.bits(),
+            },
+        );
+    }
+}
+
+/// Handles the HMI that the calling thread took, or the summons of a sibling that did.
+///
+/// To be called in host context: no guest's offset in TB. Always comes to an end; what could not be
+/// repaired is said by the flag [`hmi_flags::TOD_TB_FAIL`] and by an event.
+pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
+    let hmer = hw.hmer();
+    let pir = hw.pir();
+    let index = system.platform.thread_index(pir);
+    let (Some((core, place)), Some(index)) = (system.find(pir), index) else {
+        return stranger(hw, hmer);
+    };
+    core.answer_summons(place.thread);
+    system.record(hw, Step::Arrive, [0, 0]);
+    let timer = hmer & Hmer::TIMER;
+    if !timer.is_empty() {
+        hw.and_hmer(!timer.bits());
+    }
+    let tfmr = hw.tfmr();
+    let mut caller = Caller {
+        place,
+        index,
+        hmer,
+        tfmr,
+        flags: 0,
+        backwards: false,
+    };
+    system.note_timebase(hw);
+    let was_broken = handle_timer(hw, system, &mut caller, core);
+    let cleared = causes::report(hw, system, &mut caller);
+    if !cleared.is_empty() {
+        hw.and_hmer(!cleared.bits());
+    }
+    judge_timebase(hw, system, &mut caller, was_broken || !timer.is_empty());
+    system.record(hw, Step::Return, [caller.flags, 0]);
+    let event_queued = caller.flags & hmi_flags::NEW_EVENT != 0;
+    Outcome {
+        flags: caller.flags,
+        event_queued,
+    }
+}
+
+/// A thread that the platform does not know: nothing can be repaired from here, but the causes are
+/// cleared, lest they raise the interrupt for ever.
+fn stranger<H: Hardware>(hw: &mut H, hmer: Hmer) -> Outcome {
+    hw.and_hmer(!hmer.difference(Hmer::XSCOM_MAILBOX).bits());
+    let flags = if hw.tfmr().tb_usable() {
+        0
+    } else {
+        hmi_flags::TOD_TB_FAIL
+    };
+    Outcome {
+        flags,
+        event_queued: false,
+    }
+}
+
+/// The timer facility. Gives whether anything was found broken.
+fn handle_timer<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &mut Caller,
+    core: &CoreState,
+) -> bool {
+    let chip = system.platform.cores[caller.place.core].chip;
+    let tb_should_run = system.has_chip_tod(chip) || caller.hmer.intersects(Hmer::TIMER);
+    let mut was_broken = false;
+    let mut unrepaired = false;
+    for _ in 0..ROUNDS {
+        let seen = core.coordinator.load();
+        let tfmr = diagnosis::settled(hw, system, caller);
+        let found = diagnose(tfmr, tb_should_run);
+        if found.core || seen.expects(caller.place.thread as u8) {
+            was_broken = true;
+            if meeting::attend(hw, system, caller, seen, tfmr) == Attendance::Attended {
+                return true;
+            }
+            unrepaired = found.core;
+            continue;
+        }
+        catch_up(hw, caller, core);
+        was_broken |= found.tod || !found.local.is_empty();
+        handle_alone(hw, system, caller, tfmr, found.tod);
+        return was_broken;
+    }
+    if unrepaired {
+        // Every time the others were at work without this thread, and it is still broken.
+        let (hmer, tfmr) = (caller.hmer, caller.tfmr);
+        caller.post_timer_event(hw, system, hmer, tfmr, Disposition::NotRecovered);
+    }
+    was_broken
+}
+
+/// If the last meeting waited for this thread in vain, it takes home what the others did.
+fn catch_up<H: Hardware>(hw: &mut H, caller: &mut Caller, core: &CoreState) {
+    if core.take_missed(caller.place.thread) {
+        let findings = core.coordinator.load().findings;
+        meeting::take_flags(caller, findings);
+        if findings.contains(Findings::HDEC_LOST) {
+            hw.set_hypervisor_decrementer(0);
+        }
+    }
+}
+
+/// What needs no meeting: errors of this thread, and errors of the TOD that leave TB running. One
+/// event for what this thread repaired; none for what another was faster with.
+fn handle_alone<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &mut Caller,
+    tfmr: Tfmr,
+    tod: bool,
+) {
+    let local = local::repair(hw, system, caller);
+    let tod = if tod {
+        recover_tod(hw, system, caller)
+    } else {
+        TodRecovery::Nothing
+    };
+    let failed = local == Repair::Failed || tod == TodRecovery::Failed;
+    if local == Repair::Nothing && tod == TodRecovery::Nothing {
+        return;
+    }
+    let disposition = if failed {
+        Disposition::NotRecovered
+    } else {
+        Disposition::Recovered
+    };
+    let hmer = caller.hmer;
+    caller.post_timer_event(hw, system, hmer, tfmr, disposition);
+}
+
+fn recover_tod<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> TodRecovery {
+    let chip = system.platform.cores[caller.place.core].chip;
+    let Ok(mut tod) = system.chip_tod.lock(hw, system.spins_per_microsecond()) else {
+        return TodRecovery::Failed;
+    };
+    // Whoever came first has cleared it for the whole chip.
+    if !hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
+        return TodRecovery::Nothing;
+    }
+    system.recover_tod_errors(hw, &mut tod, chip)
+}
+
+/// Whether TB can be used on return, from this thread's own view.
+fn judge_timebase<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &mut Caller,
+    timer_was_handled: bool,
+) {
+    let chip = system.platform.cores[caller.place.core].chip;
+    let tfmr = settled_tfmr(hw, system, caller.place);
+    // Without a ChipTOD, TB runs by itself and TFMR never says so.
+    let means_something = system.has_chip_tod(chip) || timer_was_handled;
+    let usable = tfmr.tb_usable() && tfmr.state() == TbState::Running;
+    let lies = cfg!(feature = "mutate-skip-tb-repair");
+    if means_something && (!usable || caller.backwards) && !lies {
+        caller.flags |= hmi_flags::TOD_TB_FAIL;
+    }
+    system.note_timebase(hw);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! The work of each phase of a meeting, by the thread whose task it is.
+
+use super::Caller;
+use super::coordinator::{AbortReason, Findings, Phase};
+use super::core_state::{CoreState, Plan};
+use super::diagnosis::{LOCAL, ignoring_latched, owned};
+use super::local::{self, Repair};
+use crate::chip_tod::TodRecovery;
+use crate::hardware::Hardware;
+use crate::system::System;
+use crate::timebase::reload::{ReloadError, Target, reload};
+use crate::timebase::{estimate, own_tfmr, procedures};
+use flight_recorder::Step;
+use power_registers::{TbState, Tfmr};
+
+/// What a thread reports about its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// The phase is done for this thread.
+    Done(Findings),
+    /// The leader wants the registers cleaned once more.
+    Retry,
+    /// Nobody needs to go on.
+    Abort(AbortReason),
+}
+
+const DONE: Report = Report::Done(Findings::NONE);
+
+/// Does the work of `phase`. `participants` are the threads of this meeting.
+pub(super) fn work<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &mut Caller,
+    phase: Phase,
+    participants: u8,
+) -> Report {
+    match phase {
+        Phase::RepairTfmr => repair_tfmr(hw, system, caller, participants),
+        Phase::Clean => clean(hw, system, caller),
+        Phase::Clear => clear(hw, system, caller),
+        Phase::Local => repair_local(hw, system, caller),
+        Phase::Reload => reload_timebase(hw, system, caller),
+        Phase::Check => check(hw, system, caller),
+        Phase::Idle | Phase::Arrive | Phase::Depart => DONE,
+    }
+}
+
+/// Leader: makes TFMR trustworthy, and decides what is to be cleaned.
+fn repair_tfmr<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &Caller,
+    participants: u8,
+) -> Report {
+    let core = system.core(caller.place.core);
+    let Some(_owned) = own_tfmr(hw, system, caller.place) else {
+        return Report::Abort(AbortReason::TfmrHeld);
+    };
+    let mut tfmr = hw.tfmr();
+    let corrupt = tfmr.contains(Tfmr::TFMR_CORRUPT);
+    if corrupt {
+        procedures::write_twice(hw, system, Tfmr::TFMR_CORRUPT);
+        tfmr = hw.tfmr();
+        let gone = !tfmr.contains(Tfmr::TFMR_CORRUPT);
+        system.record(hw, Step::RepairTfmr, [u64::from(gone), 0]);
+        if !gone {
+            return Report::Abort(AbortReason::TfmrCorrupt);
+        }
+    }
+    let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
+    if procedures::needs_clear(tfmr) && (corrupt || no_reason) {
+        // If dirty registers hold it in ERROR, the phases to come clean and clear again.
+        let _ = procedures::clear_tb_errors(hw, system, tfmr & Tfmr::TB_FATAL);
+    }
+    let tfmr = owned(hw, system, caller);
+    let hdec =
+        tfmr.contains(Tfmr::HDEC_PARITY) || !corrupt && hdec_was_lost(system, core, participants);
+    core.set_plan(Plan {
+        hdec,
+        timebase: tfmr.state() != TbState::Running,
+    });
+    Report::Done(if hdec {
+        Findings::HDEC_LOST
+    } else {
+        Findings::NONE
+    })
+}
+
+/// Whether the participants found HDEC lost; thread 0 is believed if it is there.
+fn hdec_was_lost(system: &System<'_>, core: &CoreState, participants: u8) -> bool {
+    let threads = (0..8).filter(|thread| participants >> thread & 1 != 0);
+    let deposits = threads.map(|thread| (thread, core.deposited(thread)));
+    let (seen, _) = super::diagnosis::most_informative(system.platform.generation, deposits);
+    seen.contains(Tfmr::HDEC_PARITY)
+}
+
+/// Everyone: rewrites the own HDEC and TB. A copy that stays dirty brings the error back as soon
+/// as it is cleared.
+fn clean<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Report {
+    if cfg!(feature = "mutate-skip-scrub") && caller.place.thread == 1 {
+        return DONE;
+    }
+    let plan = system.core(caller.place.core).plan();
+    if plan.hdec {
+        hw.set_hypervisor_decrementer(0);
+    }
+    let mut seed = 0;
+    let repairs = !cfg!(feature = "mutate-skip-tb-repair");
+    if plan.timebase && repairs && may_write_timebase(hw.tfmr().state()) {
+        seed = estimate::seed(hw, system, caller.place);
+        estimate::write_timebase(hw, seed);
+    }
+    system.record(hw, Step::Clean, [seed, 0]);
+    DONE
+}
+
+/// In RUNNING the write itself would be the error, and a TB that is about to receive the TOD is left
+/// alone until that command is flushed.
+const fn may_write_timebase(state: TbState) -> bool {
+    !matches!(
+        state,
+        TbState::Running | TbState::SyncWait | TbState::GetTod
+    )
+}
+
+/// Leader: clears the errors of the core, each as it was observed.
+fn clear<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Report {
+    let Some(_owned) = own_tfmr(hw, system, caller.place) else {
+        return Report::Abort(AbortReason::TfmrHeld);
+    };
+    let tfmr = owned(hw, system, caller);
+    let registers = tfmr & (Tfmr::HDEC_PARITY | Tfmr::TFAC_XFER_ERROR);
+    if !registers.is_empty() {
+        procedures::write_twice(hw, system, registers);
+    }
+    let fatal = tfmr & Tfmr::TB_FATAL;
+    if !fatal.is_empty() || procedures::needs_clear(tfmr) {
+        // Judged by the state below.
+        let _ = procedures::clear_tb_errors(hw, system, fatal);
+    }
+    let after = owned(hw, system, caller);
+    let in_error = after.state() == TbState::Error || after.contains(Tfmr::TFMR_CORRUPT);
+    system.record(hw, Step::Clear, [u64::from(!in_error), after.bits()]);
+    if in_error || after.intersects(Tfmr::CORE_ERRORS) {
+        // If the registers are already cleaned twice: ERROR is the end, but with an error bit
+        // that merely stays, TB can still be made to run.
+        let timebase = after.state() != TbState::Running;
+        let core = system.core(caller.place.core);
+        let plan = core.plan();
+        core.set_plan(Plan { timebase, ..plan });
+        return Report::Retry;
+    }
+    DONE
+}
+
+/// What follows a retry that is not granted.
+pub(super) fn after_refused_retry<H: Hardware>(hw: &mut H) -> Report {
+    let tfmr = hw.tfmr();
+    if tfmr.state() == TbState::Error || tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        Report::Abort(AbortReason::ClearFailed)
+    } else {
+        Report::Done(Findings::FAILED)
+    }
+}
+
+/// Everyone: repairs the own thread-local registers.
+fn repair_local<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller) -> Report {
+    match local::repair(hw, system, caller) {
+        Repair::Failed => Report::Done(Findings::FAILED),
+        Repair::Nothing | Repair::Done => DONE,
+    }
+}
+
+/// Leader: the TOD's own errors, then TB from the TOD if it does not run.
+fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Report {
+    if cfg!(feature = "mutate-skip-tb-repair") {
+        return Report::Done(Findings::RELOADED);
+    }
+    let Some(_owned) = own_tfmr(hw, system, caller.place) else {
+        return Report::Abort(AbortReason::TfmrHeld);
+    };
+    let tfmr = hw.tfmr();
+    let tod_error = tfmr.contains(Tfmr::CHIP_TOD_INTERRUPT);
+    if tfmr.tb_usable() && !tod_error {
+        return DONE;
+    }
+    let core = &system.platform.cores[caller.place.core];
+    if !system.has_chip_tod(core.chip) {
+        return Report::Abort(AbortReason::ReloadFailed);
+    }
+    let spins = system.spins_per_microsecond();
+    let Ok(mut tod) = system.chip_tod.lock(hw, spins) else {
+        return Report::Abort(AbortReason::ReloadFailed);
+    };
+    let mut findings = Findings::NONE;
+    if tod_error
+        && system.recover_tod_errors(hw, &mut tod, core.chip) == TodRecovery::Failed
+        && tfmr.tb_usable()
+    {
+        // If TB is to be reloaded, that shows whether the TOD is of use.
+        findings = Findings::FAILED;
+    }
+    // The repair of the TOD took time: judge by what is now.
+    if hw.tfmr().tb_usable() {
+        return Report::Done(findings);
+    }
+    match reload(
+        hw,
+        system,
+        Target {
+            core,
+            place: caller.place,
+        },
+    ) {
+        Ok(reloaded) => {
+            let attempts = u64::from(reloaded.attempts);
+            system.record(hw, Step::Running, [reloaded.timebase, attempts]);
+            Report::Done(findings.with(Findings::RELOADED))
+        }
+        // TB runs and follows the TOD: that is no reason to stop here, but it is not right.
+        Err(ReloadError::WentBackwards { .. }) => {
+            Report::Done(findings.with(Findings::RELOADED).with(Findings::FAILED))
+        }
+        Err(_) => Report::Abort(AbortReason::ReloadFailed),
+    }
+}
+
+/// Everyone: is the own view of TFMR and TB good?
+fn check<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller) -> Report {
+    if cfg!(feature = "mutate-skip-tb-repair") {
+        return DONE;
+    }
+    let timebase = hw.timebase();
+    let tfmr = ignoring_latched(system, caller, hw.tfmr());
+    let core = system.core(caller.place.core);
+    let monotonic = timebase >= core.last_good_timebase(caller.place.thread);
+    let good = tfmr.tb_usable()
+        && tfmr.state() == TbState::Running
+        && !tfmr.intersects(Tfmr::CORE_ERRORS | LOCAL)
+        && monotonic;
+    if !monotonic {
+        caller.backwards = true;
+        core.accept_timebase(caller.place.thread, timebase);
+    }
+    system.record(hw, Step::Check, [u64::from(good), timebase]);
+    Report::Done(if good {
+        Findings::NONE
+    } else {
+        Findings::FAILED
+    })
+}

@@ -1,0 +1,56 @@
+//! Tests of the tests: with a safeguard taken out of the code, the suite must fail, and in the test
+//! that is there for it.
+//!
+//! Each mutation is a build feature that the image never has. The mutated code is built in a target
+//! folder of its own, inside the one of this build.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs a part of a package's tests with a feature on, and gives what cargo printed.
+fn mutated(package: &str, target: &[&str], feature: &str, filter: &str) -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--offline", "--package", package, "--features", feature])
+        .args(target)
+        .args(["--", filter])
+        .env("CARGO_TARGET_DIR", folder)
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .expect("cargo runs");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text = text.concat();
+    assert!(!output.status.success(), "nobody noticed {feature}:\n{text}");
+    assert!(text.contains("test result: FAILED"), "the tests did not even run:\n{text}");
+    text
+}
+
+#[track_caller]
+fn assert_failed(text: &str, test: &str) {
+    let line = format!("test {test} ... FAILED");
+    assert!(text.contains(&line), "no \"{line}\" in:\n{text}");
+}
+
+/// One thread that does not rewrite its TB: the residue latches again.
+#[test]
+#[cfg_attr(any(miri, target_endian = "big"), ignore = "starts cargo, so it runs on the host only")]
+fn the_scrub_on_one_thread() {
+    let text = mutated("opaline-tests", &["--test", "recovery"], "mutate-skip-scrub", "golden::t1_");
+    assert_failed(&text, "golden::t1_timebase_residue");
+}
+
+/// A repair that says "recovered" and leaves TB as it is.
+#[test]
+#[cfg_attr(any(miri, target_endian = "big"), ignore = "starts cargo, so it runs on the host only")]
+fn the_timebase_repair() {
+    let text =
+        mutated("opaline-tests", &["--test", "recovery"], "mutate-skip-tb-repair", "golden::t1_");
+    assert_failed(&text, "golden::t1_timebase_residue");
+}
+
+/// A thread that does not wait until its siblings left their guests.
+#[test]
+#[cfg_attr(any(miri, target_endian = "big"), ignore = "starts cargo, so it runs on the host only")]
+fn the_wait_for_guests() {
+    mutated("hypervisor-shim", &[], "mutate-skip-guest-wait", "");
+}

@@ -1,0 +1,304 @@
+//! One fault, from the strike to the verdict about its repair.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hypervisor_shim::control::{HeaderWord, ThreadWord};
+use opal_abi::hmi_flags;
+use power_registers::{Hmer, TbState, Tfmr};
+
+use super::session::Session;
+use super::{EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted};
+use crate::chip_tod::Move;
+use crate::forge::{Struck, strike};
+use crate::machine::Halt;
+use crate::plan::Plan;
+use crate::readout::{self, HeaderView, StatusView};
+use crate::stuffing::Change;
+
+/// The machine is looked at this often while it repairs.
+const LOOK: Duration = Duration::from_millis(2);
+/// The event may be fetched a little after the threads are back.
+const EVENT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Strikes a fault, waits for the repair and judges it.
+pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<FaultReport> {
+    session.run(plan.delay)?;
+    let header = readout::header(&mut session.machine, &session.image)?;
+    let statuses = readout::statuses(&mut session.machine, &session.image)?;
+    let clock = session.machine.clock()?;
+    let mut struck = strike(&mut session.machine, core, plan, session.shared)?;
+    let start = Instant::now();
+    struck.chase(&mut session.machine, &session.image)?;
+    let mut report = begin(session, plan, &struck);
+    let back = wait(session, &mut struck, &header, &mut report)?;
+    report.wall_milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    for (thread, hit) in report.threads.iter_mut().zip(&struck.hits) {
+        thread.delivery = hit.delivery;
+    }
+    let Some(after) = back else {
+        report.hang = true;
+        let dump = session.dump()?;
+        let seconds = session.options.patience.as_secs();
+        report.failures.push(format!("not repaired within {seconds} s: {dump}"));
+        return Ok(report);
+    };
+    judge_timebase(session, &after, clock, &mut report)?;
+    judge_reports(session, &header, &statuses, &struck, &mut report)?;
+    let indices: Vec<usize> = report
+        .threads
+        .iter()
+        .filter_map(|thread| after.get(&thread.pir))
+        .map(|status| status.index)
+        .collect();
+    session.collect_records(&indices)?;
+    if !session.options.expect_repair {
+        put_in_order(session, &struck)?;
+    }
+    Ok(report)
+}
+
+fn begin(session: &Session, plan: &Plan, struck: &Struck) -> FaultReport {
+    let threads = struck
+        .hits
+        .iter()
+        .map(|hit| ThreadReport {
+            pir: hit.vcpu.pir,
+            delivery: hit.delivery,
+            in_guest: hit.before.in_guest(),
+            pc: hit.before.pc,
+            place: if hit.before.in_guest() {
+                format!("guest {:#x}", hit.before.pc)
+            } else {
+                session.image.name(hit.before.pc)
+            },
+            msr: hit.before.msr,
+            tfmr_before: hit.before.tfmr,
+            timebase_before: hit.before.timebase,
+            timebase_damaged: hit.damaged.timebase,
+            timebase_after: None,
+            timebase_expected: None,
+            error_ticks: None,
+            applied: 0,
+            tfmr_after: 0,
+            hmer_after: 0,
+            flags: 0,
+            return_code: 0,
+        })
+        .collect();
+    FaultReport {
+        number: plan.number,
+        plan: plan.in_words(),
+        core: struck.core,
+        tfmr: struck.tfmr.bits(),
+        hmer: struck.hmer.bits(),
+        threads,
+        event: EventReport::default(),
+        events: 0,
+        events_unrecovered: 0,
+        epochs: 0,
+        resyncs: 0,
+        tod_moves: Vec::new(),
+        wall_milliseconds: 0.0,
+        machine_microseconds: 0.0,
+        hang: false,
+        failures: Vec::new(),
+    }
+}
+
+type Statuses = BTreeMap<u32, StatusView>;
+
+/// Lets the machine run, answers the TOD, delivers what is late, until all threads are back from
+/// the repair. `None`: patience ran out.
+fn wait(
+    session: &mut Session,
+    struck: &mut Struck,
+    before: &HeaderView,
+    report: &mut FaultReport,
+) -> Result<Option<Statuses>> {
+    let start = Instant::now();
+    while start.elapsed() < session.options.patience {
+        report.tod_moves.extend(look(session, struck)?);
+        let header = readout::header(&mut session.machine, &session.image)?;
+        if struck.is_pending() || header.get(HeaderWord::Epochs) == before.get(HeaderWord::Epochs) {
+            continue;
+        }
+        if session.options.expect_repair {
+            if let Some(statuses) = session.settled(&[struck.core])? {
+                return Ok(Some(statuses));
+            }
+        } else if header.get(HeaderWord::Events) != before.get(HeaderWord::Events) {
+            return Ok(Some(readout::statuses(&mut session.machine, &session.image)?));
+        }
+    }
+    Ok(None)
+}
+
+/// Runs for a moment.
+fn look(session: &mut Session, struck: &mut Struck) -> Result<Vec<Move>> {
+    let end = Instant::now() + LOOK;
+    let mut moves = Vec::new();
+    while Instant::now() < end {
+        let Halt::Planted(thread) = session.machine.run(LOOK)? else { break };
+        let vcpu = thread.and_then(|thread| session.machine.vcpu(thread));
+        let at_gate = match vcpu {
+            Some(vcpu) => struck.pass_gate(&mut session.machine, &session.image, vcpu)?,
+            None => false,
+        };
+        if !at_gate && let Some(tod) = &session.tod {
+            moves.extend(tod.answer(&mut session.machine, thread)?);
+        }
+    }
+    Ok(moves)
+}
+
+/// TB, TFMR and HMER of every thread of the core, against the clock that nobody disturbs.
+fn judge_timebase(
+    session: &mut Session,
+    statuses: &Statuses,
+    clock_before: u64,
+    report: &mut FaultReport,
+) -> Result<()> {
+    let reference = session.tod.as_ref().context("no reference of true time")?.reference;
+    let clock = session.machine.clock()?;
+    report.machine_microseconds =
+        clock.wrapping_sub(clock_before) as f64 / TICKS_PER_MICROSECOND as f64;
+    let tolerance = session.tolerance_ticks();
+    let expect_repair = session.options.expect_repair;
+    for vcpu in session.machine.core(report.core) {
+        let state = session.machine.state(vcpu)?;
+        let applied = session.applied(statuses, vcpu.core, vcpu.pir);
+        let expected = clock.wrapping_add(reference).wrapping_add(applied);
+        let error = state.timebase.wrapping_sub(expected) as i64;
+        let Some(thread) = report.threads.iter_mut().find(|thread| thread.pir == vcpu.pir) else {
+            continue;
+        };
+        thread.timebase_after = Some(state.timebase);
+        thread.timebase_expected = Some(expected);
+        thread.error_ticks = Some(error);
+        thread.applied = applied as i64;
+        thread.tfmr_after = state.tfmr;
+        thread.hmer_after = state.hmer;
+        if let Some(status) = statuses.get(&vcpu.pir) {
+            thread.flags = status.get(ThreadWord::Flags);
+            thread.return_code = status.get(ThreadWord::ReturnCode) as i64;
+        }
+        if !expect_repair {
+            continue;
+        }
+        let largest = &mut session.report.largest_error_ticks;
+        *largest = (*largest).max(error.unsigned_abs());
+        let mut fail = |text: String| report.failures.push(format!("PIR {:#x}: {text}", vcpu.pir));
+        if error.unsigned_abs() > tolerance {
+            fail(format!("TB {:#x} is off by {error} ticks", state.timebase));
+        }
+        let tfmr = state.tfmr();
+        if tfmr.state() != TbState::Running || !tfmr.tb_usable() {
+            fail(format!("TB does not run: {tfmr:?}"));
+        }
+        if tfmr.intersects(Tfmr::CORE_ERRORS | Tfmr::THREAD_ERRORS) {
+            fail(format!("errors are left: {tfmr:?}"));
+        }
+        if state.hmer().intersects(Hmer::TIMER) {
+            fail(format!("causes are left: {:?}", state.hmer()));
+        }
+    }
+    Ok(())
+}
+
+/// Events, flags and alarms, as the shim reports them.
+fn judge_reports(
+    session: &mut Session,
+    before: &HeaderView,
+    statuses_before: &Statuses,
+    struck: &Struck,
+    report: &mut FaultReport,
+) -> Result<()> {
+    let start = Instant::now();
+    let (after, statuses) = loop {
+        let header = readout::header(&mut session.machine, &session.image)?;
+        let fetched = header.get(HeaderWord::Events) != before.get(HeaderWord::Events);
+        if fetched || start.elapsed() > EVENT_PATIENCE {
+            break (header, readout::statuses(&mut session.machine, &session.image)?);
+        }
+        session.run(LOOK)?;
+    };
+    let (old, new) = (counted(before), counted(&after));
+    let grown = |name: &str| new[name].wrapping_sub(old[name]);
+    report.events = grown("events");
+    report.events_unrecovered = grown("events_unrecovered");
+    report.epochs = grown("epochs");
+    report.resyncs = grown("resyncs");
+    report.event = EventReport {
+        head: after.get(HeaderWord::LastEventHead),
+        hmer: after.get(HeaderWord::LastEventHmer),
+        tfmr: after.get(HeaderWord::LastEventTfmr),
+    };
+    let mut fail = |text: String| report.failures.push(text);
+    let found = Tfmr::from_bits_retain(report.event.tfmr);
+    let told = found & Tfmr::CORE_ERRORS == struck.tfmr & Tfmr::CORE_ERRORS
+        && found.state() == struck.tfmr.state();
+    match report.events {
+        0 => fail("its event was lost".to_owned()),
+        // A fault that stays may well be found again.
+        1 => {}
+        _ if !session.options.expect_repair => {}
+        more => fail(format!("one error made {more} events")),
+    }
+    if report.events != 0 && !told {
+        fail(format!("the event tells {found:?} instead of {:?}", struck.tfmr));
+    }
+    let event_hmer = Hmer::from_bits_retain(report.event.hmer);
+    if report.events != 0 && !event_hmer.contains(struck.hmer) {
+        fail(format!("the event tells {event_hmer:?} instead of {:?}", struck.hmer));
+    }
+    if session.options.expect_repair {
+        if report.events_unrecovered != 0 {
+            fail(format!("{} event(s) say not recovered", report.events_unrecovered));
+        }
+        if session.tod.as_ref().is_some_and(crate::chip_tod::ChipTod::exists)
+            && !report.tod_moves.iter().any(|done| done.loaded.is_some())
+        {
+            fail("TB runs, but the TOD was never asked for its value".to_owned());
+        }
+        for (pir, status) in &statuses {
+            for (word, name) in THREAD_ALARMS {
+                let earlier = statuses_before.get(pir).map_or(0, |status| status.get(word));
+                if status.get(word) != earlier {
+                    let more = status.get(word).wrapping_sub(earlier);
+                    fail(format!("PIR {pir:#x}: {name} grew by {more}"));
+                }
+            }
+        }
+    } else {
+        if report.events_unrecovered == 0 {
+            fail("no event says that the error stays".to_owned());
+        }
+        let says_dead = |thread: &ThreadReport| thread.flags & hmi_flags::TOD_TB_FAIL != 0;
+        if !report.threads.iter().any(says_dead) {
+            fail("no thread was told TOD_TB_FAIL".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Does what no software can do on QEMU: ends the fault, so that the next one meets a machine that
+/// is well.
+fn put_in_order(session: &mut Session, struck: &Struck) -> Result<()> {
+    let reference = session.tod.as_ref().context("no reference of true time")?.reference;
+    let statuses = readout::statuses(&mut session.machine, &session.image)?;
+    for (index, hit) in struck.hits.iter().enumerate() {
+        let vcpu = hit.vcpu;
+        session.machine.write(vcpu, "tfmr", hit.before.tfmr)?;
+        let hmer = session.machine.read(vcpu, "hmer")?;
+        session.machine.write(vcpu, "hmer", hmer & !Hmer::TIMER.bits())?;
+        if !session.shared || index == 0 {
+            let applied = session.applied(&statuses, vcpu.core, vcpu.pir);
+            let change = Change::Clock(reference.wrapping_add(applied));
+            session.machine.change_timebase(vcpu, change)?;
+        }
+    }
+    session.settle(&[struck.core], session.options.patience)?;
+    Ok(())
+}
