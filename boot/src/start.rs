@@ -314,6 +314,7 @@ fn shares_timebase(core: &opaline_firmware::platform::Core, spins: u64) -> bool 
 fn measure_spread(platform: &Platform, spins: u64) {
     const TRIES: u32 = 16;
     let (mut lowest, mut highest, mut doubt) = (0_i64, 0_i64, 0_u64);
+    let mut measured = 0;
     for pir in platform.cores.iter().filter_map(|core| core.threads.first()) {
         if pir.0 == cpu::pir() {
             continue;
@@ -330,11 +331,15 @@ fn measure_spread(platform: &Platform, spins: u64) {
         }
         if let Some((off, width)) = best {
             lowest = lowest.min(off);
+            measured += 1;
             highest = highest.max(off);
             doubt = doubt.max(width / 2);
         }
     }
-    info!("Spread of TB between cores: {lowest}..{highest} ticks, known to within {doubt} ticks");
+    if measured == 0 {
+        return;
+    }
+    info!("Spread of TB over {measured} cores: {lowest}..{highest} ticks, known to within {doubt} ticks");
 }
 
 fn start_shim(system: &'static System<'static>, tod: bool, shared_timebase: bool) {

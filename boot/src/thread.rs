@@ -123,9 +123,9 @@ pub(crate) struct OutgoingCall {
 /// place.
 const BOOT_STACK_SIZE: usize = 256 * 1024;
 const MAIN_STACK: usize = 24 * 1024;
-const EXCEPTION_STACK: usize = 16 * 1024;
+const EXCEPTION_STACK: usize = 20 * 1024;
 const CRASH_STACK: usize = 12 * 1024;
-const OPAL_STACK: usize = 16 * 1024;
+const OPAL_STACK: usize = 20 * 1024;
 /// Pattern at the low end of each stack.
 const GUARD: u64 = 0x4f50_414c_4755_4152;
 const GUARD_WORDS: usize = 8;

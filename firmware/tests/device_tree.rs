@@ -569,10 +569,17 @@ fn each_rule_of_the_structure_block_is_enforced() {
             &[BEGIN, NO_NAME, PROPERTY, &length(u32::MAX), END_NODE, END],
             within,
         ),
-        (&[BEGIN, NO_NAME, BEGIN, b"x\0"], within),
+        (
+            &[BEGIN, NO_NAME, BEGIN, b"x\0"],
+            "/x: expected names and values within the structure block",
+        ),
     ];
     for (number, (structure, expected)) in cases.iter().enumerate() {
-        assert_eq!(raw(structure), format!("/: {expected}"), "case {number}");
+        let expected = match expected.strip_prefix('/') {
+            Some(_) => (*expected).to_owned(),
+            None => format!("/: {expected}"),
+        };
+        assert_eq!(raw(structure), expected, "case {number}");
     }
 }
 

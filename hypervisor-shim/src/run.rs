@@ -11,9 +11,9 @@ use flight_recorder::Step;
 use power_registers::Tfmr;
 
 /// Stays in the guest between two faults of our own.
-const STAYS_PER_FAULT: u64 = 24;
+const STAYS_PER_FAULT: u64 = 10;
 /// Stays in the guest after the last fault before the run ends by itself.
-const STAYS_AFTER: u64 = 48;
+const STAYS_AFTER: u64 = 12;
 /// Host time is checked every so many spins.
 const SPINS_PER_CHECK: u64 = 32;
 

@@ -18,9 +18,7 @@ pub const HMI_VECTOR: u64 = 0xe60;
 /// Bits of SRR1 that an interrupt of this kind clears in what it saves of MSR.
 const SAVED_MSR_CLEAR: u64 = 0x783f_0000;
 /// How long a thread that keeps interrupts closed may run alone to open them.
-const ALONE: Duration = Duration::from_millis(20);
-/// Gates that it may pass meanwhile without opening interrupts.
-const ALONE_GATES: u32 = 32;
+const ALONE: Duration = Duration::from_millis(2);
 
 /// How the HMI reached a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -139,8 +137,8 @@ impl Struck {
         self.hits.iter().any(|hit| hit.delivery == Delivery::Pending)
     }
 
-    /// Lets each thread with interrupts closed run alone until it opens them, which it does soon
-    /// unless it waits for others. From then on it stops there.
+    /// Plants a stop at every instruction that may open interrupts, and lets each thread with
+    /// interrupts closed run alone for a moment: it comes to one soon, unless it waits for others.
     ///
     /// # Errors
     /// The line failed.
@@ -153,15 +151,26 @@ impl Struck {
         }
         self.gates_planted = true;
         for index in 0..self.hits.len() {
-            for _ in 0..ALONE_GATES {
-                if self.hits[index].delivery != Delivery::Pending {
-                    break;
-                }
+            if self.hits[index].delivery == Delivery::Pending {
                 let vcpu = self.hits[index].vcpu;
-                match machine.run_alone(vcpu, ALONE)? {
-                    Halt::Planted(_) => self.at_gate(machine, image, vcpu)?,
-                    Halt::Asked => break,
+                if let Halt::Planted(_) = machine.run_alone(vcpu, ALONE)? {
+                    self.at_gate(machine, image, vcpu)?;
                 }
+            }
+        }
+        self.open_gates(machine, image)
+    }
+
+    /// Looks which of the awaited threads need no HMI any more: their own handler, called by a
+    /// sibling's summons, has cleared the cause.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn refresh(&mut self, machine: &mut Machine, image: &Image) -> Result<()> {
+        for hit in self.hits.iter_mut().filter(|hit| hit.delivery == Delivery::Pending) {
+            let hmer = Hmer::from_bits_retain(machine.read(hit.vcpu, "hmer")?);
+            if !hmer.intersects(Hmer::TIMER) {
+                hit.delivery = Delivery::Absorbed;
             }
         }
         self.open_gates(machine, image)

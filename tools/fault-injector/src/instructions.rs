@@ -42,10 +42,22 @@ pub const fn xor(target: Gpr, a: Gpr, b: Gpr) -> u32 {
     0x7c00_0278 | a << 21 | target << 16 | b << 11
 }
 
-/// `li target, 0`.
+/// `li target, value`.
 #[must_use]
-pub const fn zero(target: Gpr) -> u32 {
-    0x3800_0000 | target << 21
+pub const fn li(target: Gpr, value: u16) -> u32 {
+    0x3800_0000 | target << 21 | value as u32
+}
+
+/// `mtctr source`.
+#[must_use]
+pub const fn mtctr(source: Gpr) -> u32 {
+    0x7c09_03a6 | source << 21
+}
+
+/// `bdnz` back over so many instructions.
+#[must_use]
+pub const fn bdnz_back(instructions: u16) -> u32 {
+    0x4200_0000 | (instructions.wrapping_mul(4).wrapping_neg() & 0xfffc) as u32
 }
 
 /// `srdi target, source, 32`.
@@ -107,7 +119,9 @@ mod tests {
         assert_eq!(mtspr(Spr::Tbwu, 5), 0x7cbd_43a6);
         assert_eq!(add(3, 3, 4), 0x7c63_2214);
         assert_eq!(xor(3, 4, 5), 0x7c83_2a78);
-        assert_eq!(zero(6), 0x38c0_0000);
+        assert_eq!(li(6, 0), 0x38c0_0000);
+        assert_eq!(mtctr(9), 0x7d29_03a6);
+        assert_eq!(bdnz_back(1), 0x4200_fffc);
         assert_eq!(upper_half(5, 3), 0x7865_0022);
     }
 

@@ -306,7 +306,7 @@ mod tests {
         assert_eq!((Power8.chip_of(0x8f), Power9.chip_of(0x105)), (1, 1));
         assert_eq!(Power9.xscom(0, 0x40017), 0x0006_03fc_0020_00b8);
         assert_eq!(Power9.xscom(1, 0x40017), 0x0006_07fc_0020_00b8);
-        assert_eq!(Power10.xscom(1, 0x40017), 0x0016_03fc_0020_00b8);
+        assert_eq!(Power10.xscom(1, 0x40017), 0x0006_13fc_0020_00b8);
         assert_eq!(Power8.xscom(0, 0xb0020), 0x0003_fc00_00b0_0200);
         for (pvr, generation) in
             [(0x004d_0200, Power8), (0x004e_1202, Power9), (0x0080_1200, Power10)]

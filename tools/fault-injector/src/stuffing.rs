@@ -14,7 +14,9 @@ use anyhow::{Context, Result, bail, ensure};
 use gdb_remote::Watch;
 use power_registers::Spr;
 
-use crate::instructions::{Gpr, HRFID, ISYNC, SC_1, add, mfspr, mtspr, upper_half, xor, zero};
+use crate::instructions::{
+    Gpr, HRFID, ISYNC, SC_1, add, bdnz_back, li, mfspr, mtctr, mtspr, upper_half, xor,
+};
 use crate::machine::{MSR_HV, MSR_LE, MSR_SF, Machine, Vcpu};
 
 /// Scratch memory: the end of the first GiB, which every machine has. Its content is put back.
@@ -27,6 +29,8 @@ const TIGHT_ATTEMPTS: u32 = 16;
 const STEPS: u32 = 16;
 /// End of the scratch memory that is used: a breakpoint is there while code runs.
 const END: u64 = SCRATCH + 0x100;
+/// Rounds of code whose timing counts: the emulator translates it during the first ones.
+const ROUNDS: u16 = 4;
 /// Ticks of a pair of readings that was not held up: 8 us.
 const TIGHT_TICKS: u64 = 4_096;
 
@@ -62,6 +66,14 @@ pub enum Change {
     Flip(u64),
     /// TB := VTB + value: the true time, exact however long the way here took.
     Clock(u64),
+}
+
+const COUNT: Gpr = 9;
+
+/// The same code, run several times.
+fn in_rounds(code: &[u32]) -> Vec<u32> {
+    let back = bdnz_back(code.len() as u16);
+    [&[li(COUNT, ROUNDS), mtctr(COUNT)], code, &[back]].concat()
 }
 
 /// A change of TB, read back at once.
@@ -193,8 +205,7 @@ impl Machine {
             .chain(changed)
             .map(|register| format!("r{register}"))
             .collect();
-        // MSR first: it decides the byte order in which the others are put back.
-        names.extend(["pc".to_owned(), "msr".to_owned()]);
+        names.extend(["ctr".to_owned(), "pc".to_owned(), "msr".to_owned()]);
         names.sort();
         names.dedup();
         let mut saved = Vec::with_capacity(names.len());
@@ -272,8 +283,7 @@ impl Machine {
             Change::Flip(value) => (vec![mfspr(NEW, Spr::Tb), xor(NEW, NEW, VALUE)], value),
             Change::Clock(value) => (vec![mfspr(NEW, Spr::Vtb), add(NEW, NEW, VALUE)], value),
         };
-        let mut code = vec![zero(ZERO)];
-        code.extend(source);
+        let mut code = source;
         code.extend([
             upper_half(UPPER, NEW),
             // Lower half to 0 first, so that no carry gets into the upper one in between.
@@ -284,10 +294,12 @@ impl Machine {
             mfspr(CLOCK, Spr::Vtb),
             mfspr(TIMEBASE, Spr::Tb),
         ]);
+        let mut code = if matches!(change, Change::Clock(_)) { in_rounds(&code) } else { code };
+        code.insert(0, li(ZERO, 0));
         for _ in 0..TIGHT_ATTEMPTS {
             let inputs = [(VALUE, value)];
             let outputs = [CLOCK, TIMEBASE];
-            let result = self.stuff(vcpu, &code, &inputs, &outputs, &[NEW, UPPER, ZERO])?;
+            let result = self.stuff(vcpu, &code, &inputs, &outputs, &[NEW, UPPER, ZERO, COUNT])?;
             let readback = Readback { clock: result[0], timebase: result[1] };
             let Change::Clock(offset) = change else { return Ok(readback) };
             // The emulator's host may have held the thread up between reading and writing.
@@ -324,9 +336,9 @@ impl Machine {
 
     /// TB - VTB of a thread in the hypervisor.
     fn timebase_minus_clock(&mut self, vcpu: Vcpu) -> Result<u64> {
-        let code = [mfspr(3, Spr::Vtb), mfspr(4, Spr::Tb), mfspr(5, Spr::Vtb)];
+        let code = in_rounds(&[mfspr(3, Spr::Vtb), mfspr(4, Spr::Tb), mfspr(5, Spr::Vtb)]);
         for _ in 0..TIGHT_ATTEMPTS {
-            let result = self.stuff(vcpu, &code, &[], &[3, 4, 5], &[])?;
+            let result = self.stuff(vcpu, &code, &[], &[3, 4, 5], &[COUNT])?;
             if result[2].wrapping_sub(result[0]) <= TIGHT_TICKS {
                 return Ok(result[1].wrapping_sub(result[0]));
             }

@@ -120,6 +120,7 @@ fn wait(
     let start = Instant::now();
     while start.elapsed() < session.options.patience {
         report.tod_moves.extend(look(session, struck)?);
+        struck.refresh(&mut session.machine, &session.image)?;
         let header = readout::header(&mut session.machine, &session.image)?;
         if struck.is_pending() || header.get(HeaderWord::Epochs) == before.get(HeaderWord::Epochs) {
             continue;

@@ -49,6 +49,11 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Whether the image itself came to a verdict, good or bad.
+pub(crate) fn verdict_given(console: &[String]) -> bool {
+    console.iter().any(|line| line.contains(PASS) || line.contains(FAIL))
+}
+
 const SIGABRT: i32 = 6;
 const ABORTED: i32 = 128 + SIGABRT;
 

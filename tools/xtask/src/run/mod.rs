@@ -134,8 +134,8 @@ fn page(scenario: &Scenario<'_>, played: &Played, seconds: f64) -> Page {
     let mut tables = Vec::new();
     let mut episodes = Vec::new();
     if let Some(struck) = &played.struck {
-        facts.extend(struck.facts());
-        tables = struck.tables();
+        facts.extend(strike::facts(struck));
+        tables = strike::tables(struck);
         episodes = narrative::episodes(&struck.records);
     }
     Page {
@@ -198,7 +198,7 @@ pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
                 if played.failures.is_empty() { "every check held" } else { "FAILED" }
             );
             if let Some(struck) = &played.struck {
-                struck.facts().iter().for_each(|(name, value)| println!("  {name}: {value}"));
+                strike::facts(struck).iter().for_each(|(name, value)| println!("  {name}: {value}"));
             }
             played.failures.iter().for_each(|failure| println!("  {failure}"));
             good &= played.failures.is_empty();
