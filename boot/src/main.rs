@@ -53,14 +53,20 @@ static SYSTEM: Once<System<'static>> = Once::new();
 /// The shim's state, once the firmware is up.
 static SHIM: Once<Shim<'static>> = Once::new();
 
-/// The first Rust code of every thread; `index` counts the threads in the order they came.
+/// The first Rust code of the thread that came first; it starts the machine up.
 extern "C" fn opaline_boot(index: u64, device_tree: u64) -> ! {
+    begin(index);
+    start::boot_thread(device_tree)
+}
+
+/// The first Rust code of every other thread; `index` counts them in the order they came.
+extern "C" fn opaline_wait(index: u64) -> ! {
+    begin(index);
+    start::waiting_thread(index as usize)
+}
+
+fn begin(index: u64) {
     thread::claim_block(index);
     instructions::set_dec(hypervisor_shim::oracle::HOST_DEC as u64);
     guest::enter_host_context();
-    if index == 0 {
-        start::boot_thread(device_tree)
-    } else {
-        start::waiting_thread(index as usize)
-    }
 }

@@ -317,7 +317,8 @@ core::arch::global_asm!(
         + offset_of!(Stack<MAIN_STACK>, space) + MAIN_STACK,
     boot_stack = sym BOOT_STACK,
     boot_stack_top = const offset_of!(Stack<BOOT_STACK_SIZE>, space) + BOOT_STACK_SIZE,
-    rust_start = sym crate::opaline_boot,
+    rust_boot = sym crate::opaline_boot,
+    rust_wait = sym crate::opaline_wait,
 );
 
 core::arch::global_asm!(

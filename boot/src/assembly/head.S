@@ -201,7 +201,11 @@ at_link_address:
     stdu  0, -112(1)
     mr    3, 14
     mr    4, 15
-    bl    {rust_start}
+    cmpldi 14, 0
+    bne   11f
+    bl    {rust_boot}
+    nop
+11: bl    {rust_wait}
     nop
 9:  b     9b
 

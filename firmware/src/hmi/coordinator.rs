@@ -6,6 +6,9 @@
 //! so that nobody waits for a thread that never comes; and it has one place, `Depart`, to which
 //! success and abort both lead, so that no one is left waiting in another phase.
 //!
+//! An error that stays, or a new one in the middle, sends the meeting back to `RepairTfmr`, at most
+//! [`MAX_RETRIES`] times.
+//!
 //! [`step`] is the whole protocol. [`Coordinator`] only applies it to an atomic.
 //!
 //! | phase | who works | what |
@@ -13,13 +16,16 @@
 //! | `Arrive` | everyone | comes; ends when all are there, or someone's budget is used up |
 //! | `RepairTfmr` | leader | a corrupt TFMR, so that the rest of it can be trusted |
 //! | `Clean` | everyone | rewrites the own HDEC and TB |
-//! | `Clear` | leader | clears the core's errors; may go back to `Clean` once |
+//! | `Clear` | leader | clears the core's errors |
 //! | `Local` | everyone | repairs the own PURR, SPURR, DEC |
 //! | `Reload` | leader | TOD errors, then TB from the TOD |
 //! | `Check` | everyone | looks at the own TFMR and TB |
 //! | `Depart` | everyone | leaves; the last one makes the word idle |
 
 use core::sync::atomic::{AtomicU64, Ordering};
+
+/// How often a meeting may go back to `RepairTfmr`.
+pub const MAX_RETRIES: u8 = 3;
 
 /// Where a meeting stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,8 +117,9 @@ impl Findings {
     pub const HDEC_LOST: Self = Self(2);
     /// Something is still broken.
     pub const FAILED: Self = Self(4);
-    /// `Clear` went back to `Clean`; it may do so once.
-    const RETRIED: Self = Self(8);
+    /// An error is there that another walk through the phases may repair. If none is left, this
+    /// turns into [`Self::FAILED`].
+    pub const AGAIN: Self = Self(8);
 
     /// Whether all of `other` is in it.
     #[must_use]
@@ -124,6 +131,10 @@ impl Findings {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -153,17 +164,20 @@ pub struct Word {
     abort: u8,
     /// What it found; kept while idle, for threads that missed it.
     pub findings: Findings,
+    /// How often it went back.
+    retries: u8,
 }
 
 impl Word {
-    /// From 64 bits: generation 32:63, findings 27:30, abort 23:26, leader 20:22, phase 16:19, done
-    /// 8:15, participants 0:7 (least significant bit 0).
+    /// From 64 bits: generation 32:63, retries 30:31, findings 26:29, abort 23:25, leader 20:22,
+    /// phase 16:19, done 8:15, participants 0:7 (least significant bit 0).
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self {
             generation: (bits >> 32) as u32,
-            findings: Findings((bits >> 27 & 0xf) as u8),
-            abort: (bits >> 23 & 0xf) as u8,
+            retries: (bits >> 30 & 3) as u8,
+            findings: Findings((bits >> 26 & 0xf) as u8),
+            abort: (bits >> 23 & 7) as u8,
             leader: (bits >> 20 & 7) as u8,
             phase: (bits >> 16 & 0xf) as u8,
             done: (bits >> 8) as u8,
@@ -175,7 +189,8 @@ impl Word {
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         (self.generation as u64) << 32
-            | (self.findings.0 as u64) << 27
+            | (self.retries as u64) << 30
+            | (self.findings.0 as u64) << 26
             | (self.abort as u64) << 23
             | (self.leader as u64) << 20
             | (self.phase as u64) << 16
@@ -251,8 +266,35 @@ impl Word {
                 phase: Phase::Idle as u8,
                 ..self
             },
+            Phase::Check if self.findings.contains(Findings::AGAIN) => self.again(),
             _ => self.in_phase(phase.next()),
         }
+    }
+
+    /// From `Check`, with an error that is still there.
+    const fn again(self) -> Self {
+        let findings = self.findings.without(Findings::AGAIN);
+        match self.retried() {
+            Some(back) => Self { findings, ..back },
+            None => {
+                let findings = findings.with(Findings::FAILED);
+                Self { findings, ..self }.in_phase(Phase::Depart)
+            }
+        }
+    }
+
+    /// Back to `RepairTfmr`, if that is still allowed.
+    const fn retried(self) -> Option<Self> {
+        if self.retries == MAX_RETRIES {
+            return None;
+        }
+        Some(
+            Self {
+                retries: self.retries + 1,
+                ..self
+            }
+            .in_phase(Phase::RepairTfmr),
+        )
     }
 
     const fn aborted(self, reason: AbortReason) -> Self {
@@ -302,7 +344,7 @@ pub enum Event {
         /// What it found.
         findings: Findings,
     },
-    /// The leader could not clear the errors: clean once more.
+    /// The leader could not clear the errors, or new ones came: from the start once more.
     Retry {
         /// The leader.
         thread: u8,
@@ -381,16 +423,16 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
             }
             _ => (word, IGNORED),
         },
-        Event::Retry { thread, generation } => match word.task(thread, generation) {
-            Task::Work(Phase::Clear) if !word.findings.contains(Findings::RETRIED) => {
-                let findings = word.findings.with(Findings::RETRIED);
-                (
-                    Word { findings, ..word }.in_phase(Phase::Clean),
-                    Verdict::Accepted,
-                )
+        Event::Retry { thread, generation } => {
+            let leads = matches!(
+                word.task(thread, generation),
+                Task::Work(Phase::RepairTfmr | Phase::Clear | Phase::Reload)
+            );
+            match word.retried() {
+                Some(back) if leads => (back, Verdict::Accepted),
+                _ => (word, IGNORED),
             }
-            _ => (word, IGNORED),
-        },
+        }
         Event::Abort {
             thread,
             generation,
@@ -442,6 +484,7 @@ const fn join(word: Word, thread: u8, seen: Word, expected: ThreadMask) -> (Word
                 phase: Phase::Arrive as u8,
                 abort: 0,
                 findings: Findings::NONE,
+                retries: 0,
             };
             (started.advanced(), Verdict::Joined(started.generation))
         }

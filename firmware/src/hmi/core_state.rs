@@ -97,6 +97,11 @@ impl CoreState {
         self.threads_with(Participation::Running) | self.threads_with(Participation::FirmwareIdle)
     }
 
+    /// Whether the thread is in the firmware's idle loop.
+    pub(crate) fn is_idle(&self, thread: usize) -> bool {
+        self.threads_with(Participation::FirmwareIdle) & mask_of(thread as u8) != 0
+    }
+
     /// Asks the idle threads to come.
     pub(crate) fn summon_idle(&self) {
         let idle = self.threads_with(Participation::FirmwareIdle);

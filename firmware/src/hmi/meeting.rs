@@ -123,7 +123,7 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
                         last = word;
                         continue;
                     }
-                    report = phases::after_refused_retry(hw);
+                    report = phases::after_refused_retry(hw, phase);
                 }
                 tell(hw, system, caller, report, phase, generation);
             }

@@ -119,7 +119,10 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
         backwards: false,
     };
     system.note_timebase(hw);
-    let was_broken = handle_timer(hw, system, &mut caller, core);
+    let mut was_broken = handle_timer(hw, system, &mut caller, core);
+    if core.is_idle(place.thread) {
+        was_broken |= handle_again(hw, system, &mut caller, core);
+    }
     let cleared = causes::report(hw, system, &mut caller);
     if !cleared.is_empty() {
         hw.and_hmer(!cleared.bits());
@@ -180,6 +183,27 @@ fn handle_timer<H: Hardware>(
         // Every time the others were at work without this thread, and it is still broken.
         let (hmer, tfmr) = (caller.hmer, caller.tfmr);
         caller.post_timer_event(hw, system, hmer, tfmr, Disposition::NotRecovered);
+    }
+    was_broken
+}
+
+/// An idle thread of the firmware takes no interrupt, so that nobody would look at an error that came
+/// while it handled another.
+fn handle_again<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &mut Caller,
+    core: &CoreState,
+) -> bool {
+    let mut was_broken = false;
+    for _ in 0..ROUNDS {
+        let again = hw.hmer() & Hmer::TIMER;
+        if again.is_empty() {
+            break;
+        }
+        hw.and_hmer(!again.bits());
+        caller.hmer |= again;
+        was_broken |= handle_timer(hw, system, caller, core);
     }
     was_broken
 }

@@ -4,12 +4,12 @@ use super::Caller;
 use super::coordinator::{AbortReason, Findings, Phase};
 use super::core_state::{CoreState, Plan};
 use super::diagnosis::{LOCAL, ignoring_latched, owned};
-use super::local::{self, Repair};
+use super::local;
 use crate::chip_tod::TodRecovery;
 use crate::hardware::Hardware;
 use crate::system::System;
 use crate::timebase::reload::{ReloadError, Target, reload};
-use crate::timebase::{estimate, own_tfmr, procedures};
+use crate::timebase::{TfmrError, estimate, own_tfmr, procedures};
 use flight_recorder::Step;
 use power_registers::{TbState, Tfmr};
 
@@ -142,33 +142,30 @@ fn clear<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
     let in_error = after.state() == TbState::Error || after.contains(Tfmr::TFMR_CORRUPT);
     system.record(hw, Step::Clear, [u64::from(!in_error), after.bits()]);
     if in_error || after.intersects(Tfmr::CORE_ERRORS) {
-        // If the registers are already cleaned twice: ERROR is the end, but with an error bit
-        // that merely stays, TB can still be made to run.
-        let timebase = after.state() != TbState::Running;
-        let core = system.core(caller.place.core);
-        let plan = core.plan();
-        core.set_plan(Plan { timebase, ..plan });
         return Report::Retry;
     }
     DONE
 }
 
-/// What follows a retry that is not granted.
-pub(super) fn after_refused_retry<H: Hardware>(hw: &mut H) -> Report {
+/// What follows a retry that is not granted any more. ERROR is the end; with an error bit that
+/// merely stays, TB can still be made to run, but it is not called recovered.
+pub(super) fn after_refused_retry<H: Hardware>(hw: &mut H, phase: Phase) -> Report {
     let tfmr = hw.tfmr();
-    if tfmr.state() == TbState::Error || tfmr.contains(Tfmr::TFMR_CORRUPT) {
-        Report::Abort(AbortReason::ClearFailed)
-    } else {
+    if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        Report::Abort(AbortReason::TfmrCorrupt)
+    } else if tfmr.state() != TbState::Error && phase == Phase::Clear {
         Report::Done(Findings::FAILED)
+    } else if phase == Phase::Reload {
+        Report::Abort(AbortReason::ReloadFailed)
+    } else {
+        Report::Abort(AbortReason::ClearFailed)
     }
 }
 
-/// Everyone: repairs the own thread-local registers.
+/// Everyone: repairs the own thread-local registers. Whether it helped is checked at the end.
 fn repair_local<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller) -> Report {
-    match local::repair(hw, system, caller) {
-        Repair::Failed => Report::Done(Findings::FAILED),
-        Repair::Nothing | Repair::Done => DONE,
-    }
+    let _ = local::repair(hw, system, caller);
+    DONE
 }
 
 /// Leader: the TOD's own errors, then TB from the TOD if it does not run.
@@ -221,6 +218,10 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
         Err(ReloadError::WentBackwards { .. }) => {
             Report::Done(findings.with(Findings::RELOADED).with(Findings::FAILED))
         }
+        // A new error of the core while TB was loading: its registers may be dirty again.
+        Err(ReloadError::Tfmr(TfmrError::EnteredError { .. } | TfmrError::Corrupt)) => {
+            Report::Retry
+        }
         Err(_) => Report::Abort(AbortReason::ReloadFailed),
     }
 }
@@ -234,18 +235,19 @@ fn check<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller) -> R
     let tfmr = ignoring_latched(system, caller, hw.tfmr());
     let core = system.core(caller.place.core);
     let monotonic = timebase >= core.last_good_timebase(caller.place.thread);
-    let good = tfmr.tb_usable()
+    let sound = tfmr.tb_usable()
         && tfmr.state() == TbState::Running
-        && !tfmr.intersects(Tfmr::CORE_ERRORS | LOCAL)
-        && monotonic;
-    if !monotonic {
-        caller.backwards = true;
-        core.accept_timebase(caller.place.thread, timebase);
-    }
+        && !tfmr.intersects(Tfmr::CORE_ERRORS | LOCAL);
+    let findings = match (sound, monotonic) {
+        (true, true) => Findings::NONE,
+        (false, _) => Findings::AGAIN,
+        (true, false) => {
+            caller.backwards = true;
+            core.accept_timebase(caller.place.thread, timebase);
+            Findings::FAILED
+        }
+    };
+    let good = findings == Findings::NONE;
     system.record(hw, Step::Check, [u64::from(good), timebase]);
-    Report::Done(if good {
-        Findings::NONE
-    } else {
-        Findings::FAILED
-    })
+    Report::Done(findings)
 }

@@ -70,10 +70,12 @@ pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), Resync
     }
     match resync_from_running_tod(hw, system, core, place) {
         Ok(_) => Ok(()),
+        // TB was lost, that is why the OS asks; what it shows now is the machine's time.
+        Err(ReloadError::WentBackwards { after, .. }) => {
+            system.core(place.core).accept_timebase(place.thread, after);
+            Ok(())
+        }
         Err(error) => {
-            if let ReloadError::WentBackwards { after, .. } = error {
-                system.core(place.core).accept_timebase(place.thread, after);
-            }
             procedures::leave_clean(hw, system);
             Err(error.into())
         }
@@ -86,7 +88,6 @@ fn resync_from_running_tod<H: Hardware>(
     core: &Core,
     place: ThreadPlace,
 ) -> Result<Reloaded, ReloadError> {
-    system.note_timebase(hw);
     procedures::clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
     procedures::clean_thread(hw, system);
     let reloaded = reload::reload(hw, system, Target { core, place })?;

@@ -142,7 +142,7 @@ pub(crate) fn needs_clear(tfmr: Tfmr) -> bool {
 /// After a failure: leaves neither ERROR nor a command in flight behind, as far as CLEAR can.
 pub(crate) fn leave_clean<H: Hardware>(hw: &mut H, system: &System<'_>) {
     let tfmr = hw.tfmr();
-    if needs_clear(tfmr) {
+    if needs_clear(tfmr) && !tfmr.contains(Tfmr::TFMR_CORRUPT) {
         // A failure here adds nothing to the one that is being reported.
         let _ = clear_tb_errors(hw, system, tfmr & Tfmr::TB_FATAL);
     }

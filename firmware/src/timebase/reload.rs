@@ -1,6 +1,6 @@
 //! Loading TB from a TOD that runs.
 
-use super::procedures::{TfmrError, arm_move, await_move, leave_clean, to_not_set};
+use super::procedures::{TfmrError, arm_move, await_move, leave_clean, needs_clear, to_not_set};
 use crate::chip_tod::is_running;
 use crate::hardware::Hardware;
 use crate::platform::{Core, ThreadPlace};
@@ -85,8 +85,8 @@ pub(crate) struct Target<'a> {
 
 /// Loads TB of the core from its chip's TOD, which is not repaired here.
 ///
-/// The caller owns the core's TFMR and the TOD, and TFMR has neither ERROR nor a command in flight.
-/// After a failure TFMR is left like that.
+/// The caller owns the core's TFMR and the TOD. After a failure TFMR is left in ERROR, or with a
+/// command in flight, only if CLEAR does not help.
 pub(crate) fn reload<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
@@ -115,6 +115,13 @@ fn attempt<H: Hardware>(
     system: &System<'_>,
     target: Target<'_>,
 ) -> Result<u64, ReloadError> {
+    let tfmr = hw.tfmr();
+    if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        return Err(TfmrError::Corrupt.into());
+    }
+    if needs_clear(tfmr) {
+        return Err(TfmrError::EnteredError { tfmr }.into());
+    }
     // TB is NOT_SET before anything is asked of the TOD.
     to_not_set(hw, system)?;
     let fsm = system.tod_fsm(hw, target.core.chip)?;

@@ -3,7 +3,7 @@
 //! QEMU accepts the store and leaves TB as it is. A watchpoint stops the machine behind the store.
 
 use anyhow::Result;
-use gdb_remote::{ThreadId, Watch};
+use gdb_remote::Watch;
 use power_registers::chip_tod::TodRegister;
 use power_registers::{TbState, Tfmr};
 
@@ -77,26 +77,21 @@ impl ChipTod {
         !self.registers.is_empty()
     }
 
-    /// Looks who just stored to the register, and answers. `stopped` is the thread that the stop
-    /// is about; others may have stored at the same moment.
+    /// Looks which of these threads just stored to the register, and answers. To be called at
+    /// every stop: a store that coincides with another reason to stop is not reported by itself,
+    /// but its thread stands behind it all the same.
     ///
     /// # Errors
     /// A thread cannot be brought to do what it must.
-    pub fn answer(&self, machine: &mut Machine, stopped: Option<ThreadId>) -> Result<Vec<Move>> {
+    pub fn answer(&self, machine: &mut Machine, vcpus: &[Vcpu]) -> Result<Vec<Move>> {
         let mut moves: Vec<Move> = Vec::new();
-        if !self.exists() {
-            return Ok(moves);
-        }
-        for vcpu in machine.vcpus() {
-            let stored = self.has_just_stored(machine, vcpu)?;
-            if stored && moves.iter().all(|done| done.core != vcpu.core) {
-                moves.push(self.load(machine, vcpu)?);
+        if self.exists() {
+            for vcpu in vcpus {
+                let done = moves.iter().any(|done| done.core == vcpu.core);
+                if !done && self.has_just_stored(machine, *vcpu)? {
+                    moves.push(self.load(machine, *vcpu)?);
+                }
             }
-        }
-        if moves.is_empty()
-            && let Some(vcpu) = stopped.and_then(|thread| machine.vcpu(thread))
-        {
-            moves.push(self.load(machine, vcpu)?);
         }
         Ok(moves)
     }

@@ -177,24 +177,24 @@ impl Struck {
     }
 
     /// A thread stopped; if it stands at a gate it is led through, and takes the HMI behind it if
-    /// that is due. Whether it stood at one.
+    /// that is due.
     ///
     /// # Errors
     /// The line failed.
-    pub fn pass_gate(&mut self, machine: &mut Machine, image: &Image, vcpu: Vcpu) -> Result<bool> {
-        if !self.gates_planted || !image.is_gate(machine.read(vcpu, "pc")?) {
-            return Ok(false);
+    pub fn pass_gate(&mut self, machine: &mut Machine, image: &Image, vcpu: Vcpu) -> Result<()> {
+        if self.gates_planted {
+            self.at_gate(machine, image, vcpu)?;
+            self.open_gates(machine, image)?;
         }
-        self.at_gate(machine, image, vcpu)?;
-        self.open_gates(machine, image)?;
-        Ok(true)
+        Ok(())
     }
 
     fn at_gate(&mut self, machine: &mut Machine, image: &Image, vcpu: Vcpu) -> Result<()> {
         let pc = machine.read(vcpu, "pc")?;
-        if image.is_gate(pc) {
-            machine.step_off(vcpu, pc)?;
+        if !image.is_gate(pc) {
+            return Ok(());
         }
+        machine.step_off(vcpu, pc)?;
         let Some(hit) = self
             .hits
             .iter_mut()

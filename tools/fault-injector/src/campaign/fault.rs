@@ -12,7 +12,7 @@ use super::session::Session;
 use super::{EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted};
 use crate::chip_tod::Move;
 use crate::forge::{Struck, strike};
-use crate::machine::Halt;
+use crate::machine::{Halt, Vcpu};
 use crate::plan::Plan;
 use crate::readout::{self, HeaderView, StatusView};
 use crate::stuffing::Change;
@@ -120,7 +120,6 @@ fn wait(
     let start = Instant::now();
     while start.elapsed() < session.options.patience {
         report.tod_moves.extend(look(session, struck)?);
-        struck.refresh(&mut session.machine, &session.image)?;
         let header = readout::header(&mut session.machine, &session.image)?;
         if struck.is_pending() || header.get(HeaderWord::Epochs) == before.get(HeaderWord::Epochs) {
             continue;
@@ -136,21 +135,17 @@ fn wait(
     Ok(None)
 }
 
-/// Runs for a moment.
+/// Runs for a moment, or until something happens that was waited for.
 fn look(session: &mut Session, struck: &mut Struck) -> Result<Vec<Move>> {
-    let end = Instant::now() + LOOK;
-    let mut moves = Vec::new();
-    while Instant::now() < end {
-        let Halt::Planted(thread) = session.machine.run(LOOK)? else { break };
-        let vcpu = thread.and_then(|thread| session.machine.vcpu(thread));
-        let at_gate = match vcpu {
-            Some(vcpu) => struck.pass_gate(&mut session.machine, &session.image, vcpu)?,
-            None => false,
-        };
-        if !at_gate && let Some(tod) = &session.tod {
-            moves.extend(tod.answer(&mut session.machine, thread)?);
-        }
+    let vcpus: Vec<Vcpu> = struck.hits.iter().map(|hit| hit.vcpu).collect();
+    let halt = session.machine.run(LOOK)?;
+    let moves = session.answer_moves(&vcpus)?;
+    if let Halt::Planted(Some(thread)) = halt
+        && let Some(vcpu) = session.machine.vcpu(thread)
+    {
+        struck.pass_gate(&mut session.machine, &session.image, vcpu)?;
     }
+    struck.refresh(&mut session.machine, &session.image)?;
     Ok(moves)
 }
 

@@ -12,7 +12,7 @@ use power_registers::Hmer;
 use super::{Options, Report, THREAD_ALARMS, ThreadVerdict, TICKS_PER_MICROSECOND};
 use crate::chip_tod::{ChipTod, Move};
 use crate::image::Image;
-use crate::machine::{Halt, MSR_HV, Machine};
+use crate::machine::{Halt, MSR_HV, Machine, Vcpu};
 use crate::readout::{self, StatusView};
 
 /// The machine is looked at this often while it boots.
@@ -181,16 +181,17 @@ impl Session {
             let left = end.saturating_duration_since(Instant::now()).max(Duration::from_micros(50));
             match self.machine.run(left)? {
                 Halt::Asked => return Ok(moves),
-                Halt::Planted(thread) => {
-                    if let Some(tod) = &self.tod {
-                        moves.extend(tod.answer(&mut self.machine, thread)?);
-                    }
-                }
+                Halt::Planted(_) => moves.extend(self.answer_moves(&self.machine.vcpus())?),
             }
             if Instant::now() >= end {
                 return Ok(moves);
             }
         }
+    }
+
+    /// Answers the moves of the TOD that these threads just asked for.
+    pub(super) fn answer_moves(&mut self, vcpus: &[Vcpu]) -> Result<Vec<Move>> {
+        self.tod.as_ref().map_or(Ok(Vec::new()), |tod| tod.answer(&mut self.machine, vcpus))
     }
 
     /// Adds what the recorder holds of these threads now.

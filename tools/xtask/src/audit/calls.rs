@@ -14,6 +14,8 @@ pub(crate) struct Calls {
     pub(crate) frame: u64,
     /// It moves the stack pointer by an amount in a register.
     pub(crate) dynamic_frame: bool,
+    /// It goes over to another stack.
+    pub(crate) changes_stack: bool,
 }
 
 /// Decodes all functions.
@@ -49,6 +51,7 @@ fn decode_one(program: &Program, index: usize) -> Calls {
             }
             // stdux r1,r1,rX
             _ if word & 0xffff_07ff == 0x7c21_016a => calls.dynamic_frame = true,
+            _ if loads_stack_pointer(word) => calls.changes_stack = true,
             _ => {}
         }
     }
@@ -56,6 +59,25 @@ fn decode_one(program: &Program, index: usize) -> Calls {
         calls.direct.insert(index + 1);
     }
     calls
+}
+
+/// Whether r1 gets a value that does not come from r1.
+fn loads_stack_pointer(word: u32) -> bool {
+    let (first, second) = (word >> 21 & 0x1f, word >> 16 & 0x1f);
+    match word >> 26 {
+        // addi, addis, ld
+        14 | 15 | 58 => first == 1 && second != 1,
+        // ori
+        24 => second == 1 && first != 1,
+        31 => match word >> 1 & 0x3ff {
+            // or (mr)
+            444 => second == 1 && first != 1,
+            // add, ldx
+            266 | 21 => first == 1,
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 fn end(function: &Function) -> u64 {
@@ -167,6 +189,18 @@ mod tests {
         assert_eq!(calls[1].indirect, 0);
         assert_eq!(calls[2].direct, BTreeSet::from([3]));
         assert!(calls[3].dynamic_frame && calls[3].direct.is_empty());
+    }
+
+    #[test]
+    fn another_stack_is_noticed() {
+        // ld r1,8(r13); mr r1,r3; addi r1,r12,-128; addis r1,r30,1; ori r1,r1,8 is no load.
+        for word in [0xe82d_0008, 0x7c61_1b78, 0x382c_ff80, 0x3c3e_0001] {
+            assert!(loads_stack_pointer(word), "{word:#x}");
+        }
+        // ld r1,0(r1); addi r1,r1,112; ld r3,8(r13); mr r3,r1
+        for word in [0xe821_0000, 0x3821_0070, 0xe86d_0008, 0x7c23_0b78] {
+            assert!(!loads_stack_pointer(word), "{word:#x}");
+        }
     }
 
     #[test]

@@ -83,11 +83,11 @@ impl Findings {
             self.instructions,
             self.forbidden.len()
         );
-        println!("Worst-case stack per entry point (limit {} bytes):", stack::STACK_BYTES);
+        println!("Worst-case stack per entry point:");
         for bound in &self.stack.bounds {
             println!(
-                "  {:<32} {:>6} bytes ({} over direct calls alone)",
-                bound.entry, bound.worst, bound.direct
+                "  {:<20} {:>6} of {:>6} bytes ({} over direct calls alone)",
+                bound.entry, bound.worst, bound.limit, bound.direct
             );
             if everything {
                 for (name, frame) in &bound.path {
@@ -154,6 +154,7 @@ mod tests {
             stack: stack::Report {
                 bounds: vec![stack::Bound {
                     entry: "opaline_x".into(),
+                    limit: 1,
                     direct: 1,
                     worst: 1,
                     path: vec![],
