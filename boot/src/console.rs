@@ -6,11 +6,10 @@ use crate::machine::ThisThread;
 use core::fmt;
 use log::{LevelFilter, Log, Metadata, Record};
 use opaline_firmware::console::{Console, Patience};
-use opaline_firmware::hardware::ChipId;
-use opaline_firmware::logging::Level;
 use opaline_firmware::debug_descriptor::DebugDescriptor;
+use opaline_firmware::logging::Level;
 use opaline_firmware::memory_console::{ADDRESS, MemoryConsole};
-use opaline_firmware::platform::{Chip, Generation, LpcBus, Platform};
+use opaline_firmware::platform::{Generation, Platform, device_tree};
 use opaline_firmware::system::System;
 use opaline_firmware::xscom::Xscom;
 use spin::Once;
@@ -54,6 +53,11 @@ pub(crate) fn open(platform: &Platform) {
     }
 }
 
+/// Tells tools that the firmware is up.
+pub(crate) fn boot_complete() {
+    DEBUG_DESCRIPTOR.set_boot_complete();
+}
+
 /// From now on the console uses the system's XSCOM engine.
 pub(crate) fn use_xscom_of(system: &'static System<'static>) {
     SYSTEM_XSCOM.call_once(|| &system.xscom);
@@ -62,32 +66,9 @@ pub(crate) fn use_xscom_of(system: &'static System<'static>) {
 /// Where the UART is on every machine of the processor's generation; for a machine whose device
 /// tree was refused.
 fn usual_bus() -> Platform {
-    let generation =
-        Generation::from_pvr(cpu::pvr() as u32).unwrap_or(Generation::Power10);
-    let (xscom_base, lpc) = match generation {
-        Generation::Power8 => {
-            (0x0003_fc00_0000_0000, LpcBus::Xscom { chip: ChipId(0), address: 0xb0020 })
-        }
-        Generation::Power9 | Generation::Power10 => {
-            (0x0006_03fc_0000_0000, LpcBus::Mapped { base: 0x0006_0300_0000_0000 })
-        }
-    };
-    let mut platform = Platform {
-        generation,
-        chips: Default::default(),
-        cores: Default::default(),
-        memory: Default::default(),
-        lpc,
-        uart_port: 0x3f8,
-        core_hz: 1,
-    };
-    platform.chips.push(Chip {
-        id: ChipId(0),
-        xscom_base,
-        xscom_size: 0x4_0000_0000,
-        chip_tod: None,
-    });
-    platform
+    device_tree::console_only(
+        Generation::from_pvr(cpu::pvr() as u32).unwrap_or(Generation::Power10),
+    )
 }
 
 struct ImageLog;
@@ -101,7 +82,14 @@ impl Log for ImageLog {
         if let Some(bus) = BUS.get() {
             let level = Level::from(record.level());
             let hardware = &mut ThisThread;
-            CONSOLE.log(hardware, bus, xscom(), level, Patience::Wait, *record.args());
+            CONSOLE.log(
+                hardware,
+                bus,
+                xscom(),
+                level,
+                Patience::Wait,
+                *record.args(),
+            );
         }
     }
 
@@ -120,7 +108,10 @@ impl Emergency {
         if BUS.get().is_none() {
             open(BUS.call_once(usual_bus));
         }
-        Self { line: [0; 240], used: 0 }
+        Self {
+            line: [0; 240],
+            used: 0,
+        }
     }
 
     fn flush(&mut self) {

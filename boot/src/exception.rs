@@ -43,7 +43,9 @@ fn maintenance_interrupt(index: usize, pc: u64, msr: u64) {
         let before = shim.status(&thread).activity.load(Ordering::Relaxed);
         // No guest of this thread is in TB: interrupts are open in host context only.
         attend(shim, &mut machine, &thread, Cause::InHost(pc, msr), &mut 0);
-        shim.status(&thread).activity.store(before, Ordering::Relaxed);
+        shim.status(&thread)
+            .activity
+            .store(before, Ordering::Relaxed);
     } else if let Some(system) = SYSTEM.get() {
         opaline_firmware::hmi::handle(&mut ThisThread, system);
     }

@@ -90,10 +90,16 @@ pub(crate) fn prepare_guest_memory() {
         core::ptr::write_bytes(GUEST_TABLES as *mut u8, 0, 0x3_0000);
         let entry = |at: u64, value: u64| (at as *mut u64).write(value);
         for lpid in 1..=MAX_THREADS as u64 {
-            entry(partition_table + 16 * lpid, VALID | RADIX_TREE_SIZE_52 | root | ROOT_SIZE_LOG2);
+            entry(
+                partition_table + 16 * lpid,
+                VALID | RADIX_TREE_SIZE_52 | root | ROOT_SIZE_LOG2,
+            );
         }
         // LPID 0 as well: the tables are looked at only with HV = 0.
-        entry(partition_table, VALID | RADIX_TREE_SIZE_52 | root | ROOT_SIZE_LOG2);
+        entry(
+            partition_table,
+            VALID | RADIX_TREE_SIZE_52 | root | ROOT_SIZE_LOG2,
+        );
         entry(root, VALID | level_2 | LEVEL_SIZE_LOG2);
         entry(level_2, VALID | level_3 | LEVEL_SIZE_LOG2);
         entry(level_3, VALID | LEAF | GUEST_MEMORY | ATTRIBUTES);
@@ -159,15 +165,19 @@ fn address_of(word: &AtomicU64) -> u64 {
     core::ptr::from_ref(word) as u64
 }
 
+/// Where this thread's buffer for OPAL is; a good pointer in every sense.
+pub(crate) fn call_buffer_address() -> u64 {
+    address_of(&call_buffer().flags)
+}
+
 /// Writes text to the console through OPAL, as an OS does.
 pub(crate) fn opal_console_write(text: &[u8]) {
     let buffer = call_buffer();
     for part in text.chunks(256) {
         for (word, bytes) in buffer.text.iter().zip(part.chunks(8)) {
-            let value = bytes
-                .iter()
-                .enumerate()
-                .fold(0, |value, (at, byte)| value | u64::from(*byte) << (56 - 8 * at));
+            let value = bytes.iter().enumerate().fold(0, |value, (at, byte)| {
+                value | u64::from(*byte) << (56 - 8 * at)
+            });
             word.store(value, Ordering::Relaxed);
         }
         buffer.length.store(part.len() as u64, Ordering::Release);

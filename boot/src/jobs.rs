@@ -46,7 +46,11 @@ struct Slot {
 }
 
 static SLOTS: [Slot; MAX_THREADS] = [const {
-    Slot { job: AtomicU32::new(0), present: AtomicU32::new(0), result: AtomicU64::new(0) }
+    Slot {
+        job: AtomicU32::new(0),
+        present: AtomicU32::new(0),
+        result: AtomicU64::new(0),
+    }
 }; MAX_THREADS];
 
 /// Says that the thread with this index and PIR is here.
@@ -58,12 +62,17 @@ pub(crate) fn arrive(index: usize, pir: u32) {
 
 /// The index of the block of a PIR, if its thread has arrived.
 pub(crate) fn index_of(pir: u32) -> Option<usize> {
-    SLOTS.iter().position(|slot| slot.present.load(Ordering::Acquire) == pir + 1)
+    SLOTS
+        .iter()
+        .position(|slot| slot.present.load(Ordering::Acquire) == pir + 1)
 }
 
 /// Threads that have arrived.
 pub(crate) fn arrived() -> usize {
-    SLOTS.iter().filter(|slot| slot.present.load(Ordering::Acquire) != 0).count()
+    SLOTS
+        .iter()
+        .filter(|slot| slot.present.load(Ordering::Acquire) != 0)
+        .count()
 }
 
 /// Gives a job to a thread without waiting for it.

@@ -10,6 +10,7 @@
 //! | [`machine`] | the firmware's hardware trait |
 //! | [`guest`] | the shim's machine trait: partitions, guests, doorbells |
 //! | [`opal_door`] | the one door from the OS into the firmware |
+//! | [`opal_check`] | misuse of that door, tried on the machine |
 //! | [`exception`] | what host context expects, and the report of all else |
 //! | [`console`] | log lines, memory console, emergency output |
 //! | [`jobs`] | work for threads that wait |
@@ -27,6 +28,7 @@ mod instructions;
 mod jobs;
 mod layout;
 mod machine;
+mod opal_check;
 mod opal_door;
 mod start;
 mod symbols;

@@ -34,7 +34,10 @@ pub(crate) extern "C" fn opaline_opal(frame: &CallFrame, block: &ThreadBlock) ->
     let Some(system) = SYSTEM.get() else {
         return OpalError::WrongState.code();
     };
-    let call = Call { token: frame.token, arguments: frame.arguments };
+    let call = Call {
+        token: frame.token,
+        arguments: frame.arguments,
+    };
     let mut context = Context {
         hardware: &mut ThisThread,
         memory: &mut RealMemory,

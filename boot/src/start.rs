@@ -1,11 +1,11 @@
 //! From the first Rust instruction to the shim.
 
 use crate::guest::{ShimThread, prepare_guest_memory};
+use crate::instructions as cpu;
 use crate::jobs::{self, Job};
 use crate::layout::{DEVICE_TREE_LIMIT, OWN};
 use crate::machine::ThisThread;
 use crate::{CONTROL, RECORDER, SHIM, SYSTEM, console, verdict};
-use crate::instructions as cpu;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::machine::Machine as _;
@@ -30,6 +30,8 @@ static PLATFORM: Once<Platform> = Once::new();
 static CORE_WORDS: [SharedCoreWord; MAX_CORES] = [const { SharedCoreWord::new() }; MAX_CORES];
 /// Cores that failed to start, one flag each: their threads stay in the firmware.
 static DISABLED: [AtomicBool; MAX_CORES] = [const { AtomicBool::new(false) }; MAX_CORES];
+/// Checks of the OPAL entry that failed.
+pub(crate) static OPAL_FAILURES: AtomicU32 = AtomicU32::new(0);
 /// Index in the platform's order, plus one, of the thread with each block index.
 static PLATFORM_INDEX: [AtomicU32; MAX_THREADS] = [const { AtomicU32::new(0) }; MAX_THREADS];
 
@@ -54,7 +56,10 @@ fn read_platform(address: u64) -> &'static Platform {
 /// Says why the machine cannot be brought up, and stops it.
 fn refuse(why: core::fmt::Arguments<'_>) -> ! {
     use core::fmt::Write as _;
-    let _ = writeln!(console::Emergency::open(), "Opaline: {why}\nOPALINE: FAIL {why}");
+    let _ = writeln!(
+        console::Emergency::open(),
+        "Opaline: {why}\nOPALINE: FAIL {why}"
+    );
     cpu::attention();
 }
 
@@ -81,7 +86,11 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
         ));
     }
     let needed = crate::layout::GUEST_MEMORY + crate::layout::GUEST_MEMORY_SIZE;
-    if !platform.memory.iter().any(|range| range.start == 0 && range.size >= needed) {
+    if !platform
+        .memory
+        .iter()
+        .any(|range| range.start == 0 && range.size >= needed)
+    {
         refuse(format_args!("expected memory from 0 to {needed:#x}"));
     }
     let system = match System::new(platform, &RECORDER) {
@@ -111,15 +120,26 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     }
     prepare_cores(platform, spins);
     let tod = start_timebase(system, spins);
-    let shared_timebase = platform.cores.iter().any(|core| shares_timebase(core, spins));
+    let shared_timebase = platform
+        .cores
+        .iter()
+        .any(|core| shares_timebase(core, spins));
     info!(
         "The threads of a core {} one timebase",
-        if shared_timebase { "share" } else { "do not share" }
+        if shared_timebase {
+            "share"
+        } else {
+            "do not share"
+        }
     );
     if tod {
         measure_spread(platform, spins);
     }
+    let (checks, failed) = crate::opal_check::run();
+    OPAL_FAILURES.store(failed, Ordering::Release);
+    info!("OPAL entry: {checks} calls, right and wrong, {failed} with an unexpected answer");
     prepare_guest_memory();
+    console::boot_complete();
     start_shim(system, tod, shared_timebase);
     shim_main(0);
     verdict::finish(system)
@@ -225,7 +245,9 @@ fn wait_for_threads(platform: &Platform, spins: u64) -> usize {
 
 fn prepare_cores(platform: &Platform, spins: u64) {
     for (core, found) in platform.cores.iter().enumerate() {
-        let Some(first) = found.threads.first() else { continue };
+        let Some(first) = found.threads.first() else {
+            continue;
+        };
         match ask(*first, Job::PrepareCore, spins) {
             Some(hmeer) => info!("Core {core}: {:?}", Hmer::from_bits_retain(hmeer)),
             None => disable(core, format_args!("thread 0 does not answer")),
@@ -251,7 +273,10 @@ fn prepare_core(generation: Generation) -> u64 {
 fn start_timebase(system: &System<'_>, spins: u64) -> bool {
     use opaline_firmware::platform::TodRole;
     let platform = system.platform;
-    let primary = platform.chips.iter().find(|chip| chip.chip_tod == Some(TodRole::Primary));
+    let primary = platform
+        .chips
+        .iter()
+        .find(|chip| chip.chip_tod == Some(TodRole::Primary));
     let Some(primary) = primary else {
         warn!(
             "ChipTOD: none in the device tree: TB keeps what reset left, and a broken TB cannot \
@@ -265,7 +290,9 @@ fn start_timebase(system: &System<'_>, spins: u64) -> bool {
     });
     let mut master = None;
     for (core, found) in candidates {
-        let Some(first) = found.threads.first() else { continue };
+        let Some(first) = found.threads.first() else {
+            continue;
+        };
         if ask(*first, Job::TodMaster, spins) == Some(1) {
             master = Some(core);
             break;
@@ -286,7 +313,10 @@ fn start_timebase(system: &System<'_>, spins: u64) -> bool {
                 _ => ask(*pir, Job::CleanThread, spins),
             };
             if done != Some(1) {
-                disable(core, format_args!("thread {:#x} could not start its timebase", pir.0));
+                disable(
+                    core,
+                    format_args!("thread {:#x} could not start its timebase", pir.0),
+                );
             }
         }
     }
@@ -301,8 +331,13 @@ fn shares_timebase(core: &opaline_firmware::platform::Core, spins: u64) -> bool 
     if !core.threads.contains(&own) {
         return false;
     }
-    let Some(other) = core.threads.iter().find(|pir| **pir != own) else { return false };
-    let mut machine = ShimThread { generation: Generation::Power9, first_pir: 0 };
+    let Some(other) = core.threads.iter().find(|pir| **pir != own) else {
+        return false;
+    };
+    let mut machine = ShimThread {
+        generation: Generation::Power9,
+        first_pir: 0,
+    };
     let before = machine.timebase();
     hypervisor_shim::timebase_offset::shift(&mut machine, FAR);
     let seen = ask(*other, Job::ReadTimebase, spins);
@@ -315,14 +350,20 @@ fn measure_spread(platform: &Platform, spins: u64) {
     const TRIES: u32 = 16;
     let (mut lowest, mut highest, mut doubt) = (0_i64, 0_i64, 0_u64);
     let mut measured = 0;
-    for pir in platform.cores.iter().filter_map(|core| core.threads.first()) {
+    for pir in platform
+        .cores
+        .iter()
+        .filter_map(|core| core.threads.first())
+    {
         if pir.0 == cpu::pir() {
             continue;
         }
         let mut best: Option<(i64, u64)> = None;
         for _ in 0..TRIES {
             let before = cpu::tb();
-            let Some(seen) = ask(*pir, Job::ReadTimebase, spins) else { break };
+            let Some(seen) = ask(*pir, Job::ReadTimebase, spins) else {
+                break;
+            };
             let width = cpu::tb().wrapping_sub(before);
             let off = seen.wrapping_sub(before.wrapping_add(width / 2)) as i64;
             if best.is_none_or(|(_, narrowest)| width < narrowest) {
@@ -339,7 +380,9 @@ fn measure_spread(platform: &Platform, spins: u64) {
     if measured == 0 {
         return;
     }
-    info!("Spread of TB over {measured} cores: {lowest}..{highest} ticks, known to within {doubt} ticks");
+    info!(
+        "Spread of TB over {measured} cores: {lowest}..{highest} ticks, known to within {doubt} ticks"
+    );
 }
 
 fn start_shim(system: &'static System<'static>, tod: bool, shared_timebase: bool) {
@@ -353,10 +396,14 @@ fn start_shim(system: &'static System<'static>, tod: bool, shared_timebase: bool
         .filter(|(core, _)| enabled(*core))
         .map(|(_, core)| core.threads.len())
         .sum();
-    let cores = (0..platform.cores.len()).filter(|core| enabled(*core)).count() as u64;
+    let cores = (0..platform.cores.len())
+        .filter(|core| enabled(*core))
+        .count() as u64;
     let external = header.external.load(Ordering::Acquire) != 0;
     let faults = header.self_faults.load(Ordering::Acquire) * cores;
-    header.shared_timebase.store(u64::from(shared_timebase), Ordering::Release);
+    header
+        .shared_timebase
+        .store(u64::from(shared_timebase), Ordering::Release);
     header.generation.store(
         match platform.generation {
             Generation::Power8 => 8,
@@ -384,7 +431,11 @@ fn start_shim(system: &'static System<'static>, tod: bool, shared_timebase: bool
     });
     info!(
         "Shim: {threads} guests, {}",
-        if external { "faults from outside" } else { "faults of its own" }
+        if external {
+            "faults from outside"
+        } else {
+            "faults of its own"
+        }
     );
     for (core, found) in platform.cores.iter().enumerate() {
         if !enabled(core) {
@@ -404,7 +455,10 @@ fn start_shim(system: &'static System<'static>, tod: bool, shared_timebase: bool
 /// The shim's view of the thread with this block index.
 pub(crate) fn shim_thread(index: usize) -> Option<(Thread, ShimThread)> {
     let platform = PLATFORM.get()?;
-    let place_index = PLATFORM_INDEX.get(index)?.load(Ordering::Acquire).checked_sub(1)? as usize;
+    let place_index = PLATFORM_INDEX
+        .get(index)?
+        .load(Ordering::Acquire)
+        .checked_sub(1)? as usize;
     let pir = cpu::pir();
     let place = platform.place(Pir(pir))?;
     let core = &platform.cores[place.core];
@@ -417,7 +471,13 @@ pub(crate) fn shim_thread(index: usize) -> Option<(Thread, ShimThread)> {
         siblings,
     };
     let first_pir = core.threads.first().map_or(0, |first| first.0);
-    Some((thread, ShimThread { generation: platform.generation, first_pir }))
+    Some((
+        thread,
+        ShimThread {
+            generation: platform.generation,
+            first_pir,
+        },
+    ))
 }
 
 /// Runs the shim on the calling thread until the run is over on all threads.
@@ -438,7 +498,10 @@ fn shim_main(index: usize) {
         cpu::relax();
     }
     if let Some((vector, pc)) = run_thread(shim, &mut machine, &thread) {
-        error!("Guest of PIR {:#x}: unknown exit {vector:#x} at {pc:#x}", thread.pir);
+        error!(
+            "Guest of PIR {:#x}: unknown exit {vector:#x} at {pc:#x}",
+            thread.pir
+        );
         CONTROL.header.stop.store(1, Ordering::Release);
     }
     while shim.finished.load(Ordering::Acquire) < shim.threads {
@@ -451,4 +514,7 @@ fn shim_main(index: usize) {
     }
 }
 
-const _: () = assert!(OWN.start % 0x1_0000 == 0, "the firmware's memory is page-aligned");
+const _: () = assert!(
+    OWN.start % 0x1_0000 == 0,
+    "the firmware's memory is page-aligned"
+);

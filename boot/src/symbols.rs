@@ -45,7 +45,10 @@ fn find(address: u64) -> Option<(&'static str, u64)> {
     let start = word(4 + 8 * entry)?;
     let name = map().get(word(8 + 8 * entry)? as usize..)?;
     let end = name.iter().position(|byte| *byte == 0)?;
-    Some((core::str::from_utf8(name.get(..end)?).ok()?, u64::from(offset - start)))
+    Some((
+        core::str::from_utf8(name.get(..end)?).ok()?,
+        u64::from(offset - start),
+    ))
 }
 
 impl fmt::Display for Name {

@@ -150,7 +150,10 @@ struct Stack<const BYTES: usize> {
 
 impl<const BYTES: usize> Stack<BYTES> {
     const fn new() -> Self {
-        Self { guard: [const { AtomicU64::new(0) }; GUARD_WORDS], space: UnsafeCell::new([0; BYTES]) }
+        Self {
+            guard: [const { AtomicU64::new(0) }; GUARD_WORDS],
+            space: UnsafeCell::new([0; BYTES]),
+        }
     }
 
     fn top(&self) -> u64 {
@@ -164,7 +167,9 @@ impl<const BYTES: usize> Stack<BYTES> {
     }
 
     fn intact(&self) -> bool {
-        self.guard.iter().all(|word| word.load(Ordering::Relaxed) == GUARD)
+        self.guard
+            .iter()
+            .all(|word| word.load(Ordering::Relaxed) == GUARD)
     }
 }
 
@@ -262,6 +267,27 @@ pub(crate) fn current_index() -> usize {
     // SAFETY: HSPRG0 points to this thread's own block since the head; `index` is not written
     // after `claim_block`.
     unsafe { (*current_block()).index as usize }
+}
+
+/// Runs `f` while the OPAL entry believes that this thread is `depth` calls deep already.
+pub(crate) fn with_opal_depth(depth: u64, f: impl FnOnce()) {
+    let block = current_block();
+    // SAFETY: the block is this thread's own; only the OPAL entry, on this thread, uses the field,
+    // and it leaves it as it found it.
+    unsafe { (&raw mut (*block).opal_depth).write_volatile(depth) };
+    f();
+    // SAFETY: as above.
+    unsafe { (&raw mut (*block).opal_depth).write_volatile(0) };
+}
+
+/// Runs `f` while the OPAL entry does not know this thread's PIR.
+pub(crate) fn without_block(f: impl FnOnce()) {
+    let Some(entry) = PIR_TABLE.get(cpu::pir() as usize) else {
+        return;
+    };
+    let block = entry.swap(0, Ordering::AcqRel);
+    f();
+    entry.store(block, Ordering::Release);
 }
 
 /// How deep the calling thread is in OPAL calls.

@@ -28,7 +28,10 @@ impl fmt::Write for Line {
 }
 
 fn say(text: fmt::Arguments<'_>) {
-    let mut line = Line { bytes: [0; 256], used: 0 };
+    let mut line = Line {
+        bytes: [0; 256],
+        used: 0,
+    };
     let _ = line.write_fmt(text);
     let _ = line.write_str("\n");
     opal_console_write(&line.bytes[..line.used]);
@@ -47,11 +50,18 @@ pub(crate) fn finish(system: &System<'_>) -> ! {
         faults += 1;
         say(format_args!("  failed: {why}"));
     };
-    let mut machine = ShimThread { generation: Generation::Power9, first_pir: 0 };
-    let Some(shim) = SHIM.get() else { cpu::attention() };
+    let mut machine = ShimThread {
+        generation: Generation::Power9,
+        first_pir: 0,
+    };
+    let Some(shim) = SHIM.get() else {
+        cpu::attention()
+    };
     fetch_events(shim, &mut machine);
     for status in &CONTROL.threads {
-        let Some(pir) = read(&status.pir_plus_one).checked_sub(1) else { continue };
+        let Some(pir) = read(&status.pir_plus_one).checked_sub(1) else {
+            continue;
+        };
         say(format_args!(
             "PIR {pir:#05x}: guest offset {:+#x}: {} entries, {} checks of guest time, largest \
              step {} us, largest skew {} ticks; {} checks of host time; exits: {} hcall, {} HDEC, \
@@ -88,7 +98,10 @@ pub(crate) fn finish(system: &System<'_>) -> ! {
             fail(format_args!("no check was made"));
         }
         if read(&status.expired_waits) != 0 {
-            fail(format_args!("{} waits ran out", read(&status.expired_waits)));
+            fail(format_args!(
+                "{} waits ran out",
+                read(&status.expired_waits)
+            ));
         }
         if read(&status.other_exits) != 0 {
             fail(format_args!("{} unknown exits", read(&status.other_exits)));
@@ -114,21 +127,38 @@ pub(crate) fn finish(system: &System<'_>) -> ! {
     if shim.configuration.tfmr_meaningful && !shim.configuration.external {
         let inflicted = read(&header.epochs);
         if read(&header.events) == 0 || read(&header.events) > inflicted {
-            fail(format_args!("{} events in {inflicted} epochs", read(&header.events)));
+            fail(format_args!(
+                "{} events in {inflicted} epochs",
+                read(&header.events)
+            ));
         }
         if read(&header.events_unrecovered) != 0 {
-            fail(format_args!("{} not recovered", read(&header.events_unrecovered)));
+            fail(format_args!(
+                "{} not recovered",
+                read(&header.events_unrecovered)
+            ));
         }
     }
     if system.events.lost() != 0 {
         fail(format_args!("{} events lost", system.events.lost()));
     }
+    match crate::start::OPAL_FAILURES.load(Ordering::Acquire) {
+        0 => {}
+        failed => fail(format_args!(
+            "{failed} OPAL calls with an unexpected answer"
+        )),
+    }
     if read(&CLOBBERED) != 0 {
-        fail(format_args!("{} registers changed by OPAL calls", read(&CLOBBERED)));
+        fail(format_args!(
+            "{} registers changed by OPAL calls",
+            read(&CLOBBERED)
+        ));
     }
     for index in 0..CONTROL.threads.len() {
         for stack in crate::thread::broken_guards_of_used(index) {
-            fail(format_args!("the guard of the {stack} stack of thread {index} is overwritten"));
+            fail(format_args!(
+                "the guard of the {stack} stack of thread {index} is overwritten"
+            ));
         }
     }
     if faults == 0 {

@@ -43,7 +43,10 @@ pub fn is_summoned(shim: &Shim<'_>, thread: &Thread) -> bool {
 }
 
 fn has_attended(shim: &Shim<'_>, thread: &Thread, word: CoreWord) -> bool {
-    let attended = shim.status(thread).attended_plus_one.load(Ordering::Relaxed);
+    let attended = shim
+        .status(thread)
+        .attended_plus_one
+        .load(Ordering::Relaxed);
     attended == u64::from(word.epoch()) + 1
 }
 
@@ -60,7 +63,9 @@ pub fn attend(
 ) -> u64 {
     let word = shim.word(thread);
     let status = shim.status(thread);
-    status.activity.store(Activity::Hmi as u64, Ordering::Relaxed);
+    status
+        .activity
+        .store(Activity::Hmi as u64, Ordering::Relaxed);
     count(&status.hmis);
     let before = word.load();
     let again = before.closing() != 0 && has_attended(shim, thread, before);
@@ -91,10 +96,22 @@ pub fn attend(
         });
     }
 
-    shim.record(machine, thread, Step::CallFirmware, [Token::HandleHmi2 as u64, 0]);
+    shim.record(
+        machine,
+        thread,
+        Step::CallFirmware,
+        [Token::HandleHmi2 as u64, 0],
+    );
     let (return_code, flags) = machine.handle_hmi2();
-    shim.record(machine, thread, Step::FirmwareReturned, [return_code as u64, flags]);
-    status.return_code.store(return_code as u64, Ordering::Relaxed);
+    shim.record(
+        machine,
+        thread,
+        Step::FirmwareReturned,
+        [return_code as u64, flags],
+    );
+    status
+        .return_code
+        .store(return_code as u64, Ordering::Relaxed);
     status.flags.store(flags, Ordering::Relaxed);
     if cfg!(feature = "mutate-skip-offset") {
         take_offset_out(shim, machine, thread, applied);
@@ -103,10 +120,16 @@ pub fn attend(
 
     resync(shim, machine, thread);
 
-    status.hmer_after.store(machine.hmer().bits(), Ordering::Relaxed);
-    status.tfmr_after.store(machine.tfmr().bits(), Ordering::Relaxed);
+    status
+        .hmer_after
+        .store(machine.hmer().bits(), Ordering::Relaxed);
+    status
+        .tfmr_after
+        .store(machine.tfmr().bits(), Ordering::Relaxed);
     let epoch = word.load().epoch();
-    status.attended_plus_one.store(u64::from(epoch) + 1, Ordering::Relaxed);
+    status
+        .attended_plus_one
+        .store(u64::from(epoch) + 1, Ordering::Relaxed);
     let (now, last) = word.open(thread.number);
     shim.record(machine, thread, Step::GoOn, [u64::from(epoch), now.0]);
     if last {
@@ -133,13 +156,19 @@ fn take_offset_out(
 /// One thread wins the claim and resyncs if the firmware could not; the others wait for it.
 fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
     let word = shim.word(thread);
-    wait(shim, machine, thread, |_, word, _| word.closing() & !word.returned());
+    wait(shim, machine, thread, |_, word, _| {
+        word.closing() & !word.returned()
+    });
     let (now, claim) = word.claim();
     match claim {
         Claim::Resolved => {}
         Claim::Held => {
             wait(shim, machine, thread, |_, word, _| {
-                if word.resolved() || word.closing() & (1 << thread.number) == 0 { 0 } else { 0xff }
+                if word.resolved() || word.closing() & (1 << thread.number) == 0 {
+                    0
+                } else {
+                    0xff
+                }
             });
         }
         Claim::Won => {
@@ -177,7 +206,12 @@ fn wait<M: Machine>(
         if now.aborted() || spins >= budget {
             word.abort();
             count(&shim.status(thread).expired_waits);
-            shim.record(machine, thread, Step::WaitExpired, [now.0, u64::from(absent)]);
+            shim.record(
+                machine,
+                thread,
+                Step::WaitExpired,
+                [now.0, u64::from(absent)],
+            );
             return;
         }
         machine.relax();
@@ -201,10 +235,14 @@ pub fn fetch_events(shim: &Shim<'_>, machine: &mut impl Machine) {
     let header = &shim.control.header;
     // More cannot wait than the queue holds; the bound also ends a queue that never empties.
     for _ in 0..64 {
-        let Some(message) = machine.next_message() else { return };
+        let Some(message) = machine.next_message() else {
+            return;
+        };
         let word = |at: usize| {
             message.get(at..at + 8).map_or(0, |bytes| {
-                bytes.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte))
+                bytes
+                    .iter()
+                    .fold(0, |value: u64, byte| value << 8 | u64::from(*byte))
             })
         };
         if word(0) >> 32 != u64::from(TYPE_HMI_EVENT) {
@@ -212,8 +250,12 @@ pub fn fetch_events(shim: &Shim<'_>, machine: &mut impl Machine) {
         }
         let head = word(PARAMETERS);
         header.last_event_head.store(head, Ordering::Relaxed);
-        header.last_event_hmer.store(word(PARAMETERS + 8), Ordering::Relaxed);
-        header.last_event_tfmr.store(word(PARAMETERS + 16), Ordering::Relaxed);
+        header
+            .last_event_hmer
+            .store(word(PARAMETERS + 8), Ordering::Relaxed);
+        header
+            .last_event_tfmr
+            .store(word(PARAMETERS + 16), Ordering::Relaxed);
         count(&header.events);
         let disposition = head >> 32 & 0xff;
         if disposition != 0 {

@@ -174,7 +174,10 @@ impl Control {
         header.magic = AtomicU64::new(MAGIC);
         header.self_faults = AtomicU64::new(3);
         header.slice_microseconds = AtomicU64::new(5_000);
-        Self { header, threads: [const { ThreadStatus::zeroed() }; THREADS] }
+        Self {
+            header,
+            threads: [const { ThreadStatus::zeroed() }; THREADS],
+        }
     }
 }
 
@@ -202,6 +205,9 @@ mod tests {
             size_of::<Header>() + THREADS * size_of::<ThreadStatus>()
         );
         assert_eq!(HeaderWord::LastEventTfmr as usize, Header::NAMES.len() - 1);
-        assert_eq!(ThreadWord::DecrementerInterrupts as usize, ThreadStatus::NAMES.len() - 1);
+        assert_eq!(
+            ThreadWord::DecrementerInterrupts as usize,
+            ThreadStatus::NAMES.len() - 1
+        );
     }
 }

@@ -141,11 +141,7 @@ impl CoreWord {
     #[must_use]
     pub const fn close(self, thread: u32, again: bool) -> Self {
         let round = if again { RESOLVED } else { 0 };
-        Self(
-            (self.0 | 1 << (CLOSING_SHIFT + thread))
-                & !(1 << (RETURNED_SHIFT + thread))
-                & !round,
-        )
+        Self((self.0 | 1 << (CLOSING_SHIFT + thread)) & !(1 << (RETURNED_SHIFT + thread)) & !round)
     }
 
     /// This thread is back from the firmware.
@@ -202,7 +198,11 @@ impl core::fmt::Debug for CoreWord {
             self.in_guest(),
             self.returned()
         )?;
-        for (bit, name) in [(CLAIM, "claim"), (RESOLVED, "resolved"), (ABORTED, "aborted")] {
+        for (bit, name) in [
+            (CLAIM, "claim"),
+            (RESOLVED, "resolved"),
+            (ABORTED, "aborted"),
+        ] {
             if self.0 & bit != 0 {
                 write!(f, " {name}")?;
             }
@@ -233,12 +233,10 @@ impl SharedCoreWord {
         let mut before = self.0.load(Ordering::Acquire);
         loop {
             let (after, answer) = transition(CoreWord(before));
-            match self.0.compare_exchange_weak(
-                before,
-                after.0,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self
+                .0
+                .compare_exchange_weak(before, after.0, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return (after, answer),
                 Err(seen) => before = seen,
             }
@@ -332,7 +330,10 @@ mod tests {
     fn counters_wrap_within_their_fields() {
         let mut word = CoreWord(0x0000_0000_ffff_ffff);
         word = word.enter(7, false).0;
-        assert_eq!((word.entries(), word.epoch(), word.in_guest()), (0, 0xffff, 0x80));
+        assert_eq!(
+            (word.entries(), word.epoch(), word.in_guest()),
+            (0, 0xffff, 0x80)
+        );
         word = word.leave(7).close(7, false).open(7).0;
         assert_eq!(word, CoreWord(0));
     }

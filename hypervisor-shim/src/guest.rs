@@ -63,8 +63,14 @@ impl Guest {
     pub fn new(machine: &mut impl Machine, shim: &Shim<'_>, thread: &Thread) -> Self {
         machine.reset_guest(shim.configuration.guest_limits());
         let offset = thread.guest_offset();
-        shim.status(thread).offset.store(offset as u64, Ordering::Relaxed);
-        Self { offset, applied: 0, decrementer: GuestDecrementer::Fresh }
+        shim.status(thread)
+            .offset
+            .store(offset as u64, Ordering::Relaxed);
+        Self {
+            offset,
+            applied: 0,
+            decrementer: GuestDecrementer::Fresh,
+        }
     }
 
     /// Whether DEC is the guest's, running: then host context must not touch it.
@@ -91,7 +97,10 @@ impl Guest {
     /// One stay in the guest. Interrupts must be closed.
     pub fn stay(&mut self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> Stay {
         let status = shim.status(thread);
-        match shim.word(thread).enter(thread.number, shim.configuration.shared_timebase) {
+        match shim
+            .word(thread)
+            .enter(thread.number, shim.configuration.shared_timebase)
+        {
             Entry::Entered => {}
             Entry::Busy => return Stay::Busy,
             Entry::Closing => {
@@ -102,7 +111,9 @@ impl Guest {
                 return Stay::Busy;
             }
         }
-        status.activity.store(Activity::Entering as u64, Ordering::Relaxed);
+        status
+            .activity
+            .store(Activity::Entering as u64, Ordering::Relaxed);
         count(&status.entries);
         self.switch_in(shim, machine, thread);
         loop {
@@ -113,9 +124,13 @@ impl Guest {
             {
                 return self.leave_for_hmi(shim, machine, thread, Cause::Summoned);
             }
-            status.activity.store(Activity::Guest as u64, Ordering::Relaxed);
+            status
+                .activity
+                .store(Activity::Guest as u64, Ordering::Relaxed);
             let exit = machine.run_guest();
-            status.activity.store(Activity::Leaving as u64, Ordering::Relaxed);
+            status
+                .activity
+                .store(Activity::Leaving as u64, Ordering::Relaxed);
             self.publish(shim, machine, thread);
             match exit.vector {
                 vector::HCALL => {
@@ -175,11 +190,20 @@ impl Guest {
             }
         }
         self.decrementer = GuestDecrementer::Running;
-        let slice = shim.control.header.slice_microseconds.load(Ordering::Relaxed);
+        let slice = shim
+            .control
+            .header
+            .slice_microseconds
+            .load(Ordering::Relaxed);
         let ticks = slice.clamp(100, 1_000_000) * TICKS_PER_MICROSECOND;
         machine.set_hypervisor_decrementer(ticks as i64);
         let report = machine.guest_report();
-        shim.record(machine, thread, Step::EnterGuest, [self.offset as u64, report.checks]);
+        shim.record(
+            machine,
+            thread,
+            Step::EnterGuest,
+            [self.offset as u64, report.checks],
+        );
     }
 
     /// Takes guest time out in good order. `false` if TB turns out broken: then nothing was taken

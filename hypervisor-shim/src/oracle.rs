@@ -93,7 +93,9 @@ impl HostClock {
         let before = word.load();
         machine.set_decrementer(HOST_DEC);
         let reading = Reading::tight(machine);
-        trusted(machine, word, configuration, before.0).then_some(Self { expiry: reading.expiry() })
+        trusted(machine, word, configuration, before.0).then_some(Self {
+            expiry: reading.expiry(),
+        })
     }
 
     /// Whether DEC should be set anew before it fires.
@@ -118,7 +120,10 @@ impl HostClock {
         let off = found.wrapping_sub(self.expiry) as i64;
         let early = off.wrapping_add_unsigned(reading.width()) < -configuration.skew_ticks();
         if early || off > configuration.skew_ticks() || (reading.width() as i64) < 0 {
-            return Verdict::Wrong { expected: self.expiry, found };
+            return Verdict::Wrong {
+                expected: self.expiry,
+                found,
+            };
         }
         Verdict::Good
     }

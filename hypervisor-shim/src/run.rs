@@ -49,7 +49,9 @@ pub fn run_thread(
     let mut dice = Dice::new(u64::from(thread.pir) + 1);
     let mut stays: u64 = 0;
     let mut unexpected = None;
-    status.pir_plus_one.store(u64::from(thread.pir) + 1, Ordering::Release);
+    status
+        .pir_plus_one
+        .store(u64::from(thread.pir) + 1, Ordering::Release);
     while shim.control.header.stop.load(Ordering::Acquire) == 0 {
         machine.set_interrupts(false);
         match guest.stay(shim, machine, thread) {
@@ -73,7 +75,9 @@ pub fn run_thread(
         }
     }
     machine.set_interrupts(true);
-    status.activity.store(Activity::Finished as u64, Ordering::Relaxed);
+    status
+        .activity
+        .store(Activity::Finished as u64, Ordering::Relaxed);
     shim.finished.fetch_add(1, Ordering::AcqRel);
     unexpected
 }
@@ -88,7 +92,9 @@ fn dwell(
 ) {
     let status = shim.status(thread);
     let mut clock = None;
-    status.activity.store(Activity::Host as u64, Ordering::Relaxed);
+    status
+        .activity
+        .store(Activity::Host as u64, Ordering::Relaxed);
     machine.set_interrupts(true);
     let spins = shim.configuration.spins_per_microsecond * (200 + dice.below(1_500));
     for spin in 0..spins {
@@ -99,7 +105,9 @@ fn dwell(
                 if is_summoned(shim, thread) {
                     guest.attend(shim, machine, thread, Cause::Summoned);
                 }
-                status.activity.store(Activity::Host as u64, Ordering::Relaxed);
+                status
+                    .activity
+                    .store(Activity::Host as u64, Ordering::Relaxed);
                 machine.set_interrupts(true);
             }
             check_host_time(shim, machine, thread, &mut clock);
@@ -163,15 +171,16 @@ fn own_faults(
     if *stays >= STAYS_PER_FAULT
         && shim
             .faults_left
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                left.checked_sub(1)
+            })
             .is_ok()
     {
         *stays = 0;
         machine.set_interrupts(false);
         if shim.configuration.tfmr_meaningful {
-            let both = shim.configuration.tfmr_base
-                | Tfmr::LOAD_TOD_MOD
-                | Tfmr::MOVE_CHIP_TOD_TO_TB;
+            let both =
+                shim.configuration.tfmr_base | Tfmr::LOAD_TOD_MOD | Tfmr::MOVE_CHIP_TOD_TO_TB;
             machine.set_tfmr(both);
             shim.record(machine, thread, Step::BreakTimebase, [both.bits(), 0]);
         }
@@ -190,7 +199,9 @@ pub fn attend_after_finish(shim: &Shim<'_>, machine: &mut impl Machine, thread: 
         if is_summoned(shim, thread) {
             attend(shim, machine, thread, Cause::Summoned, &mut 0);
         }
-        shim.status(thread).activity.store(Activity::Finished as u64, Ordering::Relaxed);
+        shim.status(thread)
+            .activity
+            .store(Activity::Finished as u64, Ordering::Relaxed);
         machine.set_interrupts(true);
     }
 }

@@ -120,9 +120,26 @@ impl Shim<'_> {
     }
 
     /// Writes a step of this thread into the flight recorder.
-    pub fn record(&self, machine: &mut impl Machine, thread: &Thread, step: Step, arguments: [u64; 2]) {
-        let (timebase, tfmr, hmer) =
-            (machine.timebase(), machine.tfmr().bits(), machine.hmer().bits());
-        self.recorder.record(thread.index, thread.pir, step, timebase, tfmr, hmer, arguments);
+    pub fn record(
+        &self,
+        machine: &mut impl Machine,
+        thread: &Thread,
+        step: Step,
+        arguments: [u64; 2],
+    ) {
+        let (timebase, tfmr, hmer) = (
+            machine.timebase(),
+            machine.tfmr().bits(),
+            machine.hmer().bits(),
+        );
+        self.recorder.record(
+            thread.index,
+            thread.pir,
+            step,
+            timebase,
+            tfmr,
+            hmer,
+            arguments,
+        );
     }
 }

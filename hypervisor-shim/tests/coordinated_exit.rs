@@ -130,7 +130,11 @@ impl Machine for ModelThread<'_> {
 
     fn hmer(&mut self) -> Hmer {
         self.world(|world, thread| {
-            if world.pending_hmi[thread] { Hmer::TFAC_ERROR } else { Hmer::empty() }
+            if world.pending_hmi[thread] {
+                Hmer::TFAC_ERROR
+            } else {
+                Hmer::empty()
+            }
         })
     }
 
@@ -169,7 +173,8 @@ impl Machine for ModelThread<'_> {
                 let expected = world.clock.wrapping_add_signed(offset);
                 if !world.broken && world.tb(thread) != expected {
                     let off = world.tb(thread).wrapping_sub(expected) as i64;
-                    let found = format!("the guest of thread {thread} reads a TB that is {off} off");
+                    let found =
+                        format!("the guest of thread {thread} reads a TB that is {off} off");
                     world.violations.push(found);
                 }
                 if world.rung[thread] {
@@ -179,14 +184,21 @@ impl Machine for ModelThread<'_> {
             });
             if let Some(vector) = exit {
                 self.world(|world, thread| world.in_guest[thread] = false);
-                return GuestExit { vector, pc: 0, msr: 0 };
+                return GuestExit {
+                    vector,
+                    pc: 0,
+                    msr: 0,
+                };
             }
             std::thread::yield_now();
         }
     }
 
     fn guest_report(&mut self) -> GuestReport {
-        GuestReport { checks: 1, ..GuestReport::default() }
+        GuestReport {
+            checks: 1,
+            ..GuestReport::default()
+        }
     }
 
     fn answer_hcall(&mut self, _: u64) {}
@@ -243,10 +255,17 @@ impl Machine for ModelThread<'_> {
 /// Runs all threads through `faults` faults and gives what went wrong.
 fn run(shared: bool, faults: u64) -> Vec<String> {
     let control = Box::new(Control::new());
-    control.header.slice_microseconds.store(100, Ordering::Relaxed);
+    control
+        .header
+        .slice_microseconds
+        .store(100, Ordering::Relaxed);
     let recorder = Box::new(FlightRecorder::new());
     let words = [const { SharedCoreWord::new() }; MAX_CORES];
-    let world = Mutex::new(World { clock: 1 << 40, shared, ..World::default() });
+    let world = Mutex::new(World {
+        clock: 1 << 40,
+        shared,
+        ..World::default()
+    });
     let shim = Shim {
         control: &control,
         recorder: &recorder,
@@ -275,7 +294,12 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
                     number: number as u32,
                     siblings: 0xf,
                 };
-                let mut machine = ModelThread { world, shim, thread, interrupts: true };
+                let mut machine = ModelThread {
+                    world,
+                    shim,
+                    thread,
+                    interrupts: true,
+                };
                 assert_eq!(run_thread(shim, &mut machine, &thread), None);
                 while shim.finished.load(Ordering::Acquire) < shim.threads {
                     hypervisor_shim::run::attend_after_finish(shim, &mut machine, &thread);
@@ -287,7 +311,10 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
             for _ in 0..200 {
                 std::thread::yield_now();
             }
-            world.lock().unwrap().strike(((fault as i64 + 1) << 33) - 12_345);
+            world
+                .lock()
+                .unwrap()
+                .strike(((fault as i64 + 1) << 33) - 12_345);
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
             loop {
                 let world = world.lock().unwrap();

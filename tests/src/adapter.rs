@@ -36,7 +36,11 @@ impl<'a> ModelHardware<'a> {
 
 impl Hardware for ModelHardware<'_> {
     fn pir(&self) -> Pir {
-        Pir(self.thread.machine().configuration().pir(self.thread.index()))
+        Pir(self
+            .thread
+            .machine()
+            .configuration()
+            .pir(self.thread.index()))
     }
     fn tfmr(&mut self) -> Tfmr {
         Tfmr::from_bits_retain(self.read(Spr::Tfmr))

@@ -5,9 +5,7 @@ use flight_recorder::FlightRecorder;
 use hardware_model::{Configuration, Machine};
 use opaline_firmware::hardware::{ChipId, Hardware, Pir};
 use opaline_firmware::hmi::{self, Outcome};
-use opaline_firmware::platform::{
-    Chip, Core, Generation, LpcBus, MemoryRange, Platform, TodRole,
-};
+use opaline_firmware::platform::{Chip, Core, Generation, LpcBus, MemoryRange, Platform, TodRole};
 use opaline_firmware::system::{Participation, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,7 +49,9 @@ impl Ran {
     /// All flags that a thread got.
     #[must_use]
     pub fn flags(&self, thread: usize) -> u64 {
-        self.outcomes[thread].iter().fold(0, |all, outcome| all | outcome.flags)
+        self.outcomes[thread]
+            .iter()
+            .fold(0, |all, outcome| all | outcome.flags)
     }
 }
 
@@ -88,7 +88,9 @@ impl Bench {
     #[must_use]
     pub fn booted_system(&self) -> System<'_> {
         let system = self.system();
-        system.cache_tod_registers(&mut self.hardware(0)).expect("a free lock");
+        system
+            .cache_tod_registers(&mut self.hardware(0))
+            .expect("a free lock");
         self.machine.clear_trace();
         system
     }
@@ -109,7 +111,12 @@ impl Bench {
     #[must_use]
     pub fn run<'a>(&'a self, system: &'a System<'a>, schedule: Schedule) -> Run<'a> {
         let roles = vec![Role::Os; self.machine.configuration().threads()];
-        Run { bench: self, system, schedule, roles }
+        Run {
+            bench: self,
+            system,
+            schedule,
+            roles,
+        }
     }
 }
 
@@ -145,7 +152,8 @@ impl Run<'_> {
                 Role::Idle => Participation::FirmwareIdle,
                 Role::Absent => Participation::Absent,
             };
-            self.system.set_participation(self.bench.pir(thread), participation);
+            self.system
+                .set_participation(self.bench.pir(thread), participation);
             if !matches!(role, Role::Lost | Role::Absent) {
                 coming.push(thread);
             }
@@ -154,14 +162,14 @@ impl Run<'_> {
             Schedule::Free => None,
             Schedule::Seeded(seed) => Some(Turns::new(seed, self.roles.len(), coming.len())),
         };
-        let inside = AtomicUsize::new(0);
+        let resting = AtomicUsize::new(0);
         let mut outcomes: Vec<Vec<Outcome>> = self.roles.iter().map(|_| Vec::new()).collect();
         std::thread::scope(|scope| {
             let running: Vec<_> = coming
                 .iter()
                 .map(|&thread| {
-                    let (turns, inside, this, coming) = (turns.as_ref(), &inside, &self, &coming);
-                    let body = move || this.thread(thread, turns, inside, coming);
+                    let (turns, resting, this, coming) = (turns.as_ref(), &resting, &self, &coming);
+                    let body = move || this.thread(thread, turns, resting, coming);
                     (thread, scope.spawn(body))
                 })
                 .collect();
@@ -177,8 +185,14 @@ impl Run<'_> {
                 std::panic::resume_unwind(panic);
             }
         });
-        let events = std::iter::from_fn(|| self.system.events.take()).map(Event::decode).collect();
-        Ran { outcomes, events, ticks: machine.now() - started }
+        let events = std::iter::from_fn(|| self.system.events.take())
+            .map(Event::decode)
+            .collect();
+        Ran {
+            outcomes,
+            events,
+            ticks: machine.now() - started,
+        }
     }
 
     /// The life of one thread.
@@ -186,7 +200,7 @@ impl Run<'_> {
         &self,
         thread: usize,
         turns: Option<&Turns>,
-        inside: &AtomicUsize,
+        resting: &AtomicUsize,
         coming: &[usize],
     ) -> Vec<Outcome> {
         let machine = &self.bench.machine;
@@ -195,26 +209,34 @@ impl Run<'_> {
         if let Role::Late(spins) = self.roles[thread] {
             (0..spins).for_each(|_| hardware.relax());
         }
-        let pir = self.bench.pir(thread);
-        let idle = |thread: usize| self.roles[thread] == Role::Idle;
-        let nobody_pending =
-            || coming.iter().all(|other| idle(*other) || !machine.hmi_pending(*other));
-        let mut answers = Vec::new();
-        loop {
-            let comes = if idle(thread) {
-                self.system.summoned(pir)
+        let called = |thread: usize| {
+            if self.roles[thread] == Role::Idle {
+                self.system.summoned(self.bench.pir(thread))
             } else {
                 machine.hmi_pending(thread)
-            };
-            if comes {
+            }
+        };
+        let mut answers = Vec::new();
+        loop {
+            if called(thread) {
                 assert!(answers.len() < 20, "an interrupt storm in thread {thread}");
-                inside.fetch_add(1, Ordering::SeqCst);
                 answers.push(hmi::handle(&mut hardware, self.system));
-                inside.fetch_sub(1, Ordering::SeqCst);
-            } else if nobody_pending() && inside.load(Ordering::SeqCst) == 0 && nobody_pending() {
-                return answers;
-            } else {
+            } else if coming.iter().any(|other| called(*other)) {
                 hardware.relax();
+            } else {
+                // Nothing to do: no access either, so that no further fault strikes. All leave
+                // together, or a meeting would wait for someone who has gone.
+                resting.fetch_add(1, Ordering::SeqCst);
+                while !called(thread) {
+                    if resting.load(Ordering::SeqCst) == coming.len() {
+                        return answers;
+                    }
+                    match turns {
+                        Some(turns) => turns.rest(thread),
+                        None => std::thread::yield_now(),
+                    }
+                }
+                resting.fetch_sub(1, Ordering::SeqCst);
             }
         }
     }
@@ -248,15 +270,24 @@ fn platform(configuration: &Configuration) -> Platform {
         let threads = first..first + configuration.threads_per_core;
         Core {
             chip: id(configuration.chip_of(core)),
-            threads: threads.map(|thread| Pir(configuration.pir(thread))).collect(),
+            threads: threads
+                .map(|thread| Pir(configuration.pir(thread)))
+                .collect(),
         }
     });
     Platform {
         generation,
         chips: chips.collect(),
         cores: cores.collect(),
-        memory: [MemoryRange { start: 0, size: 1 << 30 }].into_iter().collect(),
-        lpc: LpcBus::Mapped { base: 0x0006_0300_0000_0000 },
+        memory: [MemoryRange {
+            start: 0,
+            size: 1 << 30,
+        }]
+        .into_iter()
+        .collect(),
+        lpc: LpcBus::Mapped {
+            base: 0x0006_0300_0000_0000,
+        },
         uart_port: 0x3f8,
         core_hz: configuration.core_hz,
     }

@@ -22,9 +22,19 @@ pub struct Event {
 
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { severity, event_type, recovered, hmer, tfmr, bytes: _ } = self;
+        let Self {
+            severity,
+            event_type,
+            recovered,
+            hmer,
+            tfmr,
+            bytes: _,
+        } = self;
         let hmer = Hmer::from_bits_retain(*hmer);
-        write!(f, "Event(type {event_type}, severity {severity}, recovered {recovered}, {hmer:?}, {tfmr:?})")
+        write!(
+            f,
+            "Event(type {event_type}, severity {severity}, recovered {recovered}, {hmer:?}, {tfmr:?})"
+        )
     }
 }
 
@@ -40,7 +50,10 @@ impl Event {
         assert_eq!(bytes[8], 2, "version");
         assert!(bytes[11] < 2, "disposition");
         assert_eq!(bytes[12..16], [0; 4], "reserved");
-        assert!(bytes[32..].iter().all(|byte| *byte == 0), "no checkstop, padding");
+        assert!(
+            bytes[32..].iter().all(|byte| *byte == 0),
+            "no checkstop, padding"
+        );
         Self {
             severity: bytes[9],
             event_type: bytes[10],
@@ -105,7 +118,11 @@ impl Bench {
                     | Tfmr::CHIP_TOD_INTERRUPT);
             assert!(left.is_empty(), "thread {thread}: {left:?}");
             let control = tfmr & Tfmr::CONTROL;
-            assert_eq!(control.bits(), self.machine.configuration().base(), "thread {thread}");
+            assert_eq!(
+                control.bits(),
+                self.machine.configuration().base(),
+                "thread {thread}"
+            );
             self.assert_time(thread);
         }
     }
@@ -117,7 +134,10 @@ impl Bench {
     #[track_caller]
     pub fn assert_time(&self, thread: usize) {
         let (timebase, truth) = (self.machine.timebase(thread), self.machine.true_time());
-        assert_eq!(timebase, truth, "TB of thread {thread}: {timebase:#x} is not {truth:#x}");
+        assert_eq!(
+            timebase, truth,
+            "TB of thread {thread}: {timebase:#x} is not {truth:#x}"
+        );
     }
 
     /// Nothing that may interrupt is left in HMER of any thread that came.

@@ -52,8 +52,18 @@ impl Turns {
     pub fn new(seed: u64, threads: usize, expected: usize) -> Self {
         let mut random = Random::new(seed);
         let stride = [1, 2, 3, 8, 40][random.below(5) as usize];
-        let state = State { current: None, runnable: Vec::new(), expected, random, stride, quiet: 0 };
-        Self { state: Mutex::new(state), wake: (0..threads).map(|_| Condvar::new()).collect() }
+        let state = State {
+            current: None,
+            runnable: Vec::new(),
+            expected,
+            random,
+            stride,
+            quiet: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            wake: (0..threads).map(|_| Condvar::new()).collect(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -70,13 +80,20 @@ impl Turns {
             self.choose(&mut state);
         }
         self.wait(state, thread);
-        Turn { turns: self, thread }
+        Turn {
+            turns: self,
+            thread,
+        }
     }
 
     /// One access is about to happen: perhaps another thread comes first.
     pub(crate) fn pass(&self, thread: usize, kind: Kind) {
         let mut state = self.lock();
-        state.quiet = if kind == Kind::Write { 0 } else { state.quiet + 1 };
+        state.quiet = if kind == Kind::Write {
+            0
+        } else {
+            state.quiet + 1
+        };
         let stride = match kind {
             _ if state.quiet > QUIET => QUIET_STRIDE,
             Kind::Relax => 1,
@@ -85,6 +102,13 @@ impl Turns {
         if state.random.below(stride) != 0 {
             return;
         }
+        self.choose(&mut state);
+        self.wait(state, thread);
+    }
+
+    /// Nothing to do for now.
+    pub(crate) fn rest(&self, thread: usize) {
+        let mut state = self.lock();
         self.choose(&mut state);
         self.wait(state, thread);
     }

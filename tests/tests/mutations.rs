@@ -11,17 +11,31 @@ use std::process::Command;
 fn mutated(package: &str, target: &[&str], feature: &str, filter: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--offline", "--package", package, "--features", feature])
+        .args([
+            "test",
+            "--offline",
+            "--package",
+            package,
+            "--features",
+            feature,
+        ])
         .args(target)
         .args(["--", filter])
         .env("CARGO_TARGET_DIR", folder)
         .env_remove("RUST_BACKTRACE")
         .output()
         .expect("cargo runs");
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let text = text.concat();
-    assert!(!output.status.success(), "nobody noticed {feature}:\n{text}");
-    assert!(text.contains("test result: FAILED"), "the tests did not even run:\n{text}");
+    assert!(
+        !output.status.success(),
+        "nobody noticed {feature}:\n{text}"
+    );
+    assert!(
+        text.contains("test result: FAILED"),
+        "the tests did not even run:\n{text}"
+    );
     text
 }
 
@@ -33,24 +47,42 @@ fn assert_failed(text: &str, test: &str) {
 
 /// One thread that does not rewrite its TB: the residue latches again.
 #[test]
-#[cfg_attr(any(miri, target_endian = "big"), ignore = "starts cargo, so it runs on the host only")]
+#[cfg_attr(
+    any(miri, target_endian = "big"),
+    ignore = "starts cargo, so it runs on the host only"
+)]
 fn the_scrub_on_one_thread() {
-    let text = mutated("opaline-tests", &["--test", "recovery"], "mutate-skip-scrub", "golden::t1_");
+    let text = mutated(
+        "opaline-tests",
+        &["--test", "recovery"],
+        "mutate-skip-scrub",
+        "golden::t1_",
+    );
     assert_failed(&text, "golden::t1_timebase_residue");
 }
 
 /// A repair that says "recovered" and leaves TB as it is.
 #[test]
-#[cfg_attr(any(miri, target_endian = "big"), ignore = "starts cargo, so it runs on the host only")]
+#[cfg_attr(
+    any(miri, target_endian = "big"),
+    ignore = "starts cargo, so it runs on the host only"
+)]
 fn the_timebase_repair() {
-    let text =
-        mutated("opaline-tests", &["--test", "recovery"], "mutate-skip-tb-repair", "golden::t1_");
+    let text = mutated(
+        "opaline-tests",
+        &["--test", "recovery"],
+        "mutate-skip-tb-repair",
+        "golden::t1_",
+    );
     assert_failed(&text, "golden::t1_timebase_residue");
 }
 
 /// A thread that does not wait until its siblings left their guests.
 #[test]
-#[cfg_attr(any(miri, target_endian = "big"), ignore = "starts cargo, so it runs on the host only")]
+#[cfg_attr(
+    any(miri, target_endian = "big"),
+    ignore = "starts cargo, so it runs on the host only"
+)]
 fn the_wait_for_guests() {
     mutated("hypervisor-shim", &[], "mutate-skip-guest-wait", "");
 }

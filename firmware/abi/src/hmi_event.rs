@@ -77,7 +77,7 @@ impl HmiEvent {
 mod tests {
     use super::*;
 
-    /// Golden trace T13 of `hmi-and-chiptod.md` 12.3.
+    /// Golden trace T13 of HMI and ChipTOD specification, section 12.3.
     #[test]
     fn golden_bytes() {
         let event = HmiEvent {

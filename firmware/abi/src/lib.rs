@@ -1,6 +1,6 @@
 //! The OPAL call interface as Linux sees it: numbers and shapes, no behaviour.
 //!
-//! Scalars in memory are big-endian. Source: `linux-opal-contract.md` B2 and `hmi-and-chiptod.md` 5.
+//! Scalars in memory are big-endian. Source: OPAL contract, section B2, and HMI and ChipTOD specification, section 5.
 #![no_std]
 #![forbid(unsafe_code)]
 

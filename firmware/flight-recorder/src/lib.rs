@@ -196,7 +196,9 @@ impl FlightRecorder {
         hmer: u64,
         arguments: [u64; 2],
     ) {
-        let Some(ring) = self.rings.get(thread) else { return };
+        let Some(ring) = self.rings.get(thread) else {
+            return;
+        };
         let sequence = self.sequence.fetch_add(1, Ordering::AcqRel) + 1;
         let slot = ring.written.fetch_add(1, Ordering::AcqRel) as usize % RECORDS;
         let words = &ring.records[slot];

@@ -1,6 +1,6 @@
 //! ChipTOD registers: addresses in the SCOM space of a chip, and their bits.
 //!
-//! Source: `hmi-and-chiptod.md` 3.3 to 3.6.
+//! Source: HMI and ChipTOD specification, section 3.3 to 3.6.
 
 use crate::ibm;
 

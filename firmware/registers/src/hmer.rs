@@ -5,7 +5,7 @@ use crate::{ibm, ibm_range};
 bitflags::bitflags! {
     /// Hypervisor Maintenance Exception Register, one per thread; sticky, and `mtspr` ANDs.
     ///
-    /// Source: `hmi-and-chiptod.md` 1.3.
+    /// Source: HMI and ChipTOD specification, section 1.3.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub struct Hmer: u64 {
         /// A core checkstopped, or NX, CAPP or NPU asks for attention.
@@ -47,8 +47,9 @@ impl Hmer {
     /// Causes that send the handler to TFMR.
     pub const TIMER: Self = Self::TFAC_ERROR.union(Self::TFMR_PARITY_ERROR);
     /// The mailbox of this thread's XSCOM accesses; it is no interrupt cause.
-    pub const XSCOM_MAILBOX: Self =
-        Self::XSCOM_FAIL.union(Self::XSCOM_DONE).union(Self::XSCOM_STATUS);
+    pub const XSCOM_MAILBOX: Self = Self::XSCOM_FAIL
+        .union(Self::XSCOM_DONE)
+        .union(Self::XSCOM_STATUS);
     /// Bits that exist in hardware (0..=23).
     pub const IMPLEMENTED: u64 = ibm_range(0, 23);
 
@@ -113,6 +114,9 @@ mod tests {
     #[test]
     fn xscom_mailbox_mask_is_that_of_section_3_1() {
         assert_eq!(!Hmer::XSCOM_MAILBOX.bits(), 0xff3f_f8ff_ffff_ffff);
-        assert_eq!(Hmer::from_bits_retain(0x0000_0500_0000_0000).xscom_status(), 5);
+        assert_eq!(
+            Hmer::from_bits_retain(0x0000_0500_0000_0000).xscom_status(),
+            5
+        );
     }
 }

@@ -34,6 +34,9 @@ pub const fn ibm(bit: u32) -> u64 {
 /// ```
 #[must_use]
 pub const fn ibm_range(first: u32, last: u32) -> u64 {
-    assert!(first <= last && last < 64, "a range runs upwards within 0..=63");
+    assert!(
+        first <= last && last < 64,
+        "a range runs upwards within 0..=63"
+    );
     (u64::MAX >> first) & (u64::MAX << (63 - last))
 }

@@ -1,6 +1,6 @@
 //! TFMR, the Time Facility Management Register: it commands and reports the timebase of a core.
 //!
-//! Source: `hmi-and-chiptod.md` 2.1 to 2.3.
+//! Source: HMI and ChipTOD specification, section 2.1 to 2.3.
 
 use crate::{ibm, ibm_range};
 
@@ -112,11 +112,13 @@ impl Tfmr {
     /// Control bits 0:24: each write replaces them all.
     pub const CONTROL: Self = Self::from_bits_retain(ibm_range(0, 24));
     /// Command bits.
-    pub const COMMANDS: Self =
-        Self::LOAD_TOD_MOD.union(Self::MOVE_CHIP_TOD_TO_TB).union(Self::CLEAR_TB_ERRORS);
+    pub const COMMANDS: Self = Self::LOAD_TOD_MOD
+        .union(Self::MOVE_CHIP_TOD_TO_TB)
+        .union(Self::CLEAR_TB_ERRORS);
     /// Errors that belong to one thread and need no meeting.
-    pub const THREAD_ERRORS: Self =
-        Self::PURR_PARITY.union(Self::SPURR_PARITY).union(Self::DEC_PARITY);
+    pub const THREAD_ERRORS: Self = Self::PURR_PARITY
+        .union(Self::SPURR_PARITY)
+        .union(Self::DEC_PARITY);
     /// Errors that belong to the core: all its threads get the HMI.
     pub const CORE_ERRORS: Self = Self::TFAC_XFER_ERROR
         .union(Self::HDEC_PARITY)
@@ -133,8 +135,9 @@ impl Tfmr {
         .union(Self::TB_RESIDUE_ERROR)
         .union(Self::FW_CONTROL_ERROR);
     /// Errors that the boot sequence clears together with CLEAR_TB_ERRORS.
-    pub const BOOT_CLEAR: Self =
-        Self::TB_MISSING_SYNC.union(Self::TB_MISSING_STEP).union(Self::TB_RESIDUE_ERROR);
+    pub const BOOT_CLEAR: Self = Self::TB_MISSING_SYNC
+        .union(Self::TB_MISSING_STEP)
+        .union(Self::TB_RESIDUE_ERROR);
     /// Per-thread bits 57:62 that the boot sequence cleans.
     pub const THREAD_CLEANUP: Self = Self::THREAD_ERRORS
         .union(Self::TFMR_CORRUPT)
@@ -145,13 +148,15 @@ impl Tfmr {
     ///
     /// Missing-step limit in units of four core cycles at 240 % of a 32 MHz step, one clock a
     /// step, sync check at 16 us, eclipz mode. `None` when the frequency gives no usable limit
-    /// (0, or below 54 MHz). Source: `hmi-and-chiptod.md` 2.2.
+    /// (0, or below 54 MHz). Source: HMI and ChipTOD specification, section 2.2.
     #[must_use]
     pub const fn base(core_hz: u64) -> Option<Self> {
         const STEP_HZ: u64 = 32_000_000;
         const JITTER_PERCENT: u64 = 240;
         const SYNC_SELECT_16_US: u64 = 4;
-        let Some(scaled) = core_hz.checked_mul(JITTER_PERCENT) else { return None };
+        let Some(scaled) = core_hz.checked_mul(JITTER_PERCENT) else {
+            return None;
+        };
         let limit = scaled / (4 * STEP_HZ) / 100;
         if limit == 0 {
             return None;
@@ -196,15 +201,19 @@ impl Tfmr {
     #[must_use]
     pub const fn with_states(self, state: TbState, last: TbState) -> Self {
         let cleared = self.bits() & !ibm_range(28, 35);
-        Self::from_bits_retain(
-            cleared | (state.code() as u64) << 32 | (last.code() as u64) << 28,
-        )
+        Self::from_bits_retain(cleared | (state.code() as u64) << 32 | (last.code() as u64) << 28)
     }
 }
 
 impl core::fmt::Debug for Tfmr {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Tfmr({:#018x}: {:?} from {:?}", self.bits(), self.state(), self.last_state())?;
+        write!(
+            f,
+            "Tfmr({:#018x}: {:?} from {:?}",
+            self.bits(),
+            self.state(),
+            self.last_state()
+        )?;
         for (name, _) in self.iter_names() {
             write!(f, " | {name}")?;
         }
@@ -228,7 +237,12 @@ mod tests {
             assert_eq!(Tfmr::base(hz).unwrap().bits(), base);
         }
         assert_eq!(Tfmr::base(0), None);
-        assert_eq!(Tfmr::base(20_000_000_000).unwrap().max_cycles_between_steps(), 0xff);
+        assert_eq!(
+            Tfmr::base(20_000_000_000)
+                .unwrap()
+                .max_cycles_between_steps(),
+            0xff
+        );
     }
 
     #[test]
@@ -237,7 +251,10 @@ mod tests {
         assert_eq!(Tfmr::THREAD_ERRORS.bits(), 0x70);
         assert_eq!(Tfmr::CORE_ERRORS.bits(), 0x0000_0070_001e_0008);
         assert_eq!(Tfmr::TB_FATAL.bits(), 0x0000_0010_001e_0000);
-        assert_eq!((Tfmr::BOOT_CLEAR | Tfmr::CLEAR_TB_ERRORS).bits(), 0x0000_0080_001c_0000);
+        assert_eq!(
+            (Tfmr::BOOT_CLEAR | Tfmr::CLEAR_TB_ERRORS).bits(),
+            0x0000_0080_001c_0000
+        );
         assert_eq!(Tfmr::THREAD_CLEANUP.bits(), 0x7e);
         assert_eq!(Tfmr::COMMANDS.bits(), 0x0000_a080_0000_0000);
     }
@@ -246,14 +263,20 @@ mod tests {
     fn field_samples_decode() {
         // Genuine values from field logs (section 2.2).
         let stuck = Tfmr::from_bits_retain(0x2812_2009_60a2_4000);
-        assert_eq!((stuck.state(), stuck.last_state()), (TbState::Error, TbState::SyncWait));
+        assert_eq!(
+            (stuck.state(), stuck.last_state()),
+            (TbState::Error, TbState::SyncWait)
+        );
         assert!(stuck.contains(Tfmr::MOVE_CHIP_TOD_TO_TB | Tfmr::FW_CONTROL_ERROR));
         let dec = Tfmr::from_bits_retain(0x3212_0008_70e1_4010);
         assert_eq!(dec.chip_tod_status(), 0xa);
         assert_eq!(dec & Tfmr::THREAD_ERRORS, Tfmr::DEC_PARITY);
         assert!(dec.tb_usable());
         let text = format!("{stuck:?}");
-        assert!(text.contains("Error from SyncWait") && text.contains("FW_CONTROL_ERROR"), "{text}");
+        assert!(
+            text.contains("Error from SyncWait") && text.contains("FW_CONTROL_ERROR"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -262,6 +285,9 @@ mod tests {
             assert_eq!(TbState::from_code(code).code(), code);
         }
         let value = Tfmr::from_bits_retain(u64::MAX).with_states(TbState::Running, TbState::GetTod);
-        assert_eq!((value.state(), value.last_state()), (TbState::Running, TbState::GetTod));
+        assert_eq!(
+            (value.state(), value.last_state()),
+            (TbState::Running, TbState::GetTod)
+        );
     }
 }

@@ -37,7 +37,10 @@ fn every_core_runs_with_spread_zero() {
                 for thread in 0..bench.machine.configuration().threads() {
                     let tfmr = bench.machine.tfmr(thread);
                     assert_eq!(tfmr.state(), TbState::Running, "{context}: {tfmr:?}");
-                    assert!(!tfmr.intersects(Tfmr::CORE_ERRORS | Tfmr::COMMANDS), "{context}");
+                    assert!(
+                        !tfmr.intersects(Tfmr::CORE_ERRORS | Tfmr::COMMANDS),
+                        "{context}"
+                    );
                     assert_eq!(bench.machine.timebase(thread), after, "{context}: spread");
                 }
                 for chip in 0..chips {
@@ -45,7 +48,10 @@ fn every_core_runs_with_spread_zero() {
                 }
                 // Time goes on from where it was: the loading costs less than 100 ms.
                 assert!(after >= before, "{context}: {before:#x} to {after:#x}");
-                assert!(after - before < 51_200_000, "{context}: {before:#x} to {after:#x}");
+                assert!(
+                    after - before < 51_200_000,
+                    "{context}: {before:#x} to {after:#x}"
+                );
                 let violations = bench.machine.violations();
                 assert!(violations.is_empty(), "{context}: {violations:#x?}");
             }
@@ -66,7 +72,10 @@ fn boot_then_recovery() {
         let hmeer = Hmer::TIMER;
         for core in 0..4 {
             boot::clean_thread(&mut bench.hardware(core * 2 + 1), &system);
-            bench.machine.thread(core * 2).write_spr(power_registers::Spr::Hmeer, hmeer.bits());
+            bench
+                .machine
+                .thread(core * 2)
+                .write_spr(power_registers::Spr::Hmeer, hmeer.bits());
         }
         bench.machine.inject(&core_fault(3, CoreError::TbResidue));
         let ran = bench.run(&system, Schedule::Seeded(1)).go();
@@ -86,10 +95,18 @@ fn boot_survives_a_dead_xscom() {
         for after in 0..12 {
             let bench = at_boot(Generation::Power9, Start::Reset, 1);
             let system = bench.system();
-            bench.machine.inject_xscom(XscomFault { address: None, after, count: u64::MAX, answer });
+            bench.machine.inject_xscom(XscomFault {
+                address: None,
+                after,
+                count: u64::MAX,
+                answer,
+            });
             let result = boot::initialise_master(&mut bench.hardware(0), &system);
             let valid = bench.machine.tfmr(0).contains(Tfmr::TB_VALID);
-            assert!(result.is_err() || valid, "{answer:?} after {after}: {result:?}");
+            assert!(
+                result.is_err() || valid,
+                "{answer:?} after {after}: {result:?}"
+            );
             bench.assert_rules_kept();
         }
     }
@@ -102,7 +119,12 @@ fn boot_tries_again() {
         let bench = at_boot(Generation::Power9, Start::Reset, 1);
         let system = bench.system();
         let answer = XscomAnswer::Status(7);
-        bench.machine.inject_xscom(XscomFault { address: None, after, count: 1, answer });
+        bench.machine.inject_xscom(XscomFault {
+            address: None,
+            after,
+            count: 1,
+            answer,
+        });
         boot::initialise_master(&mut bench.hardware(0), &system).expect("the second attempt");
         assert!(bench.machine.tfmr(0).contains(Tfmr::TB_VALID));
         bench.assert_rules_kept();

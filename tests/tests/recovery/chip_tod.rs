@@ -16,13 +16,20 @@ fn a_dead_tod_is_reported() {
         ] {
             let bench = bench(generation, 1, 2, 4);
             let system = bench.booted_system();
-            bench.machine.inject(&Fault::Tod { chip: 0, bits: bits.bits() });
+            bench.machine.inject(&Fault::Tod {
+                chip: 0,
+                bits: bits.bits(),
+            });
             let ran = bench.run(&system, Schedule::Seeded(bits.bits())).go();
             let failed = ran.events.iter().filter(|event| !event.recovered).count();
             assert_eq!(failed, 2, "one per core: {:#x?}", ran.events);
             for thread in 0..8 {
                 let flags = ran.flags(thread) & !NEW_EVENT;
-                assert_eq!(flags & (TOD_TB_FAIL | TB_RESYNC), TOD_TB_FAIL, "thread {thread}");
+                assert_eq!(
+                    flags & (TOD_TB_FAIL | TB_RESYNC),
+                    TOD_TB_FAIL,
+                    "thread {thread}"
+                );
                 let left = bench.machine.tfmr(thread) & Tfmr::COMMANDS;
                 assert!(left.is_empty(), "{left:?}");
             }
@@ -56,12 +63,17 @@ fn stray_errors_do_not_stay() {
         !(33..=35).contains(bit)
             && !(38..=43).contains(bit)
             && *bit != 57
-            && !TodError::CACHED_PARITY.iter().any(|parity| parity.bits() == mask)
+            && !TodError::CACHED_PARITY
+                .iter()
+                .any(|parity| parity.bits() == mask)
     });
     for bit in stray {
         let bench = bench(Generation::Power9, 1, 2, 2);
         let system = bench.booted_system();
-        bench.machine.inject(&Fault::Tod { chip: 0, bits: ibm(bit) });
+        bench.machine.inject(&Fault::Tod {
+            chip: 0,
+            bits: ibm(bit),
+        });
         let ran = bench.run(&system, Schedule::Seeded(bit.into())).go();
         assert!(ran.events.len() <= 1, "bit {bit}: {:#x?}", ran.events);
         let error = bench.machine.peek_scom(0, TodRegister::Error.address());
@@ -77,7 +89,10 @@ fn stray_errors_do_not_stay() {
 fn an_error_that_stays_does_not_storm() {
     let bench = bench(Generation::Power9, 1, 1, 2);
     let system = bench.booted_system();
-    bench.machine.inject(&Fault::Tod { chip: 0, bits: ibm(57) });
+    bench.machine.inject(&Fault::Tod {
+        chip: 0,
+        bits: ibm(57),
+    });
     for seed in 0..3 {
         let ran = bench.run(&system, Schedule::Seeded(seed)).go();
         assert!(ran.events.len() <= 1);
@@ -95,12 +110,19 @@ fn an_error_that_stays_does_not_storm() {
 fn parity_without_cache_is_not_recovered() {
     let bench = bench(Generation::Power9, 1, 1, 4);
     let system = bench.system();
-    bench.machine.inject(&Fault::Tod { chip: 0, bits: TodError::PARITY_05.bits() });
+    bench.machine.inject(&Fault::Tod {
+        chip: 0,
+        bits: TodError::PARITY_05.bits(),
+    });
     let ran = bench.run(&system, Schedule::Seeded(7)).go();
     assert_eq!(ran.events.len(), 1, "{:#x?}", ran.events);
     assert!(!ran.events[0].recovered);
     for thread in 0..4 {
-        assert_eq!(ran.flags(thread) & (TOD_TB_FAIL | TB_RESYNC), 0, "TB itself is good");
+        assert_eq!(
+            ran.flags(thread) & (TOD_TB_FAIL | TB_RESYNC),
+            0,
+            "TB itself is good"
+        );
         bench.assert_time(thread);
     }
     bench.assert_rules_kept();
@@ -112,10 +134,17 @@ fn tod_parity_beside_a_core_error() {
     for schedule in schedules() {
         let bench = bench(Generation::Power10, 1, 2, 2);
         let system = bench.booted_system();
-        bench.machine.inject(&Fault::Tod { chip: 0, bits: TodError::PARITY_07.bits() });
+        bench.machine.inject(&Fault::Tod {
+            chip: 0,
+            bits: TodError::PARITY_07.bits(),
+        });
         bench.machine.inject(&core_fault(1, CoreError::TbResidue));
         let ran = bench.run(&system, schedule).go();
-        assert!(ran.events.iter().all(|event| event.recovered), "{:#x?}", ran.events);
+        assert!(
+            ran.events.iter().all(|event| event.recovered),
+            "{:#x?}",
+            ran.events
+        );
         assert!(!ran.events.is_empty() && ran.events.len() <= 2);
         (0..2).for_each(|core| bench.assert_core_good(core));
         bench.assert_hmer_clean(&ran);

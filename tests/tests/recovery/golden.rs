@@ -16,8 +16,14 @@ fn tfmr_writes(bench: &Bench) -> (usize, Vec<u64>) {
         .filter(|access| access.register == TFMR)
         .collect();
     let leader = writes.first().expect("a TFMR write").thread;
-    assert!(writes.iter().all(|access| access.thread == leader), "one owner of TFMR: {writes:x?}");
-    (leader, writes.into_iter().map(|access| access.value).collect())
+    assert!(
+        writes.iter().all(|access| access.thread == leader),
+        "one owner of TFMR: {writes:x?}"
+    );
+    (
+        leader,
+        writes.into_iter().map(|access| access.value).collect(),
+    )
 }
 
 fn position(trace: &[Access], register: Register, value: u64) -> usize {
@@ -32,11 +38,22 @@ fn position(trace: &[Access], register: Register, value: u64) -> usize {
 fn assert_one_event(ran: &Ran) {
     assert_eq!(ran.events.len(), 1, "{:#x?}", ran.events);
     let event = &ran.events[0];
-    assert_eq!((event.severity, event.event_type, event.recovered), (2, 4, true));
+    assert_eq!(
+        (event.severity, event.event_type, event.recovered),
+        (2, 4, true)
+    );
     assert_ne!(event.hmer & Hmer::TIMER.bits(), 0, "HMER as found");
-    let told = ran.outcomes.iter().flatten().filter(|outcome| outcome.flags & NEW_EVENT != 0);
+    let told = ran
+        .outcomes
+        .iter()
+        .flatten()
+        .filter(|outcome| outcome.flags & NEW_EVENT != 0);
     assert_eq!(told.count(), 1);
-    let queued = ran.outcomes.iter().flatten().filter(|outcome| outcome.event_queued);
+    let queued = ran
+        .outcomes
+        .iter()
+        .flatten()
+        .filter(|outcome| outcome.event_queued);
     assert_eq!(queued.count(), 1);
 }
 
@@ -59,17 +76,33 @@ fn assert_reload_tail(bench: &Bench) {
     let armed = position(&trace, TFMR, base_and(bench, Tfmr::MOVE_CHIP_TOD_TO_TB));
     let sent = position(&trace, tod(TodRegister::MoveTodToTb), TRIGGER);
     let not_set = position(&trace, TFMR, base_and(bench, Tfmr::LOAD_TOD_MOD));
-    assert!(not_set < armed && aimed < sent && armed < sent, "{trace:#x?}");
-    let fsm = Register::ScomRead { chip: 0, address: TodRegister::Fsm.address() };
+    assert!(
+        not_set < armed && aimed < sent && armed < sent,
+        "{trace:#x?}"
+    );
+    let fsm = Register::ScomRead {
+        chip: 0,
+        address: TodRegister::Fsm.address(),
+    };
     let all = bench.machine.trace();
-    let looked = all.iter().position(|access| access.register == fsm).expect("FSM is read");
-    assert!(all[looked].number < trace[armed].number, "the TOD must be known to run before MOVE");
+    let looked = all
+        .iter()
+        .position(|access| access.register == fsm)
+        .expect("FSM is read");
+    assert!(
+        all[looked].number < trace[armed].number,
+        "the TOD must be known to run before MOVE"
+    );
 }
 
 /// Whatever it waited for did not cost a budget. How long free threads take is the host's affair.
 #[track_caller]
 fn assert_within_a_millisecond(schedule: Schedule, ran: &Ran) {
-    assert!(schedule == Schedule::Free || ran.ticks < 512_000, "{schedule:?}: {} ticks", ran.ticks);
+    assert!(
+        schedule == Schedule::Free || ran.ticks < 512_000,
+        "{schedule:?}: {} ticks",
+        ran.ticks
+    );
 }
 
 /// T1: TB residue, TOD running.
@@ -87,7 +120,10 @@ fn t1_timebase_residue() {
             assert_one_event(&ran);
             assert_flags(&ran, threads..2 * threads, TB_RESYNC);
             let event = &ran.events[0];
-            assert_eq!(event.hmer & !Hmer::XSCOM_MAILBOX.bits(), Hmer::TFAC_ERROR.bits());
+            assert_eq!(
+                event.hmer & !Hmer::XSCOM_MAILBOX.bits(),
+                Hmer::TFAC_ERROR.bits()
+            );
             let ignored = Tfmr::TB_SYNC_OCCURRED;
             assert_eq!(event.tfmr - ignored, found - ignored);
 
@@ -102,13 +138,22 @@ fn t1_timebase_residue() {
                     base_and(&bench, Tfmr::MOVE_CHIP_TOD_TO_TB),
                 ]
             );
-            assert!(leader >= threads, "the other core has nothing to do with it");
+            assert!(
+                leader >= threads,
+                "the other core has nothing to do with it"
+            );
             let trace = firmware_writes(&bench.machine);
             let cleared = position(&trace, TFMR, clear);
             for thread in threads..2 * threads {
-                let own: Vec<_> = trace.iter().filter(|access| access.thread == thread).collect();
+                let own: Vec<_> = trace
+                    .iter()
+                    .filter(|access| access.thread == thread)
+                    .collect();
                 assert_eq!(own[0].register, Register::Spr(Spr::Hmer));
-                assert_eq!(own[0].value, CLEAR_TFAC, "HMER is cleared before anything else");
+                assert_eq!(
+                    own[0].value, CLEAR_TFAC,
+                    "HMER is cleared before anything else"
+                );
                 let scrub: Vec<_> = own
                     .iter()
                     .filter(|access| {
@@ -117,10 +162,16 @@ fn t1_timebase_residue() {
                     .collect();
                 let order: Vec<_> = scrub.iter().map(|access| access.register).collect();
                 assert_eq!(order, [Spr::Tbwl, Spr::Tbwu, Spr::Tbwl].map(Register::Spr));
-                assert!(scrub[2].number < trace[cleared].number, "scrub before CLEAR");
+                assert!(
+                    scrub[2].number < trace[cleared].number,
+                    "scrub before CLEAR"
+                );
             }
             for thread in 0..threads {
-                assert!(trace.iter().all(|access| access.thread != thread), "{trace:#x?}");
+                assert!(
+                    trace.iter().all(|access| access.thread != thread),
+                    "{trace:#x?}"
+                );
             }
             assert_reload_tail(&bench);
             bench.assert_core_good(0);
@@ -200,7 +251,10 @@ fn t2_hdec_parity() {
                 );
             }
             assert!(!trace.iter().any(|access| {
-                matches!(access.register, Register::Spr(Spr::Tbwl | Spr::Tbwu | Spr::Tbu40))
+                matches!(
+                    access.register,
+                    Register::Spr(Spr::Tbwl | Spr::Tbwu | Spr::Tbu40)
+                )
             }));
             bench.assert_core_good(0);
             bench.assert_hmer_clean(&ran);
@@ -216,7 +270,10 @@ fn t3_dec_parity() {
         for schedule in schedules() {
             let bench = bench(generation, 1, 1, 4);
             let system = bench.booted_system();
-            bench.machine.inject(&Fault::Thread { thread: 2, error: ThreadError::DecParity });
+            bench.machine.inject(&Fault::Thread {
+                thread: 2,
+                error: ThreadError::DecParity,
+            });
             let ran = bench.run(&system, schedule).go();
             assert_one_event(&ran);
             assert_flags(&ran, 2..3, DEC_LOST);
@@ -224,7 +281,10 @@ fn t3_dec_parity() {
             assert!(trace.iter().all(|access| access.thread == 2), "{trace:#x?}");
             // All ones: DEC is about to fire, and the OS arms it again.
             assert_eq!(writes_of(&bench.machine, 2, Spr::Dec), [u64::MAX]);
-            assert_eq!(tfmr_writes(&bench), (2, vec![base_and(&bench, Tfmr::DEC_PARITY); 2]));
+            assert_eq!(
+                tfmr_writes(&bench),
+                (2, vec![base_and(&bench, Tfmr::DEC_PARITY); 2])
+            );
             bench.assert_core_good(0);
             bench.assert_hmer_clean(&ran);
             bench.assert_rules_kept();
@@ -259,12 +319,19 @@ fn local_errors_beside_a_core_error() {
         let bench = bench(Generation::Power9, 1, 1, 4);
         let system = bench.booted_system();
         for thread in 0..4 {
-            bench.machine.inject(&Fault::Thread { thread, error: ThreadError::DecParity });
+            bench.machine.inject(&Fault::Thread {
+                thread,
+                error: ThreadError::DecParity,
+            });
         }
         bench.machine.inject(&core_fault(0, CoreError::TbResidue));
         let ran = bench.run(&system, schedule).go();
         for thread in 0..4 {
-            assert_eq!(ran.flags(thread) & !NEW_EVENT, DEC_LOST | TB_RESYNC, "thread {thread}");
+            assert_eq!(
+                ran.flags(thread) & !NEW_EVENT,
+                DEC_LOST | TB_RESYNC,
+                "thread {thread}"
+            );
         }
         assert!(ran.events.iter().all(|event| event.recovered));
         bench.assert_core_good(0);
@@ -281,10 +348,15 @@ fn t4_tfmr_corrupt() {
             for schedule in schedules() {
                 let bench = bench(generation, 1, 1, 4);
                 let system = bench.booted_system();
-                bench.machine.inject(&core_fault(0, CoreError::TfmrCorrupt { tb_survives }));
+                bench
+                    .machine
+                    .inject(&core_fault(0, CoreError::TfmrCorrupt { tb_survives }));
                 let ran = bench.run(&system, schedule).go();
                 assert_one_event(&ran);
-                assert!(ran.events[0].tfmr.contains(Tfmr::TFMR_CORRUPT), "TFMR as found");
+                assert!(
+                    ran.events[0].tfmr.contains(Tfmr::TFMR_CORRUPT),
+                    "TFMR as found"
+                );
                 assert_flags(&ran, 0..4, if tb_survives { 0 } else { TB_RESYNC });
                 for outcomes in &ran.outcomes {
                     for again in &outcomes[1..] {
@@ -322,7 +394,10 @@ fn t5_tod_register_parity() {
             let bench = bench(generation, 1, 8, 4);
             let system = bench.booted_system();
             let good = bench.machine.peek_scom(0, register.address());
-            bench.machine.inject(&Fault::Tod { chip: 0, bits: parity.bits() });
+            bench.machine.inject(&Fault::Tod {
+                chip: 0,
+                bits: parity.bits(),
+            });
             let ran = bench.run(&system, Schedule::Seeded(parity.bits())).go();
             assert_one_event(&ran);
             assert_flags(&ran, 0..32, 0);
@@ -331,13 +406,22 @@ fn t5_tod_register_parity() {
                 .iter()
                 .filter(|access| matches!(access.register, Register::ScomWrite { .. }))
                 .collect();
-            assert!(scoms.iter().all(|access| access.thread == scoms[0].thread), "{scoms:#x?}");
+            assert!(
+                scoms.iter().all(|access| access.thread == scoms[0].thread),
+                "{scoms:#x?}"
+            );
             let restored = position(&trace, tod(register), good.unwrap());
             let cleared = position(&trace, tod(TodRegister::Error), parity.bits());
             assert!(restored < cleared);
-            assert!(trace.iter().all(|access| access.register != TFMR), "TB is not touched");
+            assert!(
+                trace.iter().all(|access| access.register != TFMR),
+                "TB is not touched"
+            );
             assert_eq!(bench.machine.peek_scom(0, register.address()), good);
-            assert_eq!(bench.machine.peek_scom(0, TodRegister::Error.address()), Some(0));
+            assert_eq!(
+                bench.machine.peek_scom(0, TodRegister::Error.address()),
+                Some(0)
+            );
             (0..8).for_each(|core| bench.assert_core_good(core));
             bench.assert_hmer_clean(&ran);
             bench.assert_rules_kept();
@@ -381,7 +465,9 @@ fn stuck_load_tod_mod() {
     for generation in GENERATIONS {
         let bench = bench(generation, 1, 1, 4);
         let system = bench.booted_system();
-        bench.machine.inject(&core_fault(0, CoreError::StuckLoadTodMod));
+        bench
+            .machine
+            .inject(&core_fault(0, CoreError::StuckLoadTodMod));
         let ran = bench.run(&system, Schedule::Seeded(2)).go();
         assert_one_event(&ran);
         bench.assert_core_good(0);
@@ -400,7 +486,9 @@ fn t10_no_reason() {
         assert_one_event(&ran);
         assert_flags(&ran, 0..4, TB_RESYNC);
         let (_, tfmr) = tfmr_writes(&bench);
-        let clears = tfmr.iter().filter(|value| *value & Tfmr::CLEAR_TB_ERRORS.bits() != 0);
+        let clears = tfmr
+            .iter()
+            .filter(|value| *value & Tfmr::CLEAR_TB_ERRORS.bits() != 0);
         assert_eq!(clears.count(), 2);
         assert_reload_tail(&bench);
         bench.assert_core_good(0);
@@ -473,5 +561,8 @@ fn t13_event_bytes() {
     expected.extend(ran.events[0].tfmr.bits().to_be_bytes());
     expected.resize(72, 0);
     assert_eq!(ran.events[0].bytes[..], expected[..]);
-    assert_eq!(ran.events[0].tfmr.bits() & !Tfmr::TB_SYNC_OCCURRED.bits(), 0x2e12_0009_8088_4000);
+    assert_eq!(
+        ran.events[0].tfmr.bits() & !Tfmr::TB_SYNC_OCCURRED.bits(),
+        0x2e12_0009_8088_4000
+    );
 }

@@ -18,7 +18,10 @@ fn every_bit_is_cleared() {
                 // Whoever enabled it; the firmware does not trust that nobody did.
                 bench.machine.thread(0).write_spr(Spr::Hmeer, bits.bits());
             }
-            bench.machine.inject(&Fault::Hmer { threads: vec![0, 1], bits: bits.bits() });
+            bench.machine.inject(&Fault::Hmer {
+                threads: vec![0, 1],
+                bits: bits.bits(),
+            });
             let ran = bench.run(&system, Schedule::Seeded(bit.into())).go();
             for thread in 0..2 {
                 let left = bench.machine.hmer(thread) & bits;
@@ -38,7 +41,10 @@ fn one_event_per_cause() {
     let system = bench.booted_system();
     bench.machine.inject(&core_fault(0, CoreError::TbResidue));
     let bits = Hmer::PROC_RECV_DONE.bits();
-    bench.machine.inject(&Fault::Hmer { threads: vec![0, 1], bits });
+    bench.machine.inject(&Fault::Hmer {
+        threads: vec![0, 1],
+        bits,
+    });
     let ran = bench.run(&system, Schedule::Seeded(1)).go();
     let mut types: Vec<_> = ran.events.iter().map(|event| event.event_type).collect();
     types.sort_unstable();
@@ -58,7 +64,13 @@ fn a_bit_that_comes_meanwhile_survives() {
         bench.machine.inject(&core_fault(0, CoreError::TbResidue));
         let bits = Hmer::PROC_RECV_DONE.bits();
         let start = bench.machine.accesses();
-        bench.machine.inject_after(at, Fault::Hmer { threads: vec![0, 1], bits });
+        bench.machine.inject_after(
+            at,
+            Fault::Hmer {
+                threads: vec![0, 1],
+                bits,
+            },
+        );
         let first = bench.run(&system, Schedule::Seeded(at)).go();
         let rest = bench.run(&system, Schedule::Seeded(at)).go();
         let events: Vec<_> = first.events.iter().chain(&rest.events).collect();
@@ -91,10 +103,17 @@ fn new_event_matches_the_queue() {
         let bench = bench(Generation::Power9, 2, 2, 2);
         let system = bench.booted_system();
         for core in [0, 3] {
-            bench.machine.inject(&core_fault(core, CoreError::MissingStep));
+            bench
+                .machine
+                .inject(&core_fault(core, CoreError::MissingStep));
         }
         let ran = bench.run(&system, schedule).go();
-        let told = ran.outcomes.iter().flatten().filter(|one| one.flags & NEW_EVENT != 0).count();
+        let told = ran
+            .outcomes
+            .iter()
+            .flatten()
+            .filter(|one| one.flags & NEW_EVENT != 0)
+            .count();
         assert_eq!(told, ran.events.len());
         for outcome in ran.outcomes.iter().flatten() {
             assert_eq!(outcome.event_queued, outcome.flags & NEW_EVENT != 0);

@@ -15,8 +15,7 @@ use opaline_tests::{Bench, Schedule};
 use power_registers::chip_tod::TodRegister;
 use power_registers::{Hmer, Tfmr};
 
-const GENERATIONS: [Generation; 3] =
-    [Generation::Power8, Generation::Power9, Generation::Power10];
+const GENERATIONS: [Generation; 3] = [Generation::Power8, Generation::Power9, Generation::Power10];
 
 /// A few orders of threads, and the one that the host happens to choose.
 fn schedules() -> impl Iterator<Item = Schedule> {
@@ -29,7 +28,11 @@ fn bench(generation: Generation, chips: usize, cores: usize, threads: usize) -> 
 
 /// As many threads as a core of this generation has at most.
 fn most_threads(generation: Generation) -> usize {
-    if generation == Generation::Power8 { 8 } else { 4 }
+    if generation == Generation::Power8 {
+        8
+    } else {
+        4
+    }
 }
 
 fn core_fault(core: usize, error: CoreError) -> Fault {
@@ -38,7 +41,10 @@ fn core_fault(core: usize, error: CoreError) -> Fault {
 
 /// A write to a ChipTOD register of chip 0.
 fn tod(register: TodRegister) -> Register {
-    Register::ScomWrite { chip: 0, address: register.address() }
+    Register::ScomWrite {
+        chip: 0,
+        address: register.address(),
+    }
 }
 
 /// The base value of the bench with these bits.

@@ -23,7 +23,11 @@ fn assert_honest(bench: &Bench, ran: &Ran, threads: std::ops::Range<usize>) {
         }
     }
     if !good {
-        assert!(ran.events.iter().any(|event| !event.recovered), "{:#x?}", ran.events);
+        assert!(
+            ran.events.iter().any(|event| !event.recovered),
+            "{:#x?}",
+            ran.events
+        );
     }
 }
 
@@ -56,7 +60,9 @@ fn a_late_thread_is_waited_for() {
             let bench = bench(generation, 1, 1, 4);
             let system = bench.booted_system();
             bench.machine.inject(&core_fault(0, CoreError::TbResidue));
-            let run = bench.run(&system, Schedule::Seeded(late as u64)).role(late, Role::Late(2000));
+            let run = bench
+                .run(&system, Schedule::Seeded(late as u64))
+                .role(late, Role::Late(2000));
             let ran = run.go();
             assert_eq!(ran.events.len(), 1, "{generation:?} {late}");
             assert!(ran.events[0].recovered);
@@ -82,10 +88,16 @@ fn a_lost_thread_costs_one_budget() {
             let bench = bench(generation, 1, 1, 4);
             let system = bench.booted_system();
             bench.machine.inject(&core_fault(0, error));
-            let ran = bench.run(&system, Schedule::Seeded(9)).role(lost, Role::Lost).go();
+            let ran = bench
+                .run(&system, Schedule::Seeded(9))
+                .role(lost, Role::Lost)
+                .go();
             assert!(ran.ticks < 3 * SECOND, "{} ticks", ran.ticks);
             let good = bench.machine.tfmr(1).contains(Tfmr::TB_VALID);
-            assert_eq!(good, recovers, "{generation:?} {error:?} without thread {lost}");
+            assert_eq!(
+                good, recovers,
+                "{generation:?} {error:?} without thread {lost}"
+            );
             assert_honest(&bench, &ran, 0..4);
             bench.assert_rules_kept();
         }
@@ -99,7 +111,10 @@ fn a_thread_that_comes_too_late_is_harmless() {
         let bench = bench(Generation::Power8, 1, 1, 4);
         let system = bench.booted_system();
         bench.machine.inject(&core_fault(0, CoreError::TbResidue));
-        let ran = bench.run(&system, Schedule::Seeded(seed)).role(2, Role::Late(2_000_000)).go();
+        let ran = bench
+            .run(&system, Schedule::Seeded(seed))
+            .role(2, Role::Late(2_000_000))
+            .go();
         assert_eq!(ran.events.len(), 1, "{:#x?}", ran.events);
         assert!(ran.events[0].recovered);
         bench.assert_core_good(0);
@@ -114,11 +129,18 @@ fn the_missing_thread_completes_the_repair_later() {
     let bench = bench(Generation::Power9, 1, 1, 4);
     let system = bench.booted_system();
     bench.machine.inject(&core_fault(0, CoreError::TbResidue));
-    let first = bench.run(&system, Schedule::Seeded(1)).role(3, Role::Lost).go();
+    let first = bench
+        .run(&system, Schedule::Seeded(1))
+        .role(3, Role::Lost)
+        .go();
     assert!(first.events.iter().any(|event| !event.recovered));
     bench.machine.inject(&core_fault(0, CoreError::TbResidue));
     let second = bench.run(&system, Schedule::Seeded(2)).go();
-    assert!(second.events.iter().all(|event| event.recovered), "{:#x?}", second.events);
+    assert!(
+        second.events.iter().all(|event| event.recovered),
+        "{:#x?}",
+        second.events
+    );
     bench.assert_core_good(0);
     bench.assert_hmer_clean(&second);
     bench.assert_rules_kept();
@@ -131,7 +153,9 @@ fn two_cores_at_once() {
         let bench = bench(Generation::Power9, 2, 2, 2);
         let system = bench.booted_system();
         for core in 0..4 {
-            bench.machine.inject(&core_fault(core, CoreError::TbResidue));
+            bench
+                .machine
+                .inject(&core_fault(core, CoreError::TbResidue));
         }
         let ran = bench.run(&system, schedule).go();
         assert_eq!(ran.events.len(), 4);
@@ -166,9 +190,17 @@ fn a_seed_replays() {
         let traces = [(), ()].map(|()| {
             let bench = bench(Generation::Power9, 1, 2, 4);
             let system = bench.booted_system();
-            bench.machine.inject(&core_fault(0, CoreError::TfmrCorrupt { tb_survives: false }));
-            bench.machine.inject_after(100, core_fault(1, CoreError::TbResidue));
-            let ran = bench.run(&system, Schedule::Seeded(seed)).role(2, Role::Late(30)).go();
+            bench.machine.inject(&core_fault(
+                0,
+                CoreError::TfmrCorrupt { tb_survives: false },
+            ));
+            bench
+                .machine
+                .inject_after(100, core_fault(1, CoreError::TbResidue));
+            let ran = bench
+                .run(&system, Schedule::Seeded(seed))
+                .role(2, Role::Late(30))
+                .go();
             (bench.machine.trace(), ran.outcomes.len(), ran.ticks)
         });
         assert_eq!(traces[0], traces[1]);

@@ -6,7 +6,7 @@ use opal_abi::hmi_flags::TOD_TB_FAIL;
 use opaline_tests::Role;
 use proptest::prelude::*;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Case {
     generation: Generation,
     chips: usize,
@@ -15,6 +15,33 @@ struct Case {
     faults: Vec<(u64, usize, u8, u64)>,
     roles: Vec<u8>,
     seed: u64,
+}
+
+/// In few lines, with what the numbers stand for.
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            generation,
+            chips,
+            cores,
+            threads,
+            faults,
+            seed,
+            ..
+        } = self;
+        let roles: Vec<_> = (0..chips * cores * threads)
+            .map(|thread| self.role(thread))
+            .collect();
+        write!(
+            f,
+            "{generation:?}, {chips} chips of {cores} cores of {threads} threads, "
+        )?;
+        write!(f, "seed {seed}, roles {roles:?}")?;
+        for (at, place, kind, value) in faults {
+            write!(f, ", at {at}: {:?}", self.fault(*place, *kind, *value))?;
+        }
+        Ok(())
+    }
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -27,15 +54,17 @@ fn case() -> impl Strategy<Value = Case> {
         prop::collection::vec(0..12_u8, 32),
         any::<u64>(),
     )
-        .prop_map(|(generation, chips, cores, threads, faults, roles, seed)| Case {
-            generation,
-            chips,
-            cores,
-            threads: threads.min(most_threads(generation)),
-            faults,
-            roles,
-            seed,
-        })
+        .prop_map(
+            |(generation, chips, cores, threads, faults, roles, seed)| Case {
+                generation,
+                chips,
+                cores,
+                threads: threads.min(most_threads(generation)),
+                faults,
+                roles,
+                seed,
+            },
+        )
 }
 
 impl Case {
@@ -51,14 +80,34 @@ impl Case {
             5 => CoreError::FirmwareControl,
             6 if self.generation == Generation::Power10 => CoreError::Transfer,
             7 if self.generation == Generation::Power10 => CoreError::NoReason,
-            6 | 8 => CoreError::TfmrCorrupt { tb_survives: value & 1 == 0 },
+            6 | 8 => CoreError::TfmrCorrupt {
+                tb_survives: value & 1 == 0,
+            },
             7 | 9 => CoreError::StuckMove,
-            10 => return Fault::Thread { thread, error: ThreadError::DecParity },
-            11 => return Fault::Thread { thread, error: ThreadError::PurrParity },
-            12 => return Fault::Thread { thread, error: ThreadError::SpurrParity },
+            10 => {
+                return Fault::Thread {
+                    thread,
+                    error: ThreadError::DecParity,
+                };
+            }
+            11 => {
+                return Fault::Thread {
+                    thread,
+                    error: ThreadError::PurrParity,
+                };
+            }
+            12 => {
+                return Fault::Thread {
+                    thread,
+                    error: ThreadError::SpurrParity,
+                };
+            }
             _ => {
                 let bits = power_registers::chip_tod::TodError::CACHED_PARITY[(value % 9) as usize];
-                return Fault::Tod { chip: place % self.chips, bits: bits.bits() };
+                return Fault::Tod {
+                    chip: place % self.chips,
+                    bits: bits.bits(),
+                };
             }
         };
         core_fault(core, error)
@@ -94,11 +143,16 @@ proptest! {
         }
         let mut unrecovered = 0;
         let mut failed = vec![false; bench.machine.configuration().threads()];
-        // Faults that were scheduled beyond the first run strike in the second.
-        for round in 0..2 {
+        // Faults that were scheduled beyond the first run strike in the second; in the third those
+        // who were idle run the OS, and take what is pending.
+        for round in 0..3 {
             let mut run = bench.run(&system, Schedule::Seeded(case.seed.wrapping_add(round)));
             for thread in 0..bench.machine.configuration().threads() {
-                run = run.role(thread, case.role(thread));
+                let role = match case.role(thread) {
+                    Role::Idle if round == 2 => Role::Os,
+                    role => role,
+                };
+                run = run.role(thread, role);
             }
             let ran = run.go();
             unrecovered += ran.events.iter().filter(|event| !event.recovered).count();

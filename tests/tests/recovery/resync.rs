@@ -12,7 +12,10 @@ fn a_wrong_timebase_is_right_again() {
         let bench = bench(generation, 1, 2, 2);
         let system = bench.booted_system();
         for thread in 2..4 {
-            bench.machine.inject(&Fault::Timebase { thread, value: 0x1234 });
+            bench.machine.inject(&Fault::Timebase {
+                thread,
+                value: 0x1234,
+            });
         }
         timebase::resync(&mut bench.hardware(3), &system).expect("a running TOD");
         bench.assert_core_good(0);
@@ -91,7 +94,11 @@ fn resync_beside_a_recovery() {
                 }
             });
             let ran = bench.run(&system, Schedule::Free).go();
-            assert!(ran.events.iter().all(|event| event.recovered), "{:#x?}", ran.events);
+            assert!(
+                ran.events.iter().all(|event| event.recovered),
+                "{:#x?}",
+                ran.events
+            );
         });
         (0..2).for_each(|core| bench.assert_core_good(core));
         bench.assert_rules_kept();

@@ -9,7 +9,11 @@ use opal_abi::hmi_flags::{NEW_EVENT, TB_RESYNC};
 fn any_damage_is_undone() {
     let mut random = Random::new(17);
     for generation in GENERATIONS {
-        for error in [CoreError::TbResidue, CoreError::MissingStep, CoreError::FirmwareControl] {
+        for error in [
+            CoreError::TbResidue,
+            CoreError::MissingStep,
+            CoreError::FirmwareControl,
+        ] {
             for round in 0..8 {
                 let bench = bench(generation, 1, 1, 4);
                 let system = bench.booted_system();
@@ -123,7 +127,10 @@ fn back_to_back_errors() {
             (CoreError::TbResidue, CoreError::TbResidue),
             (CoreError::MissingStep, CoreError::FirmwareControl),
             (CoreError::HdecParity, CoreError::TbResidue),
-            (CoreError::TfmrCorrupt { tb_survives: false }, CoreError::MissingSync),
+            (
+                CoreError::TfmrCorrupt { tb_survives: false },
+                CoreError::MissingSync,
+            ),
         ] {
             for at in (1..700).step_by(29) {
                 let bench = bench(generation, 1, 1, 4);
@@ -140,7 +147,10 @@ fn back_to_back_errors() {
                 if valid {
                     (0..4).for_each(|thread| bench.assert_time(thread));
                     bench.assert_core_good(0);
-                    assert!(!events.is_empty() && events.len() <= 2, "{context}: {events:#x?}");
+                    assert!(
+                        !events.is_empty() && events.len() <= 2,
+                        "{context}: {events:#x?}"
+                    );
                 } else {
                     panic!("{context}: {:?}, {events:#x?}", bench.machine.tfmr(0));
                 }
@@ -154,7 +164,11 @@ fn back_to_back_errors() {
 #[test]
 fn a_second_hmi_is_a_no_op() {
     for generation in GENERATIONS {
-        for error in [CoreError::TbResidue, CoreError::HdecParity, CoreError::StuckMove] {
+        for error in [
+            CoreError::TbResidue,
+            CoreError::HdecParity,
+            CoreError::StuckMove,
+        ] {
             for schedule in schedules() {
                 let bench = bench(generation, 1, 1, 4);
                 let system = bench.booted_system();
@@ -199,6 +213,9 @@ fn flags_are_of_this_call() {
     bench.machine.inject(&core_fault(0, CoreError::HdecParity));
     let ran = bench.run(&system, Schedule::Seeded(1)).go();
     for thread in 0..2 {
-        assert_eq!(ran.flags(thread) & !NEW_EVENT, opal_abi::hmi_flags::HDEC_LOST);
+        assert_eq!(
+            ran.flags(thread) & !NEW_EVENT,
+            opal_abi::hmi_flags::HDEC_LOST
+        );
     }
 }

@@ -5,7 +5,9 @@ use hardware_model::{XscomAnswer, XscomFault};
 use opal_abi::hmi_flags::{TB_RESYNC, TOD_TB_FAIL};
 
 fn answers() -> impl Iterator<Item = XscomAnswer> {
-    (1..=7).map(XscomAnswer::Status).chain([XscomAnswer::NeverDone])
+    (1..=7)
+        .map(XscomAnswer::Status)
+        .chain([XscomAnswer::NeverDone])
 }
 
 /// XSCOM accesses of a recovery in which none fails.
@@ -16,9 +18,17 @@ fn accesses_of_a_good_run(generation: Generation) -> u64 {
     let ran = bench.run(&system, Schedule::Seeded(1)).go();
     assert_eq!(ran.events.len(), 1);
     let scom = |register| {
-        matches!(register, Register::ScomWrite { .. } | Register::ScomRead { .. })
+        matches!(
+            register,
+            Register::ScomWrite { .. } | Register::ScomRead { .. }
+        )
     };
-    bench.machine.trace().iter().filter(|access| scom(access.register)).count() as u64
+    bench
+        .machine
+        .trace()
+        .iter()
+        .filter(|access| scom(access.register))
+        .count() as u64
 }
 
 #[test]
@@ -32,7 +42,12 @@ fn every_step_every_status() {
                     let bench = bench(generation, 1, 1, 2);
                     let system = bench.booted_system();
                     bench.machine.inject(&core_fault(0, CoreError::TbResidue));
-                    bench.machine.inject_xscom(XscomFault { address: None, after, count, answer });
+                    bench.machine.inject_xscom(XscomFault {
+                        address: None,
+                        after,
+                        count,
+                        answer,
+                    });
                     let ran = bench.run(&system, Schedule::Seeded(1)).go();
                     let context = format!("{generation:?} {answer:?} x{count} at step {after}");
                     assert_eq!(ran.events.len(), 1, "{context}");
@@ -52,7 +67,10 @@ fn every_step_every_status() {
                         bench.machine.heal_xscom();
                         bench.machine.inject(&core_fault(0, CoreError::MissingStep));
                         let healed = bench.run(&system, Schedule::Seeded(1)).go();
-                        assert!(healed.events.iter().all(|event| event.recovered), "{context}");
+                        assert!(
+                            healed.events.iter().all(|event| event.recovered),
+                            "{context}"
+                        );
                         bench.assert_core_good(0);
                     }
                     bench.assert_rules_kept();
@@ -71,7 +89,12 @@ fn a_busy_engine_is_retried() {
             let system = bench.booted_system();
             bench.machine.inject(&core_fault(0, CoreError::TbResidue));
             let answer = XscomAnswer::Status(1);
-            bench.machine.inject_xscom(XscomFault { address: None, after, count: 20, answer });
+            bench.machine.inject_xscom(XscomFault {
+                address: None,
+                after,
+                count: 20,
+                answer,
+            });
             let ran = bench.run(&system, Schedule::Seeded(1)).go();
             assert!(ran.events.iter().all(|event| event.recovered));
             bench.assert_core_good(0);

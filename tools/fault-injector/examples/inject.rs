@@ -27,5 +27,9 @@ fn main() -> Result<ExitCode> {
     for failure in &report.failures {
         eprintln!("FAILURE: {failure}");
     }
-    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

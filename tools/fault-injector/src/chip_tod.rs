@@ -48,15 +48,22 @@ impl ChipTod {
         let mut registers: Vec<u64> = Vec::new();
         if generation != Generation::Power8 {
             let address = TodRegister::MoveTodToTb.address();
-            registers =
-                machine.vcpus().iter().map(|vcpu| generation.xscom(vcpu.chip, address)).collect();
+            registers = machine
+                .vcpus()
+                .iter()
+                .map(|vcpu| generation.xscom(vcpu.chip, address))
+                .collect();
             registers.dedup();
         }
         for register in &registers {
             machine.client.plant(Watch::Write, *register, 8)?;
             machine.client.plant(Watch::Write, *register | TOP_BIT, 8)?;
         }
-        Ok(Self { registers, reference, shared })
+        Ok(Self {
+            registers,
+            reference,
+            shared,
+        })
     }
 
     /// Stops watching.
@@ -66,7 +73,9 @@ impl ChipTod {
     pub fn unwatch(&self, machine: &mut Machine) -> Result<()> {
         for register in &self.registers {
             machine.client.remove(Watch::Write, *register, 8)?;
-            machine.client.remove(Watch::Write, *register | TOP_BIT, 8)?;
+            machine
+                .client
+                .remove(Watch::Write, *register | TOP_BIT, 8)?;
         }
         Ok(())
     }
@@ -104,8 +113,12 @@ impl ChipTod {
             return Ok(false);
         }
         let bytes = machine.client.read_memory(pc - 4, 4)?;
-        let word = bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
-        let Some(store) = DoublewordStore::decode(word) else { return Ok(false) };
+        let word = bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let Some(store) = DoublewordStore::decode(word) else {
+            return Ok(false);
+        };
         let mut address = store.displacement as u64;
         for register in [store.base, store.index].into_iter().flatten() {
             let value = machine.read(vcpu, &format!("r{register}"))?;
@@ -118,7 +131,13 @@ impl ChipTod {
     fn load(&self, machine: &mut Machine, vcpu: Vcpu) -> Result<Move> {
         let tfmr = Tfmr::from_bits_retain(machine.read(vcpu, "tfmr")?);
         let before = machine.read(vcpu, "tb")?;
-        let mut done = Move { pir: vcpu.pir, core: vcpu.core, tfmr: tfmr.bits(), before, loaded: None };
+        let mut done = Move {
+            pir: vcpu.pir,
+            core: vcpu.core,
+            tfmr: tfmr.bits(),
+            before,
+            loaded: None,
+        };
         // The state machine follows the reads of TFMR: both states of an armed move count.
         if matches!(tfmr.state(), TbState::SyncWait | TbState::GetTod) {
             for sibling in machine.core(vcpu.core) {

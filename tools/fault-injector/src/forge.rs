@@ -7,9 +7,7 @@ use gdb_remote::Watch;
 use power_registers::{Hmer, TbState, Tfmr};
 
 use crate::image::Image;
-use crate::machine::{
-    Halt, MSR_HV, MSR_LE, MSR_ME, MSR_RI, MSR_SF, Machine, ThreadState, Vcpu,
-};
+use crate::machine::{Halt, MSR_HV, MSR_LE, MSR_ME, MSR_RI, MSR_SF, Machine, ThreadState, Vcpu};
 use crate::plan::Plan;
 use crate::stuffing::{Place, Readback};
 
@@ -49,6 +47,9 @@ pub struct Hit {
     pub damaged: Readback,
     /// How the HMI came.
     pub delivery: Delivery,
+    /// While it is pending: the thread handles the fault already, at a sibling's summons or
+    /// because it saw HMER, and will clear the cause by itself.
+    pub attending: bool,
 }
 
 /// A fault that was struck.
@@ -86,8 +87,12 @@ pub fn strike(machine: &mut Machine, core: u32, plan: &Plan, shared: bool) -> Re
     }
     let tfmr = broken(states[0].tfmr(), plan.errors);
     let hmer = Hmer::TFAC_ERROR;
-    // Only a thread in host context can be spared: a guest would read the broken TB.
-    let spared = |index: usize| plan.spare >> index & 1 == 1 && !states[index].in_guest();
+    // Only a thread in host context with interrupts open can be spared: one in its guest, or on
+    // the way there, would read the broken TB as no hardware lets it.
+    let spared = |index: usize| {
+        let state: &ThreadState = &states[index];
+        plan.spare >> index & 1 == 1 && !state.in_guest() && state.takes_hmi()
+    };
     let all_spared = (0..vcpus.len()).all(spared);
     // All copies of TFMR first: the stuffed code below does not touch it.
     for vcpu in &vcpus {
@@ -97,7 +102,10 @@ pub fn strike(machine: &mut Machine, core: u32, plan: &Plan, shared: bool) -> Re
     for (index, (vcpu, before)) in vcpus.iter().zip(&states).enumerate() {
         let visit = machine.into_hypervisor(*vcpu)?;
         let damaged = if shared && index != 0 {
-            Readback { timebase: machine.read(*vcpu, "tb")?, clock: 0 }
+            Readback {
+                timebase: machine.read(*vcpu, "tb")?,
+                clock: 0,
+            }
         } else {
             let change = plan.damage[index % plan.damage.len()];
             machine.change_timebase_here(*vcpu, change)?
@@ -109,20 +117,40 @@ pub fn strike(machine: &mut Machine, core: u32, plan: &Plan, shared: bool) -> Re
             if before.takes_hmi() {
                 machine.forget_way_in(*vcpu, &visit)?;
                 take_hmi(machine, *vcpu, visit.place)?;
-                if before.in_guest() { Delivery::FromGuest } else { Delivery::FromHost }
+                if before.in_guest() {
+                    Delivery::FromGuest
+                } else {
+                    Delivery::FromHost
+                }
             } else {
                 Delivery::Pending
             }
         };
-        hits.push(Hit { vcpu: *vcpu, before: *before, damaged, delivery });
+        hits.push(Hit {
+            vcpu: *vcpu,
+            before: *before,
+            damaged,
+            delivery,
+            attending: false,
+        });
     }
-    Ok(Struck { core, hits, tfmr, hmer, gates_planted: false })
+    Ok(Struck {
+        core,
+        hits,
+        tfmr,
+        hmer,
+        gates_planted: false,
+    })
 }
 
 /// Takes a thread, in the hypervisor now, to the vector as if interrupted at `place`.
 fn take_hmi(machine: &mut Machine, vcpu: Vcpu, place: Place) -> Result<()> {
     let hile = machine.generation().hile();
-    let little = if machine.read(vcpu, "hid0")? & hile != 0 { MSR_LE } else { 0 };
+    let little = if machine.read(vcpu, "hid0")? & hile != 0 {
+        MSR_LE
+    } else {
+        0
+    };
     machine.write(vcpu, "hsrr0", place.pc)?;
     machine.write(vcpu, "hsrr1", place.msr & !SAVED_MSR_CLEAR)?;
     let msr = MSR_SF | MSR_HV | place.msr & (MSR_ME | MSR_RI) | little;
@@ -130,11 +158,29 @@ fn take_hmi(machine: &mut Machine, vcpu: Vcpu, place: Place) -> Result<()> {
     machine.write(vcpu, "pc", HMI_VECTOR)
 }
 
+impl Hit {
+    /// Takes the pending HMI if the thread takes one now and the cause is still there.
+    fn deliver_if_possible(&mut self, machine: &mut Machine) -> Result<()> {
+        let state = machine.state(self.vcpu)?;
+        if !state.hmer().intersects(Hmer::TIMER) {
+            self.delivery = Delivery::Absorbed;
+        } else if state.takes_hmi() {
+            let visit = machine.into_hypervisor(self.vcpu)?;
+            machine.forget_way_in(self.vcpu, &visit)?;
+            take_hmi(machine, self.vcpu, visit.place)?;
+            self.delivery = Delivery::Late;
+        }
+        Ok(())
+    }
+}
+
 impl Struck {
     /// Whether the HMI is still to be taken by somebody.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.hits.iter().any(|hit| hit.delivery == Delivery::Pending)
+        self.hits
+            .iter()
+            .any(|hit| hit.delivery == Delivery::Pending)
     }
 
     /// Plants a stop at every instruction that may open interrupts, and lets each thread with
@@ -161,16 +207,38 @@ impl Struck {
         self.open_gates(machine, image)
     }
 
-    /// Looks which of the awaited threads need no HMI any more: their own handler, called by a
-    /// sibling's summons, has cleared the cause.
+    /// Notes which of the awaited threads handle the fault already. Gates are not kept for them:
+    /// they slow the emulator down a lot.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn note_attending(
+        &mut self,
+        machine: &mut Machine,
+        image: &Image,
+        attends: impl Fn(u32) -> bool,
+    ) -> Result<()> {
+        for hit in &mut self.hits {
+            hit.attending |= attends(hit.vcpu.pir);
+        }
+        self.open_gates(machine, image)
+    }
+
+    /// Looks at the awaited threads: some have cleared the cause by themselves.
     ///
     /// # Errors
     /// The line failed.
     pub fn refresh(&mut self, machine: &mut Machine, image: &Image) -> Result<()> {
-        for hit in self.hits.iter_mut().filter(|hit| hit.delivery == Delivery::Pending) {
+        for hit in self
+            .hits
+            .iter_mut()
+            .filter(|hit| hit.delivery == Delivery::Pending)
+        {
             let hmer = Hmer::from_bits_retain(machine.read(hit.vcpu, "hmer")?);
             if !hmer.intersects(Hmer::TIMER) {
                 hit.delivery = Delivery::Absorbed;
+            } else if hit.attending {
+                hit.deliver_if_possible(machine)?;
             }
         }
         self.open_gates(machine, image)
@@ -202,21 +270,13 @@ impl Struck {
         else {
             return Ok(());
         };
-        let state = machine.state(vcpu)?;
-        if !state.hmer().intersects(Hmer::TIMER) {
-            hit.delivery = Delivery::Absorbed;
-        } else if state.takes_hmi() {
-            let visit = machine.into_hypervisor(vcpu)?;
-            machine.forget_way_in(vcpu, &visit)?;
-            take_hmi(machine, vcpu, visit.place)?;
-            hit.delivery = Delivery::Late;
-        }
-        Ok(())
+        hit.deliver_if_possible(machine)
     }
 
     /// Removes the gates once nobody is awaited at them.
     fn open_gates(&mut self, machine: &mut Machine, image: &Image) -> Result<()> {
-        if self.gates_planted && !self.is_pending() {
+        let awaited = |hit: &Hit| hit.delivery == Delivery::Pending && !hit.attending;
+        if self.gates_planted && !self.hits.iter().any(awaited) {
             for gate in image.gates() {
                 machine.client.remove(Watch::Breakpoint, gate, 4)?;
             }

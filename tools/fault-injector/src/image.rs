@@ -48,10 +48,15 @@ impl Image {
                 .map(|(address, _)| *address)
                 .with_context(|| format!("there is no symbol {name}"))
         };
-        let (control, recorder) =
-            (address("OPALINE_CONTROL")?, address("OPALINE_FLIGHT_RECORDER")?);
+        let (control, recorder) = (
+            address("OPALINE_CONTROL")?,
+            address("OPALINE_FLIGHT_RECORDER")?,
+        );
         let mut gates = BTreeSet::new();
-        for section in file.sections().filter(|section| section.kind() == SectionKind::Text) {
+        for section in file
+            .sections()
+            .filter(|section| section.kind() == SectionKind::Text)
+        {
             let (words, _) = section.data()?.as_chunks::<4>();
             for (index, word) in words.iter().enumerate() {
                 if may_open_interrupts(u32::from_be_bytes(*word)) {
@@ -69,7 +74,12 @@ impl Image {
         if gates.is_empty() {
             bail!("no instruction of the image opens interrupts");
         }
-        Ok(Self { symbols, gates, control, recorder })
+        Ok(Self {
+            symbols,
+            gates,
+            control,
+            recorder,
+        })
     }
 
     /// Instructions behind which a pending HMI may be taken.
@@ -87,7 +97,11 @@ impl Image {
     #[must_use]
     pub fn name(&self, address: u64) -> String {
         // Code of the vectors runs at low addresses too.
-        let linked = if address < VECTORS { address + LINK_BASE } else { address };
+        let linked = if address < VECTORS {
+            address + LINK_BASE
+        } else {
+            address
+        };
         let at = self.symbols.partition_point(|(start, _)| *start <= linked);
         match at.checked_sub(1).map(|index| &self.symbols[index]) {
             Some((start, name)) if linked - start < NEAR => {

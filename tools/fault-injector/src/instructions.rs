@@ -97,10 +97,18 @@ impl DoublewordStore {
         let base = if a == 0 { None } else { Some(a) };
         if word >> 26 == 62 && word & 3 == 0 {
             let displacement = (word & 0xfffc) as u16 as i16 as i64;
-            return Some(Self { base, index: None, displacement });
+            return Some(Self {
+                base,
+                index: None,
+                displacement,
+            });
         }
         if word >> 26 == 31 && matches!(word >> 1 & 0x3ff, 149 | 1013) {
-            return Some(Self { base, index: Some(word >> 11 & 31), displacement: 0 });
+            return Some(Self {
+                base,
+                index: Some(word >> 11 & 31),
+                displacement: 0,
+            });
         }
         None
     }
@@ -127,10 +135,25 @@ mod tests {
 
     #[test]
     fn stores_are_decoded() {
-        let store = |base, index, displacement| Some(DoublewordStore { base, index, displacement });
-        assert_eq!(DoublewordStore::decode(0xf8a4_fff0), store(Some(4), None, -16));
-        assert_eq!(DoublewordStore::decode(0x7ca0_27ea), store(None, Some(4), 0));
-        assert_eq!(DoublewordStore::decode(0x7ca3_212a), store(Some(3), Some(4), 0));
+        let store = |base, index, displacement| {
+            Some(DoublewordStore {
+                base,
+                index,
+                displacement,
+            })
+        };
+        assert_eq!(
+            DoublewordStore::decode(0xf8a4_fff0),
+            store(Some(4), None, -16)
+        );
+        assert_eq!(
+            DoublewordStore::decode(0x7ca0_27ea),
+            store(None, Some(4), 0)
+        );
+        assert_eq!(
+            DoublewordStore::decode(0x7ca3_212a),
+            store(Some(3), Some(4), 0)
+        );
         // stdu, ld, mtmsrd.
         for other in [0xf8a4_fff1, 0xe8a4_0000, 0x7c61_0164] {
             assert_eq!(DoublewordStore::decode(other), None, "{other:#x}");

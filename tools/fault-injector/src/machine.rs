@@ -174,7 +174,9 @@ impl Machine {
         let mut client = Client::connect(socket, timeouts)?;
         client.set_physical_memory(true)?;
         let threads = client.threads()?;
-        let first = *threads.first().ok_or_else(|| anyhow!("the machine has no threads"))?;
+        let first = *threads
+            .first()
+            .ok_or_else(|| anyhow!("the machine has no threads"))?;
         let pvr = client.read_register(first, "pvr")?;
         let generation = Generation::from_pvr(pvr)
             .ok_or_else(|| anyhow!("processor version {pvr:#x} is unknown"))?;
@@ -191,7 +193,11 @@ impl Machine {
             });
         }
         vcpus.sort_by_key(|vcpu| vcpu.pir);
-        Ok(Self { client, vcpus, generation })
+        Ok(Self {
+            client,
+            vcpus,
+            generation,
+        })
     }
 
     /// All threads, by PIR.
@@ -203,7 +209,11 @@ impl Machine {
     /// The threads of a core, by PIR.
     #[must_use]
     pub fn core(&self, core: u32) -> Vec<Vcpu> {
-        self.vcpus.iter().filter(|vcpu| vcpu.core == core).copied().collect()
+        self.vcpus
+            .iter()
+            .filter(|vcpu| vcpu.core == core)
+            .copied()
+            .collect()
     }
 
     /// The cores, and how many threads each has.
@@ -219,7 +229,10 @@ impl Machine {
     /// The thread with this name.
     #[must_use]
     pub fn vcpu(&self, thread: ThreadId) -> Option<Vcpu> {
-        self.vcpus.iter().find(|vcpu| vcpu.thread == thread).copied()
+        self.vcpus
+            .iter()
+            .find(|vcpu| vcpu.thread == thread)
+            .copied()
     }
 
     /// Processor generation.
@@ -308,9 +321,11 @@ mod tests {
         assert_eq!(Power9.xscom(1, 0x40017), 0x0006_07fc_0020_00b8);
         assert_eq!(Power10.xscom(1, 0x40017), 0x0006_13fc_0020_00b8);
         assert_eq!(Power8.xscom(0, 0xb0020), 0x0003_fc00_00b0_0200);
-        for (pvr, generation) in
-            [(0x004d_0200, Power8), (0x004e_1202, Power9), (0x0080_1200, Power10)]
-        {
+        for (pvr, generation) in [
+            (0x004d_0200, Power8),
+            (0x004e_1202, Power9),
+            (0x0080_1200, Power10),
+        ] {
             assert_eq!(Generation::from_pvr(pvr), Some(generation));
         }
         assert_eq!(Generation::from_pvr(0x0039_0000), None);
@@ -318,7 +333,14 @@ mod tests {
 
     #[test]
     fn who_takes_an_hmi() {
-        let state = |pc, msr| ThreadState { pir: 0, pc, msr, tfmr: 0, hmer: 0, timebase: 0 };
+        let state = |pc, msr| ThreadState {
+            pir: 0,
+            pc,
+            msr,
+            tfmr: 0,
+            hmer: 0,
+            timebase: 0,
+        };
         assert!(state(0x1000, MSR_SF).takes_hmi());
         assert!(state(0x900, MSR_SF).takes_hmi());
         assert!(state(0x3000_0000, MSR_HV | MSR_EE).takes_hmi());

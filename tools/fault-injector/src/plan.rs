@@ -90,7 +90,11 @@ pub fn draw(seed: u64, number: u32, choices: &Choices) -> Plan {
     };
     let damage = (0..threads).map(|_| draw_damage(&mut dice)).collect();
     // A third of the faults spares somebody.
-    let spare = if choices.spare_hosts && dice.below(3) == 0 { dice.word() } else { 0 };
+    let spare = if choices.spare_hosts && dice.below(3) == 0 {
+        dice.word()
+    } else {
+        0
+    };
     Plan {
         number,
         delay,
@@ -119,8 +123,10 @@ impl Plan {
     #[must_use]
     pub fn in_words(&self) -> String {
         use std::fmt::Write as _;
-        let errors: Vec<&str> =
-            Tfmr::from_bits_retain(self.errors).iter_names().map(|(name, _)| name).collect();
+        let errors: Vec<&str> = Tfmr::from_bits_retain(self.errors)
+            .iter_names()
+            .map(|(name, _)| name)
+            .collect();
         let mut text = format!(
             "after {:.1} ms, {} on core #{}, TB",
             self.delay.as_secs_f64() * 1e3,
@@ -133,7 +139,9 @@ impl Plan {
                 Change::Set(value) => write!(text, " [{thread}] := {value:#x}"),
                 Change::Add(value) => write!(text, " [{thread}] {:+}", *value as i64),
                 Change::Flip(value) => write!(text, " [{thread}] ^ {value:#x}"),
-                Change::Clock(value) => write!(text, " [{thread}] := true time {:+}", *value as i64),
+                Change::Clock(value) => {
+                    write!(text, " [{thread}] := true time {:+}", *value as i64)
+                }
             };
         }
         if self.spare != 0 {
@@ -148,13 +156,20 @@ mod tests {
     use super::*;
 
     fn choices(repairable: bool) -> Choices {
-        Choices { cores: vec![4, 4], repairable, spare_hosts: true }
+        Choices {
+            cores: vec![4, 4],
+            repairable,
+            spare_hosts: true,
+        }
     }
 
     #[test]
     fn the_seed_decides_everything() {
         for number in 1..20 {
-            assert_eq!(draw(7, number, &choices(true)), draw(7, number, &choices(true)));
+            assert_eq!(
+                draw(7, number, &choices(true)),
+                draw(7, number, &choices(true))
+            );
         }
         assert_ne!(draw(7, 1, &choices(true)), draw(8, 1, &choices(true)));
         assert_ne!(draw(7, 1, &choices(true)), draw(7, 2, &choices(true)));
@@ -175,7 +190,9 @@ mod tests {
     fn damage_is_never_harmless() {
         for number in 1..500 {
             let plan = draw(3, number, &choices(true));
-            assert!(plan.delay >= Duration::from_millis(1) && plan.delay < Duration::from_millis(80));
+            assert!(
+                plan.delay >= Duration::from_millis(1) && plan.delay < Duration::from_millis(80)
+            );
             assert_eq!(plan.damage.len(), 4);
             for damage in plan.damage {
                 match damage {

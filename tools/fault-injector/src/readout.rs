@@ -75,6 +75,12 @@ impl StatusView {
         "unknown"
     }
 
+    /// Whether the thread handles an HMI.
+    #[must_use]
+    pub fn attends(&self) -> bool {
+        self.get(ThreadWord::Activity) == Activity::Hmi as u64
+    }
+
     /// Whether the thread is where its offset surely is, or is not, in TB.
     #[must_use]
     pub fn settled(&self) -> bool {
@@ -84,7 +90,11 @@ impl StatusView {
 }
 
 fn by_name(names: &[&str], words: &[u64]) -> BTreeMap<String, u64> {
-    names.iter().map(|name| (*name).to_owned()).zip(words.iter().copied()).collect()
+    names
+        .iter()
+        .map(|name| (*name).to_owned())
+        .zip(words.iter().copied())
+        .collect()
 }
 
 /// Writes a common word into the image as it was loaded, before its head moves it.
@@ -99,7 +109,10 @@ pub fn set_before_start(
 ) -> Result<()> {
     let block = image.control - LINK_BASE;
     let magic = machine.client.read_words(block, 1)?[0];
-    ensure!(magic == MAGIC, "no control block at {block:#x}: another image is loaded");
+    ensure!(
+        magic == MAGIC,
+        "no control block at {block:#x}: another image is loaded"
+    );
     machine.client.write_word(block + 8 * word as u64, value)?;
     Ok(())
 }
@@ -109,7 +122,9 @@ pub fn set_before_start(
 /// # Errors
 /// The line failed.
 pub fn set(machine: &mut Machine, image: &Image, word: HeaderWord, value: u64) -> Result<()> {
-    machine.client.write_word(word_address(image, word), value)?;
+    machine
+        .client
+        .write_word(word_address(image, word), value)?;
     Ok(())
 }
 
@@ -124,7 +139,11 @@ pub const fn word_address(image: &Image, word: HeaderWord) -> u64 {
 /// # Errors
 /// The line failed.
 pub fn header(machine: &mut Machine, image: &Image) -> Result<HeaderView> {
-    Ok(HeaderView(machine.client.read_words(image.control, HEADER_SIZE as usize / 8)?))
+    Ok(HeaderView(
+        machine
+            .client
+            .read_words(image.control, HEADER_SIZE as usize / 8)?,
+    ))
 }
 
 /// Reads what all threads report, by PIR.
@@ -132,16 +151,26 @@ pub fn header(machine: &mut Machine, image: &Image) -> Result<HeaderView> {
 /// # Errors
 /// The line failed.
 pub fn statuses(machine: &mut Machine, image: &Image) -> Result<BTreeMap<u32, StatusView>> {
-    const _: () = assert!(size_of::<Control>() as u64 == HEADER_SIZE + THREADS as u64 * STATUS_SIZE);
+    const _: () =
+        assert!(size_of::<Control>() as u64 == HEADER_SIZE + THREADS as u64 * STATUS_SIZE);
     let count = machine.vcpus().len().min(THREADS);
     let words_each = STATUS_SIZE as usize / 8;
-    let all = machine.client.read_words(image.control + HEADER_SIZE, count * words_each)?;
+    let all = machine
+        .client
+        .read_words(image.control + HEADER_SIZE, count * words_each)?;
     let mut statuses = BTreeMap::new();
     for (index, words) in all.chunks_exact(words_each).enumerate() {
         let pir_plus_one = words[ThreadWord::PirPlusOne as usize];
         if let Some(pir) = pir_plus_one.checked_sub(1) {
             let pir = u32::try_from(pir)?;
-            statuses.insert(pir, StatusView { index, pir, words: words.to_vec() });
+            statuses.insert(
+                pir,
+                StatusView {
+                    index,
+                    pir,
+                    words: words.to_vec(),
+                },
+            );
         }
     }
     Ok(statuses)
@@ -157,9 +186,16 @@ pub fn records(
     index: usize,
     into: &mut BTreeMap<u64, Record>,
 ) -> Result<()> {
-    ensure!(index < flight_recorder::THREADS, "the recorder has no ring {index}");
+    ensure!(
+        index < flight_recorder::THREADS,
+        "the recorder has no ring {index}"
+    );
     let magic = machine.client.read_words(image.recorder, 1)?[0];
-    ensure!(magic == flight_recorder::MAGIC, "no flight recorder at {:#x}", image.recorder);
+    ensure!(
+        magic == flight_recorder::MAGIC,
+        "no flight recorder at {:#x}",
+        image.recorder
+    );
     let ring = image.recorder + 8 * (HEADER_WORDS + index * RING_WORDS) as u64;
     let words = machine.client.read_words(ring + 8, RECORDS * WORDS)?;
     for words in words.as_chunks::<WORDS>().0 {

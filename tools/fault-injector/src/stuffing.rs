@@ -91,7 +91,10 @@ impl Machine {
     /// # Errors
     /// The planted hypercall does not arrive at 0xC00.
     pub fn into_hypervisor(&mut self, vcpu: Vcpu) -> Result<Visit> {
-        let place = Place { pc: self.read(vcpu, "pc")?, msr: self.read(vcpu, "msr")? };
+        let place = Place {
+            pc: self.read(vcpu, "pc")?,
+            msr: self.read(vcpu, "msr")?,
+        };
         if place.msr & MSR_HV != 0 {
             return Ok(Visit { place, saved: None });
         }
@@ -99,7 +102,11 @@ impl Machine {
         for (value, name) in saved.iter_mut().zip(INTERRUPT_REGISTERS) {
             *value = self.read(vcpu, name)?;
         }
-        let call = if place.msr & MSR_LE == 0 { SC_1.to_be_bytes() } else { SC_1.to_le_bytes() };
+        let call = if place.msr & MSR_LE == 0 {
+            SC_1.to_be_bytes()
+        } else {
+            SC_1.to_le_bytes()
+        };
         let real = self.real_address(vcpu, place.pc)?;
         let old = self.client.read_memory(real, 4)?;
         self.client.write_memory(real, &call)?;
@@ -113,7 +120,10 @@ impl Machine {
             place.pc,
             vcpu.pir
         );
-        Ok(Visit { place, saved: Some(saved) })
+        Ok(Visit {
+            place,
+            saved: Some(saved),
+        })
     }
 
     /// Puts the registers back that the way into the hypervisor changed. The thread stays there.
@@ -147,7 +157,10 @@ impl Machine {
         let stepped = self.step_off(vcpu, SCRATCH);
         self.client.write_memory(SCRATCH, &old)?;
         stepped?;
-        let now = Place { pc: self.read(vcpu, "pc")?, msr: self.read(vcpu, "msr")? };
+        let now = Place {
+            pc: self.read(vcpu, "pc")?,
+            msr: self.read(vcpu, "msr")?,
+        };
         ensure!(
             now == visit.place,
             "PIR {:#x} returned to {now:x?} instead of {:x?}",
@@ -166,7 +179,11 @@ impl Machine {
         text.split_once("gpa: 0x")
             .and_then(|(_, digits)| u64::from_str_radix(digits.trim(), 16).ok())
             .with_context(|| {
-                format!("{address:#x} of PIR {:#x} is not mapped: {}", vcpu.pir, text.trim())
+                format!(
+                    "{address:#x} of PIR {:#x} is not mapped: {}",
+                    vcpu.pir,
+                    text.trim()
+                )
             })
     }
 
@@ -294,21 +311,35 @@ impl Machine {
             mfspr(CLOCK, Spr::Vtb),
             mfspr(TIMEBASE, Spr::Tb),
         ]);
-        let mut code = if matches!(change, Change::Clock(_)) { in_rounds(&code) } else { code };
+        let mut code = if matches!(change, Change::Clock(_)) {
+            in_rounds(&code)
+        } else {
+            code
+        };
         code.insert(0, li(ZERO, 0));
         for _ in 0..TIGHT_ATTEMPTS {
             let inputs = [(VALUE, value)];
             let outputs = [CLOCK, TIMEBASE];
             let result = self.stuff(vcpu, &code, &inputs, &outputs, &[NEW, UPPER, ZERO, COUNT])?;
-            let readback = Readback { clock: result[0], timebase: result[1] };
-            let Change::Clock(offset) = change else { return Ok(readback) };
+            let readback = Readback {
+                clock: result[0],
+                timebase: result[1],
+            };
+            let Change::Clock(offset) = change else {
+                return Ok(readback);
+            };
             // The emulator's host may have held the thread up between reading and writing.
-            let error = readback.timebase.wrapping_sub(readback.clock.wrapping_add(offset)) as i64;
+            let error = readback
+                .timebase
+                .wrapping_sub(readback.clock.wrapping_add(offset)) as i64;
             if error.unsigned_abs() <= TIGHT_TICKS {
                 return Ok(readback);
             }
         }
-        bail!("TB of PIR {:#x} cannot be set in time: the host is too busy", vcpu.pir)
+        bail!(
+            "TB of PIR {:#x} cannot be set in time: the host is too busy",
+            vcpu.pir
+        )
     }
 
     /// The clock that nobody disturbs, now, in ticks of TB: VTB. It stands while the machine stands.

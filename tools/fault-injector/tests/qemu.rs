@@ -76,14 +76,21 @@ fn start(test: &str, model: &str, smp: &str, code: &[u32]) -> Option<Rig> {
         .arg("-bios")
         .arg(&image)
         .arg("-chardev")
-        .arg(format!("socket,id=g,path={},server=on,wait=off", socket.display()))
+        .arg(format!(
+            "socket,id=g,path={},server=on,wait=off",
+            socket.display()
+        ))
         .args(["-gdb", "chardev:g"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("QEMU starts");
     let machine = Machine::connect(&socket, Timeouts::default()).expect("QEMU answers");
-    Some(Rig { qemu, machine, _folder: folder })
+    Some(Rig {
+        qemu,
+        machine,
+        _folder: folder,
+    })
 }
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -93,8 +100,14 @@ const LOOSE_TICKS: i64 = 51_200;
 #[test]
 fn threads_have_their_pirs_and_cores() {
     let test = "threads_have_their_pirs_and_cores";
-    for (model, cores) in [("powernv8", [1, 2]), ("powernv9", [0, 1]), ("powernv10", [0, 1])] {
-        let Some(rig) = start(test, model, "4,cores=2,threads=2", HOST_IMAGE) else { return };
+    for (model, cores) in [
+        ("powernv8", [1, 2]),
+        ("powernv9", [0, 1]),
+        ("powernv10", [0, 1]),
+    ] {
+        let Some(rig) = start(test, model, "4,cores=2,threads=2", HOST_IMAGE) else {
+            return;
+        };
         let found: Vec<u32> = rig.machine.cores().into_keys().collect();
         assert_eq!(found, cores, "{model}");
         assert_eq!(rig.machine.core(cores[1]).len(), 2, "{model}");
@@ -110,24 +123,36 @@ fn timebase_can_be_damaged_and_set_right_by_the_clock() {
         ("powernv9,lpar-per-core=on", true),
         ("powernv10", false),
     ] {
-        let Some(mut rig) = start(test, model, "2,cores=1,threads=2", HOST_IMAGE) else { return };
+        let Some(mut rig) = start(test, model, "2,cores=1,threads=2", HOST_IMAGE) else {
+            return;
+        };
         let machine = &mut rig.machine;
         machine.run(SHORT).expect("it runs");
         let vcpus = machine.vcpus();
-        let before: Vec<u64> =
-            ["r3", "r5", "r8", "pc", "msr"].map(|r| machine.read(vcpus[1], r).expect("read")).into();
+        let before: Vec<u64> = ["r3", "r5", "r8", "pc", "msr"]
+            .map(|r| machine.read(vcpus[1], r).expect("read"))
+            .into();
         // Nobody wrote TB yet: it is the clock.
         let clock = machine.clock().expect("clock");
         let timebase = machine.read(vcpus[0], "tb").expect("tb");
-        assert!((timebase.wrapping_sub(clock) as i64).abs() < LOOSE_TICKS, "{model}");
+        assert!(
+            (timebase.wrapping_sub(clock) as i64).abs() < LOOSE_TICKS,
+            "{model}"
+        );
 
-        let back = machine.change_timebase(vcpus[1], Change::Set(0xdead_0000_0000)).expect("set");
+        let back = machine
+            .change_timebase(vcpus[1], Change::Set(0xdead_0000_0000))
+            .expect("set");
         assert_eq!(back.timebase >> 24, 0xde_ad00, "{model}");
         let other = machine.read(vcpus[0], "tb").expect("tb");
         assert_eq!(other >> 24 == 0xde_ad00, shared, "{model}: whose TB is it");
-        let back = machine.change_timebase(vcpus[1], Change::Add(1 << 40)).expect("add");
+        let back = machine
+            .change_timebase(vcpus[1], Change::Add(1 << 40))
+            .expect("add");
         assert_eq!(back.timebase >> 40, 0xdf, "{model}");
-        let back = machine.change_timebase(vcpus[1], Change::Flip(1 << 63)).expect("flip");
+        let back = machine
+            .change_timebase(vcpus[1], Change::Flip(1 << 63))
+            .expect("flip");
         assert_eq!(back.timebase >> 40, 0x80_00df, "{model}");
         // The clock went on as if nothing had happened.
         let later = machine.clock().expect("clock");
@@ -135,7 +160,9 @@ fn timebase_can_be_damaged_and_set_right_by_the_clock() {
         assert!(passed < 512_000_000, "{model}: {passed} ticks");
 
         for vcpu in &vcpus {
-            machine.change_timebase(*vcpu, Change::Clock(77 << 30)).expect("clock");
+            machine
+                .change_timebase(*vcpu, Change::Clock(77 << 30))
+                .expect("clock");
         }
         machine.run(SHORT).expect("it runs");
         let clock = machine.clock().expect("clock");
@@ -144,38 +171,65 @@ fn timebase_can_be_damaged_and_set_right_by_the_clock() {
             let error = timebase.wrapping_sub(clock + (77 << 30)) as i64;
             assert!(error.abs() < 8_192, "{model}: TB is off by {error} ticks");
         }
-        let after: Vec<u64> =
-            ["r3", "r8", "msr"].map(|r| machine.read(vcpus[1], r).expect("read")).into();
-        assert_eq!(after, [before[0], before[2], before[4]], "{model}: registers are put back");
-        assert!(machine.read(vcpus[1], "r5").expect("r5") > before[1], "{model}: it went on");
+        let after: Vec<u64> = ["r3", "r8", "msr"]
+            .map(|r| machine.read(vcpus[1], r).expect("read"))
+            .into();
+        assert_eq!(
+            after,
+            [before[0], before[2], before[4]],
+            "{model}: registers are put back"
+        );
+        assert!(
+            machine.read(vcpus[1], "r5").expect("r5") > before[1],
+            "{model}: it went on"
+        );
         let scratch = machine.client.read_memory(SCRATCH, 0x110).expect("scratch");
-        assert!(scratch.iter().all(|byte| *byte == 0), "{model}: scratch is put back");
+        assert!(
+            scratch.iter().all(|byte| *byte == 0),
+            "{model}: scratch is put back"
+        );
     }
 }
 
 #[test]
 fn a_guest_is_visited_and_put_back() {
     let test = "a_guest_is_visited_and_put_back";
-    let Some(mut rig) = start(test, "powernv8", "1", GUEST_IMAGE) else { return };
+    let Some(mut rig) = start(test, "powernv8", "1", GUEST_IMAGE) else {
+        return;
+    };
     let machine = &mut rig.machine;
     machine.run(SHORT).expect("it runs");
     let vcpu = machine.vcpus()[0];
     let state = machine.state(vcpu).expect("state");
-    assert!(state.in_guest() && GUEST_LOOP.contains(&state.pc), "{state:x?}");
+    assert!(
+        state.in_guest() && GUEST_LOOP.contains(&state.pc),
+        "{state:x?}"
+    );
     assert!(state.takes_hmi());
     let interrupts = |machine: &mut Machine| {
         ["srr0", "srr1", "hsrr0", "hsrr1"].map(|name| machine.read(vcpu, name).expect("read"))
     };
     machine.write(vcpu, "srr0", 0x1234).expect("write");
     let before = interrupts(machine);
-    let code = machine.client.read_memory(GUEST_LOOP.start, 8).expect("code");
+    let code = machine
+        .client
+        .read_memory(GUEST_LOOP.start, 8)
+        .expect("code");
 
-    let back = machine.change_timebase(vcpu, Change::Set(5 << 50)).expect("set");
+    let back = machine
+        .change_timebase(vcpu, Change::Set(5 << 50))
+        .expect("set");
     assert_eq!(back.timebase >> 50, 5);
     let after = machine.state(vcpu).expect("state");
     assert_eq!((after.pc, after.msr), (state.pc, state.msr));
     assert_eq!(interrupts(machine), before);
-    assert_eq!(machine.client.read_memory(GUEST_LOOP.start, 8).expect("code"), code);
+    assert_eq!(
+        machine
+            .client
+            .read_memory(GUEST_LOOP.start, 8)
+            .expect("code"),
+        code
+    );
 
     let visit = machine.into_hypervisor(vcpu).expect("in");
     assert_ne!(machine.read(vcpu, "msr").expect("msr") & MSR_HV, 0);
@@ -183,13 +237,18 @@ fn a_guest_is_visited_and_put_back() {
     machine.out_of_hypervisor(vcpu, &visit).expect("out");
     let count = machine.read(vcpu, "r5").expect("r5");
     machine.run(SHORT).expect("it runs");
-    assert!(machine.read(vcpu, "r5").expect("r5") > count, "the guest goes on");
+    assert!(
+        machine.read(vcpu, "r5").expect("r5") > count,
+        "the guest goes on"
+    );
 }
 
 #[test]
 fn stuffed_code_that_traps_is_an_error() {
     let test = "stuffed_code_that_traps_is_an_error";
-    let Some(mut rig) = start(test, "powernv9", "1", HOST_IMAGE) else { return };
+    let Some(mut rig) = start(test, "powernv9", "1", HOST_IMAGE) else {
+        return;
+    };
     let machine = &mut rig.machine;
     machine.run(SHORT).expect("it runs");
     let vcpu = machine.vcpus()[0];
@@ -198,5 +257,10 @@ fn stuffed_code_that_traps_is_an_error() {
     assert!(machine.stuff(vcpu, &[0], &[], &[3], &[]).is_err());
     assert_eq!(machine.read(vcpu, "pc").expect("pc"), pc);
     let read = fault_injector::instructions::mfspr(3, Spr::Pir);
-    assert_eq!(machine.stuff(vcpu, &[read], &[], &[3], &[]).expect("it works again"), [0]);
+    assert_eq!(
+        machine
+            .stuff(vcpu, &[read], &[], &[3], &[])
+            .expect("it works again"),
+        [0]
+    );
 }

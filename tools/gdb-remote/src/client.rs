@@ -176,7 +176,10 @@ impl Client {
     // ---- the line -------------------------------------------------------------------------
 
     fn late(&self, waiting_for: &str, after: Duration) -> Error {
-        Error::Timeout { waiting_for: waiting_for.to_owned(), after }
+        Error::Timeout {
+            waiting_for: waiting_for.to_owned(),
+            after,
+        }
     }
 
     /// The next thing from the line; `None` when the deadline passes.
@@ -247,7 +250,10 @@ impl Client {
                 }
             }
         }
-        Err(self.late("acknowledgement of a packet", self.timeouts.acknowledge * ATTEMPTS))
+        Err(self.late(
+            "acknowledgement of a packet",
+            self.timeouts.acknowledge * ATTEMPTS,
+        ))
     }
 
     /// Notes a stop reply that nobody waits for; an end of the machine is an error everywhere.
@@ -268,7 +274,10 @@ impl Client {
     /// # Errors
     /// The line failed, or the machine ended. `E` answers and empty ones are returned as they are.
     pub fn command(&mut self, command: &str) -> Result<Vec<u8>, Error> {
-        debug_assert!(!self.running, "`{command}` while the machine runs would stop it");
+        debug_assert!(
+            !self.running,
+            "`{command}` while the machine runs would stop it"
+        );
         self.send_acknowledged(command.as_bytes())?;
         let deadline = Instant::now() + self.timeouts.reply;
         loop {
@@ -285,10 +294,15 @@ impl Client {
     pub(crate) fn query(&mut self, command: &str) -> Result<Vec<u8>, Error> {
         let answer = self.command(command)?;
         match answer.as_slice() {
-            [] => Err(Error::Unsupported { command: command.to_owned() }),
+            [] => Err(Error::Unsupported {
+                command: command.to_owned(),
+            }),
             [b'E', rest @ ..] if rest.len() == 2 => {
                 let code = from_hex(rest).ok_or_else(|| malformed(command, &answer))?[0];
-                Err(Error::Refused { command: command.to_owned(), code })
+                Err(Error::Refused {
+                    command: command.to_owned(),
+                    code,
+                })
             }
             _ => Ok(answer),
         }
@@ -297,7 +311,11 @@ impl Client {
     /// Sends a command that must be answered by `OK`.
     pub(crate) fn order(&mut self, command: &str) -> Result<(), Error> {
         let answer = self.query(command)?;
-        if answer == b"OK" { Ok(()) } else { Err(malformed(command, &answer)) }
+        if answer == b"OK" {
+            Ok(())
+        } else {
+            Err(malformed(command, &answer))
+        }
     }
 
     // ---- threads and run control ----------------------------------------------------------
@@ -330,10 +348,11 @@ impl Client {
     /// The stub does not know it.
     pub fn select(&mut self, thread: ThreadId) -> Result<(), Error> {
         if self.selected != Some(thread) {
-            self.order(&format!("Hg{thread}")).map_err(|error| match error {
-                Error::Refused { .. } => Error::NoSuchThread(thread),
-                other => other,
-            })?;
+            self.order(&format!("Hg{thread}"))
+                .map_err(|error| match error {
+                    Error::Refused { .. } => Error::NoSuchThread(thread),
+                    other => other,
+                })?;
             self.selected = Some(thread);
         }
         Ok(())
@@ -377,7 +396,9 @@ impl Client {
     fn receive_stop(&mut self, timeout: Duration) -> Result<Option<StopReply>, Error> {
         let deadline = Instant::now() + timeout;
         loop {
-            let Some(packet) = self.next_packet(deadline)? else { return Ok(None) };
+            let Some(packet) = self.next_packet(deadline)? else {
+                return Ok(None);
+            };
             if let Some(reply) = StopReply::parse(&packet) {
                 self.running = false;
                 self.forget_selection();
@@ -397,7 +418,8 @@ impl Client {
     /// The machine does not stop.
     pub fn interrupt(&mut self) -> Result<StopReply, Error> {
         self.stream.write_all(&[0x03])?;
-        self.wait_for_stop(self.timeouts.stop)?.ok_or(Error::WillNotStop)
+        self.wait_for_stop(self.timeouts.stop)?
+            .ok_or(Error::WillNotStop)
     }
 
     /// Executes one instruction of a thread, the others stand still. The stub may stop without
@@ -515,7 +537,12 @@ impl Client {
     /// As [`Self::read_memory`].
     pub fn read_words(&mut self, address: u64, count: usize) -> Result<Vec<u64>, Error> {
         let bytes = self.read_memory(address, 8 * count)?;
-        Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word)).collect())
+        Ok(bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|word| u64::from_be_bytes(*word))
+            .collect())
     }
 
     /// Writes a big-endian doubleword.

@@ -71,7 +71,10 @@ impl fmt::Display for Error {
             }
             Self::Unsupported { command } => write!(f, "the stub does not know `{command}`"),
             Self::Malformed { command, answer } => {
-                write!(f, "`{command}` was answered by `{answer}`, which makes no sense there")
+                write!(
+                    f,
+                    "`{command}` was answered by `{answer}`, which makes no sense there"
+                )
             }
             Self::Damaged => write!(f, "packets keep arriving damaged"),
             Self::NoSuchRegister(name) => write!(f, "the machine has no register `{name}`"),

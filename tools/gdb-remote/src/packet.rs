@@ -87,7 +87,9 @@ impl Decoder {
             State::FirstDigit => self.state = State::SecondDigit(byte),
             State::SecondDigit(first) => {
                 self.state = State::Idle;
-                let sum = hex_digit(first).zip(hex_digit(byte)).map(|(high, low)| high << 4 | low);
+                let sum = hex_digit(first)
+                    .zip(hex_digit(byte))
+                    .map(|(high, low)| high << 4 | low);
                 if sum != Some(checksum(&self.raw)) {
                     return Some(Item::Damaged);
                 }
@@ -124,10 +126,12 @@ fn hex_digit(byte: u8) -> Option<u8> {
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Bytes from hexadecimal digits; `None` on an odd number of digits or anything else.
@@ -137,7 +141,10 @@ pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     if !rest.is_empty() {
         return None;
     }
-    pairs.iter().map(|[high, low]| Some(hex_digit(*high)? << 4 | hex_digit(*low)?)).collect()
+    pairs
+        .iter()
+        .map(|[high, low]| Some(hex_digit(*high)? << 4 | hex_digit(*low)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -152,7 +159,10 @@ mod tests {
     #[test]
     fn frames_have_the_checksum_of_the_manual() {
         assert_eq!(encode(b"OK"), b"$OK#9a");
-        assert_eq!(decode(b"+$OK#9a"), [Item::Acknowledged, Item::Packet(b"OK".to_vec())]);
+        assert_eq!(
+            decode(b"+$OK#9a"),
+            [Item::Acknowledged, Item::Packet(b"OK".to_vec())]
+        );
         assert_eq!(decode(b"$OK#9b"), [Item::Damaged]);
         assert_eq!(decode(b"$OK#zz-"), [Item::Damaged, Item::Rejected]);
     }
@@ -177,7 +187,10 @@ mod tests {
 
     #[test]
     fn a_lost_end_does_not_eat_the_next_packet() {
-        assert_eq!(decode(b"$abc$OK#9a"), [Item::Damaged, Item::Packet(b"OK".to_vec())]);
+        assert_eq!(
+            decode(b"$abc$OK#9a"),
+            [Item::Damaged, Item::Packet(b"OK".to_vec())]
+        );
     }
 
     #[test]

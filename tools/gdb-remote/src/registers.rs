@@ -17,7 +17,11 @@ impl ByteOrder {
     /// it, the value came with its least byte first. In the other order the first byte ends with
     /// MSR bit 7, which is reserved and 0.
     fn of_msr(bytes: &[u8]) -> Self {
-        if bytes.first().is_some_and(|first| first & 1 == 1) { Self::Little } else { Self::Big }
+        if bytes.first().is_some_and(|first| first & 1 == 1) {
+            Self::Little
+        } else {
+            Self::Big
+        }
     }
 
     fn decode(self, bytes: &[u8]) -> u64 {
@@ -44,7 +48,10 @@ impl Client {
             .register(name)
             .ok_or_else(|| Error::NoSuchRegister(name.to_owned()))?;
         if register.bits > 64 {
-            return Err(Error::RegisterTooWide { name: name.to_owned(), bits: register.bits });
+            return Err(Error::RegisterTooWide {
+                name: name.to_owned(),
+                bits: register.bits,
+            });
         }
         Ok(register)
     }
@@ -109,8 +116,14 @@ mod tests {
 
     #[test]
     fn byte_order_follows_msr() {
-        assert_eq!(ByteOrder::of_msr(&[0x90, 0, 0, 0, 0, 0, 0x10, 1]), ByteOrder::Big);
-        assert_eq!(ByteOrder::of_msr(&[1, 0x10, 0, 0, 0, 0, 0, 0x90]), ByteOrder::Little);
+        assert_eq!(
+            ByteOrder::of_msr(&[0x90, 0, 0, 0, 0, 0, 0x10, 1]),
+            ByteOrder::Big
+        );
+        assert_eq!(
+            ByteOrder::of_msr(&[1, 0x10, 0, 0, 0, 0, 0, 0x90]),
+            ByteOrder::Little
+        );
         for order in [ByteOrder::Big, ByteOrder::Little] {
             assert_eq!(order.decode(&order.encode(0x1234_5678, 4)), 0x1234_5678);
             assert_eq!(order.decode(&order.encode(u64::MAX - 1, 8)), u64::MAX - 1);

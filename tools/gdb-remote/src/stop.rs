@@ -37,7 +37,10 @@ impl FromStr for ThreadId {
         let number = |digits: &str| u32::from_str_radix(digits, 16).ok();
         match text.strip_prefix('p') {
             Some(both) => both.split_once('.').and_then(|(process, thread)| {
-                Some(Self { process: number(process)?, thread: number(thread)? })
+                Some(Self {
+                    process: number(process)?,
+                    thread: number(thread)?,
+                })
             }),
             None => number(text).map(|thread| Self { process: 1, thread }),
         }
@@ -72,12 +75,17 @@ impl StopReply {
         let kind = text.chars().next()?;
         let number = || u8::from_str_radix(text.get(1..3)?, 16).ok();
         match kind {
-            'S' if text.len() == 3 => {
-                Some(Self::Stopped { signal: number()?, thread: None, watch: None })
-            }
+            'S' if text.len() == 3 => Some(Self::Stopped {
+                signal: number()?,
+                thread: None,
+                watch: None,
+            }),
             'T' => {
                 let (mut thread, mut watch) = (None, None);
-                for (key, value) in text.get(3..)?.split(';').filter_map(|pair| pair.split_once(':'))
+                for (key, value) in text
+                    .get(3..)?
+                    .split(';')
+                    .filter_map(|pair| pair.split_once(':'))
                 {
                     match key {
                         "thread" => thread = value.parse().ok(),
@@ -87,7 +95,11 @@ impl StopReply {
                         _ => {}
                     }
                 }
-                Some(Self::Stopped { signal: number()?, thread, watch })
+                Some(Self::Stopped {
+                    signal: number()?,
+                    thread,
+                    watch,
+                })
             }
             'W' | 'X' => Some(Self::Exited { code: number()? }),
             _ => None,
@@ -110,21 +122,42 @@ mod tests {
 
     #[test]
     fn stop_replies() {
-        let thread = Some(ThreadId { process: 1, thread: 0x1a });
+        let thread = Some(ThreadId {
+            process: 1,
+            thread: 0x1a,
+        });
         assert_eq!(
             StopReply::parse(b"T05thread:p01.1a;"),
-            Some(StopReply::Stopped { signal: 5, thread, watch: None })
+            Some(StopReply::Stopped {
+                signal: 5,
+                thread,
+                watch: None
+            })
         );
         assert_eq!(
             StopReply::parse(b"T05thread:p01.1a;watch:603fc00200b8;"),
-            Some(StopReply::Stopped { signal: 5, thread, watch: Some(0x603f_c002_00b8) })
+            Some(StopReply::Stopped {
+                signal: 5,
+                thread,
+                watch: Some(0x603f_c002_00b8)
+            })
         );
         assert_eq!(
             StopReply::parse(b"S05"),
-            Some(StopReply::Stopped { signal: 5, thread: None, watch: None })
+            Some(StopReply::Stopped {
+                signal: 5,
+                thread: None,
+                watch: None
+            })
         );
-        assert_eq!(StopReply::parse(b"W00"), Some(StopReply::Exited { code: 0 }));
-        assert_eq!(StopReply::parse(b"X06;process:1"), Some(StopReply::Exited { code: 6 }));
+        assert_eq!(
+            StopReply::parse(b"W00"),
+            Some(StopReply::Exited { code: 0 })
+        );
+        assert_eq!(
+            StopReply::parse(b"X06;process:1"),
+            Some(StopReply::Exited { code: 6 })
+        );
         for other in [&b""[..], b"OK", b"E01", b"T", b"Tzz", b"\xff", b"S5"] {
             assert_eq!(StopReply::parse(other), None, "{other:?}");
         }
@@ -132,7 +165,10 @@ mod tests {
 
     #[test]
     fn thread_names() {
-        let thread = ThreadId { process: 1, thread: 0x10 };
+        let thread = ThreadId {
+            process: 1,
+            thread: 0x10,
+        };
         assert_eq!("p01.10".parse(), Ok(thread));
         assert_eq!("10".parse(), Ok(thread));
         assert_eq!(thread.to_string(), "p1.10");

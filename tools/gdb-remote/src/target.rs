@@ -39,7 +39,9 @@ impl TargetDescription {
             self.next_number = number.saturating_add(1);
             let bits = attribute(tag, "bitsize").and_then(|text| text.parse().ok());
             if let (Some(name), Some(bits)) = (attribute(tag, "name"), bits) {
-                self.registers.entry(name.to_owned()).or_insert(Register { number, bits });
+                self.registers
+                    .entry(name.to_owned())
+                    .or_insert(Register { number, bits });
             }
         }
     }
@@ -68,7 +70,8 @@ fn tags<'a>(document: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     document.split('<').skip(1).filter_map(move |piece| {
         let inner = &piece[..piece.find('>')?];
         let rest = inner.strip_prefix(name)?;
-        rest.starts_with(|c: char| c.is_ascii_whitespace()).then_some(rest)
+        rest.starts_with(|c: char| c.is_ascii_whitespace())
+            .then_some(rest)
     })
 }
 
@@ -106,7 +109,11 @@ mod tests {
         let mut target = TargetDescription::default();
         target.add(CORE);
         target.add(SPR);
-        let number = |name| target.register(name).map(|register| (register.number, register.bits));
+        let number = |name| {
+            target
+                .register(name)
+                .map(|register| (register.number, register.bits))
+        };
         assert_eq!(number("r0"), Some((0, 64)));
         assert_eq!(number("r1"), Some((1, 64)));
         assert_eq!(number("msr"), Some((65, 64)));
@@ -119,7 +126,15 @@ mod tests {
     #[test]
     fn rubbish_is_no_register() {
         let mut target = TargetDescription::default();
-        for rubbish in ["", "<", "<reg", "<reg >", "<reg name>", "<reg name=\"a>", "<reg name=x/>"] {
+        for rubbish in [
+            "",
+            "<",
+            "<reg",
+            "<reg >",
+            "<reg name>",
+            "<reg name=\"a>",
+            "<reg name=x/>",
+        ] {
             target.add(rubbish);
         }
         assert!(target.is_empty());

@@ -9,13 +9,20 @@ use std::time::Duration;
 use gdb_remote::packet::{Decoder, Item, encode};
 use gdb_remote::{Client, Error, Resume, StopReply, ThreadId, Timeouts, Watch};
 
-const TARGET: &str = r#"<target><xi:include href="core.xml"/><xi:include href="spr.xml"/></target>"#;
+const TARGET: &str =
+    r#"<target><xi:include href="core.xml"/><xi:include href="spr.xml"/></target>"#;
 const CORE: &str = r#"<reg name="pc" bitsize="64" regnum="64"/><reg name="msr" bitsize="64"/>
     <reg name="cr" bitsize="32"/><reg name="vs0" bitsize="128"/>"#;
 const SPR: &str = r#"<reg name="tfmr" bitsize="64" regnum="226"/>"#;
 
-const FIRST: ThreadId = ThreadId { process: 1, thread: 1 };
-const SECOND: ThreadId = ThreadId { process: 1, thread: 2 };
+const FIRST: ThreadId = ThreadId {
+    process: 1,
+    thread: 1,
+};
+const SECOND: ThreadId = ThreadId {
+    process: 1,
+    thread: 2,
+};
 
 fn timeouts() -> Timeouts {
     Timeouts {
@@ -38,7 +45,9 @@ fn stub(mut stream: UnixStream, mut script: Script, log: Sender<String>) {
             let _ = stream.write_all(&script("interrupt"));
             continue;
         }
-        let Some(item) = decoder.feed(byte[0]) else { continue };
+        let Some(item) = decoder.feed(byte[0]) else {
+            continue;
+        };
         if let Item::Packet(packet) = item {
             let text = String::from_utf8(packet).expect("the client sends text");
             let _ = log.send(text.clone());
@@ -121,11 +130,18 @@ struct Rig {
 fn rig(mut twist: impl FnMut(&str) -> Option<Vec<u8>> + Send + 'static) -> Rig {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     let (sender, log) = channel();
-    let mut state = State { selected: 1, listed: false };
+    let mut state = State {
+        selected: 1,
+        listed: false,
+    };
     let script: Script =
         Box::new(move |packet| twist(packet).unwrap_or_else(|| well_behaved(&mut state, packet)));
     let stub = std::thread::spawn(move || stub(theirs, script, sender));
-    Rig { client: Client::from_stream(ours, timeouts()), log, stub }
+    Rig {
+        client: Client::from_stream(ours, timeouts()),
+        log,
+        stub,
+    }
 }
 
 impl Rig {
@@ -146,14 +162,29 @@ fn registers_follow_the_byte_order_of_their_thread() {
     let mut rig = rig(|_| None);
     let client = rig.client();
     assert_eq!(client.threads().expect("threads"), [FIRST, SECOND]);
-    assert_eq!(client.read_register(FIRST, "tfmr").expect("tfmr"), 0x1212_0008_7060_0000);
-    assert_eq!(client.read_register(SECOND, "tfmr").expect("tfmr"), 0x1212_0008_7060_0000);
+    assert_eq!(
+        client.read_register(FIRST, "tfmr").expect("tfmr"),
+        0x1212_0008_7060_0000
+    );
+    assert_eq!(
+        client.read_register(SECOND, "tfmr").expect("tfmr"),
+        0x1212_0008_7060_0000
+    );
     client.write_register(FIRST, "tfmr", 0x0102).expect("write");
-    client.write_register(SECOND, "tfmr", 0x0102).expect("write");
+    client
+        .write_register(SECOND, "tfmr", 0x0102)
+        .expect("write");
     client.write_register(FIRST, "cr", 0x0102).expect("write");
     let sent = rig.end();
-    for expected in ["Pe2=0000000000000102", "Pe2=0201000000000000", "P42=00000102"] {
-        assert!(sent.iter().any(|packet| packet == expected), "{expected} in {sent:?}");
+    for expected in [
+        "Pe2=0000000000000102",
+        "Pe2=0201000000000000",
+        "P42=00000102",
+    ] {
+        assert!(
+            sent.iter().any(|packet| packet == expected),
+            "{expected} in {sent:?}"
+        );
     }
 }
 
@@ -164,17 +195,33 @@ fn writing_msr_asks_for_the_byte_order_again() {
     client.write_register(FIRST, "msr", 1).expect("write");
     client.read_register(FIRST, "tfmr").expect("read");
     let sent = rig.end();
-    assert_eq!(sent.iter().filter(|packet| *packet == "p41").count(), 2, "{sent:?}");
+    assert_eq!(
+        sent.iter().filter(|packet| *packet == "p41").count(),
+        2,
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn register_errors_have_names() {
     let mut rig = rig(|_| None);
     let client = rig.client();
-    assert!(matches!(client.read_register(FIRST, "nope"), Err(Error::NoSuchRegister(_))));
-    assert!(matches!(client.read_register(FIRST, "vs0"), Err(Error::RegisterTooWide { bits: 128, .. })));
-    let nobody = ThreadId { process: 1, thread: 9 };
-    assert!(matches!(client.read_register(nobody, "pc"), Err(Error::NoSuchThread(_))));
+    assert!(matches!(
+        client.read_register(FIRST, "nope"),
+        Err(Error::NoSuchRegister(_))
+    ));
+    assert!(matches!(
+        client.read_register(FIRST, "vs0"),
+        Err(Error::RegisterTooWide { bits: 128, .. })
+    ));
+    let nobody = ThreadId {
+        process: 1,
+        thread: 9,
+    };
+    assert!(matches!(
+        client.read_register(nobody, "pc"),
+        Err(Error::NoSuchThread(_))
+    ));
     rig.end();
 }
 
@@ -182,35 +229,72 @@ fn register_errors_have_names() {
 fn memory_in_chunks_and_its_errors() {
     let mut rig = rig(|_| None);
     let client = rig.client();
-    assert_eq!(client.read_words(0x1000, 1).expect("read"), [u64::from_be_bytes(*b"OPALSHIM")]);
-    assert!(matches!(client.read_memory(0x2000, 8), Err(Error::Refused { code: 0x0e, .. })));
-    assert!(matches!(client.read_memory(0x3000, 8), Err(Error::Malformed { .. })));
+    assert_eq!(
+        client.read_words(0x1000, 1).expect("read"),
+        [u64::from_be_bytes(*b"OPALSHIM")]
+    );
+    assert!(matches!(
+        client.read_memory(0x2000, 8),
+        Err(Error::Refused { code: 0x0e, .. })
+    ));
+    assert!(matches!(
+        client.read_memory(0x3000, 8),
+        Err(Error::Malformed { .. })
+    ));
     client.write_memory(0x4000, &[0xab; 1030]).expect("write");
     let sent = rig.end();
-    assert!(sent.iter().any(|packet| packet == "M4400,6:abababababab"), "{sent:?}");
+    assert!(
+        sent.iter().any(|packet| packet == "M4400,6:abababababab"),
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn running_stopping_and_stepping() {
     let mut rig = rig(|_| None);
     let client = rig.client();
-    client.plant(Watch::Write, 0x6_03fc_0020_00b8, 8).expect("plant");
+    client
+        .plant(Watch::Write, 0x6_03fc_0020_00b8, 8)
+        .expect("plant");
     client.resume(Resume::All).expect("resume");
     assert!(client.is_running());
-    assert_eq!(client.wait_for_stop(Duration::from_millis(20)).expect("wait"), None);
+    assert_eq!(
+        client
+            .wait_for_stop(Duration::from_millis(20))
+            .expect("wait"),
+        None
+    );
     let stop = client.interrupt().expect("stop");
-    assert_eq!(stop, StopReply::Stopped { signal: 2, thread: Some(SECOND), watch: None });
+    assert_eq!(
+        stop,
+        StopReply::Stopped {
+            signal: 2,
+            thread: Some(SECOND),
+            watch: None
+        }
+    );
     assert_eq!(client.step(SECOND).expect("step").thread(), Some(SECOND));
-    assert!(client.wait_for_stop(Duration::from_millis(20)).is_err(), "it does not run");
+    assert!(
+        client.wait_for_stop(Duration::from_millis(20)).is_err(),
+        "it does not run"
+    );
     let sent = rig.end();
-    assert!(sent.iter().any(|packet| packet == "Z2,603fc002000b8,8"), "{sent:?}");
+    assert!(
+        sent.iter().any(|packet| packet == "Z2,603fc002000b8,8"),
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn stray_stop_replies_are_no_answers() {
     let mut rig = rig(|packet| {
         (packet == "m1000,8").then(|| {
-            [b"+".to_vec(), encode(b"T05thread:p01.02;"), encode(b"0000000000000007")].concat()
+            [
+                b"+".to_vec(),
+                encode(b"T05thread:p01.02;"),
+                encode(b"0000000000000007"),
+            ]
+            .concat()
         })
     });
     let client = rig.client();
@@ -227,22 +311,36 @@ fn damaged_packets_are_asked_for_again() {
             times += 1;
             match times {
                 1 => b"-".to_vec(),
-                _ => [b"+$0000000000000007#00".to_vec(), encode(b"0000000000000007")].concat(),
+                _ => [
+                    b"+$0000000000000007#00".to_vec(),
+                    encode(b"0000000000000007"),
+                ]
+                .concat(),
             }
         })
     });
     assert_eq!(rig.client().read_words(0x1000, 1).expect("read"), [7]);
     let sent = rig.end();
-    assert_eq!(sent.iter().filter(|packet| *packet == "m1000,8").count(), 2, "{sent:?}");
+    assert_eq!(
+        sent.iter().filter(|packet| *packet == "m1000,8").count(),
+        2,
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn silence_is_a_timeout() {
     let mut quiet = rig(|packet| (packet == "m1000,8").then(Vec::new));
-    assert!(matches!(quiet.client().read_memory(0x1000, 8), Err(Error::Timeout { .. })));
+    assert!(matches!(
+        quiet.client().read_memory(0x1000, 8),
+        Err(Error::Timeout { .. })
+    ));
     quiet.end();
     let mut half = rig(|packet| (packet == "m1000,8").then(|| b"+$0000".to_vec()));
-    assert!(matches!(half.client().read_memory(0x1000, 8), Err(Error::Timeout { .. })));
+    assert!(matches!(
+        half.client().read_memory(0x1000, 8),
+        Err(Error::Timeout { .. })
+    ));
     half.end();
     let mut deaf = rig(|packet| (packet == "interrupt").then(Vec::new));
     deaf.client().resume(Resume::All).expect("resume");
@@ -253,11 +351,17 @@ fn silence_is_a_timeout() {
 #[test]
 fn the_end_of_the_machine_is_seen() {
     let mut rig = rig(|packet| (packet == "m1000,8").then(|| answer("W01")));
-    assert!(matches!(rig.client().read_memory(0x1000, 8), Err(Error::Exited(1))));
+    assert!(matches!(
+        rig.client().read_memory(0x1000, 8),
+        Err(Error::Exited(1))
+    ));
     rig.end();
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     drop(theirs);
-    assert!(matches!(Client::from_stream(ours, timeouts()), Err(Error::Closed)));
+    assert!(matches!(
+        Client::from_stream(ours, timeouts()),
+        Err(Error::Closed)
+    ));
 }
 
 #[test]
@@ -272,18 +376,30 @@ fn the_monitor_answers_in_pieces() {
     let mut rig = rig(|packet| {
         // "info" is 696e666f.
         (packet == "qRcmd,696e666f").then(|| {
-            [b"+".to_vec(), encode(b"O6162"), encode(b"O63"), encode(b"OK")].concat()
+            [
+                b"+".to_vec(),
+                encode(b"O6162"),
+                encode(b"O63"),
+                encode(b"OK"),
+            ]
+            .concat()
         })
     });
     assert_eq!(rig.client().monitor("info").expect("text"), "abc");
-    assert!(matches!(rig.client().monitor("other"), Err(Error::Unsupported { .. })));
+    assert!(matches!(
+        rig.client().monitor("other"),
+        Err(Error::Unsupported { .. })
+    ));
     rig.end();
 }
 
 #[test]
 fn endless_answers_are_cut_off() {
     let mut rig = rig(|packet| packet.ends_with("ThreadInfo").then(|| answer("mp01.01")));
-    assert!(matches!(rig.client().threads(), Err(Error::Malformed { .. })));
+    assert!(matches!(
+        rig.client().threads(),
+        Err(Error::Malformed { .. })
+    ));
     rig.end();
     let endless = rig_of_endless_description();
     assert!(matches!(endless.client, Err(Error::Malformed { .. })));
@@ -292,7 +408,9 @@ fn endless_answers_are_cut_off() {
 
 fn rig_of_endless_description() -> Rig {
     rig(|packet| {
-        packet.starts_with("qXfer").then(|| answer(&format!("m{}", "<reg/>".repeat(290))))
+        packet
+            .starts_with("qXfer")
+            .then(|| answer(&format!("m{}", "<reg/>".repeat(290))))
     })
 }
 
@@ -310,5 +428,8 @@ fn detaching_stops_first() {
 #[test]
 fn no_socket_is_an_error_in_time() {
     let missing = std::path::Path::new("target/there-is-no-such-socket");
-    assert!(matches!(Client::connect(missing, timeouts()), Err(Error::Io(_))));
+    assert!(matches!(
+        Client::connect(missing, timeouts()),
+        Err(Error::Io(_))
+    ));
 }

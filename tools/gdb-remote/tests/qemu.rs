@@ -64,31 +64,45 @@ fn start(test: &str, machine: &str) -> Option<Machine> {
         .arg("-bios")
         .arg(&image)
         .arg("-chardev")
-        .arg(format!("socket,id=g,path={},server=on,wait=off", display(&socket)))
+        .arg(format!(
+            "socket,id=g,path={},server=on,wait=off",
+            display(&socket)
+        ))
         .args(["-gdb", "chardev:g"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("QEMU starts");
-    let mut machine = Machine { qemu, client: None, _folder: folder };
+    let mut machine = Machine {
+        qemu,
+        client: None,
+        _folder: folder,
+    };
     machine.client = Some(Client::connect(&socket, Timeouts::default()).expect("QEMU answers"));
     Some(machine)
 }
 
 fn display(path: &Path) -> String {
-    path.to_str().expect("temporary folders have plain names").to_owned()
+    path.to_str()
+        .expect("temporary folders have plain names")
+        .to_owned()
 }
 
 const SHORT: Duration = Duration::from_millis(30);
 
 fn counts(client: &mut Client, threads: &[ThreadId]) -> Vec<u64> {
-    threads.iter().map(|thread| client.read_register(*thread, "r5").expect("r5")).collect()
+    threads
+        .iter()
+        .map(|thread| client.read_register(*thread, "r5").expect("r5"))
+        .collect()
 }
 
 #[test]
 fn registers_memory_and_run_control_on_each_generation() {
     for model in ["powernv8", "powernv9", "powernv10"] {
-        let Some(mut machine) = start("registers_memory_and_run_control", model) else { return };
+        let Some(mut machine) = start("registers_memory_and_run_control", model) else {
+            return;
+        };
         let client = machine.client.as_mut().expect("connected");
         let threads = client.threads().expect("threads");
         assert_eq!(threads.len(), 2, "{model}");
@@ -102,21 +116,42 @@ fn registers_memory_and_run_control_on_each_generation() {
         for msr in [0x9000_0000_0000_0001, 0x9000_0000_0000_0000] {
             client.write_register(threads[1], "msr", msr).expect("msr");
             let value = 0x1212_0009_8082_0000 + (msr & 1);
-            client.write_register(threads[1], "tfmr", value).expect("tfmr");
-            assert_eq!(client.read_register(threads[1], "msr").expect("msr"), msr, "{model}");
-            assert_eq!(client.read_register(threads[1], "tfmr").expect("tfmr"), value, "{model}");
+            client
+                .write_register(threads[1], "tfmr", value)
+                .expect("tfmr");
+            assert_eq!(
+                client.read_register(threads[1], "msr").expect("msr"),
+                msr,
+                "{model}"
+            );
+            assert_eq!(
+                client.read_register(threads[1], "tfmr").expect("tfmr"),
+                value,
+                "{model}"
+            );
         }
 
-        client.set_physical_memory(true).expect("QEMU knows physical memory");
+        client
+            .set_physical_memory(true)
+            .expect("QEMU knows physical memory");
         let code = client.read_memory(ENTRY, 4).expect("code");
         assert_eq!(code, IMAGE[0].to_be_bytes());
-        client.write_word(0x2000, 0x0123_4567_89ab_cdef).expect("write");
-        assert_eq!(client.read_words(0x2000, 1).expect("read"), [0x0123_4567_89ab_cdef]);
+        client
+            .write_word(0x2000, 0x0123_4567_89ab_cdef)
+            .expect("write");
+        assert_eq!(
+            client.read_words(0x2000, 1).expect("read"),
+            [0x0123_4567_89ab_cdef]
+        );
 
         // The monitor sees the same machine.
         let index = threads[1].thread - 1;
-        client.monitor(&format!("cpu {index}")).expect("the monitor selects");
-        let place = client.monitor(&format!("gva2gpa {ENTRY:#x}")).expect("the monitor answers");
+        client
+            .monitor(&format!("cpu {index}"))
+            .expect("the monitor selects");
+        let place = client
+            .monitor(&format!("gva2gpa {ENTRY:#x}"))
+            .expect("the monitor answers");
         assert!(place.contains("gpa: 0x10"), "{model}: {place}");
 
         // All run, then one, then one by a single instruction.
@@ -136,11 +171,22 @@ fn registers_memory_and_run_control_on_each_generation() {
         // A breakpoint, and a step off it.
         client.plant(Watch::Breakpoint, STORE, 4).expect("plant");
         client.resume(Resume::All).expect("resume");
-        let stop = client.wait_for_stop(SHORT * 100).expect("wait").expect("it is reached");
+        let stop = client
+            .wait_for_stop(SHORT * 100)
+            .expect("wait")
+            .expect("it is reached");
         let stopped = stop.thread().expect("QEMU names the thread");
-        assert_eq!(client.read_register(stopped, "pc").expect("pc"), STORE, "{model}");
+        assert_eq!(
+            client.read_register(stopped, "pc").expect("pc"),
+            STORE,
+            "{model}"
+        );
         client.step(stopped).expect("step");
-        assert_eq!(client.read_register(stopped, "pc").expect("pc"), STORE + 4, "{model}");
+        assert_eq!(
+            client.read_register(stopped, "pc").expect("pc"),
+            STORE + 4,
+            "{model}"
+        );
         client.remove(Watch::Breakpoint, STORE, 4).expect("remove");
         assert!(matches!(
             client.remove(Watch::Breakpoint, STORE, 4),
@@ -152,13 +198,25 @@ fn registers_memory_and_run_control_on_each_generation() {
         let cell = 0x1000 + 8 * pir;
         client.plant(Watch::Write, cell, 8).expect("plant");
         client.resume(Resume::All).expect("resume");
-        let stop = client.wait_for_stop(SHORT * 100).expect("wait").expect("it is reached");
+        let stop = client
+            .wait_for_stop(SHORT * 100)
+            .expect("wait")
+            .expect("it is reached");
         assert_eq!(stop.thread(), Some(threads[1]), "{model}");
         let count = client.read_register(threads[1], "r5").expect("r5");
-        assert_eq!(client.read_words(cell, 1).expect("read"), [count], "{model}");
+        assert_eq!(
+            client.read_words(cell, 1).expect("read"),
+            [count],
+            "{model}"
+        );
         client.remove(Watch::Write, cell, 8).expect("remove");
 
         // Detached, the machine goes on; the socket takes the next client.
-        machine.client.take().expect("connected").detach().expect("detach");
+        machine
+            .client
+            .take()
+            .expect("connected")
+            .detach()
+            .expect("detach");
     }
 }

@@ -13,12 +13,32 @@ pub(crate) fn verb(strict: bool) -> Result<bool> {
     let mut tally = Tally::default();
     println!("Format, clippy and documentation");
     cargo(&mut tally, "format", &["fmt", "--all", "--check"], &[]);
-    let clippy =
-        ["clippy", "--workspace", "--exclude", "boot", "--all-targets", "--", "-D", "warnings"];
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--exclude",
+        "boot",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
     cargo(&mut tally, "clippy of the host packages", &clippy, &[]);
     image_clippy(&mut tally);
-    let docs = ["doc", "--workspace", "--exclude", "boot", "--no-deps", "--document-private-items"];
-    cargo(&mut tally, "documentation", &docs, &[("RUSTDOCFLAGS", "-D warnings")]);
+    let docs = [
+        "doc",
+        "--workspace",
+        "--exclude",
+        "boot",
+        "--no-deps",
+        "--document-private-items",
+    ];
+    cargo(
+        &mut tally,
+        "documentation",
+        &docs,
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    );
     testing::everything(&mut tally);
     tally.print(strict);
     Ok(tally.good(strict))

@@ -17,7 +17,12 @@ use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about, disable_help_subcommand = false)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about,
+    disable_help_subcommand = false
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -98,7 +103,10 @@ fn doctor() -> Result<bool> {
         ("big-endian", testing::big_endian::obstacle()),
         ("Miri", testing::miri::obstacle()),
     ] {
-        println!("{what:<10} {}", why_not.unwrap_or_else(|| "ready".to_owned()));
+        println!(
+            "{what:<10} {}",
+            why_not.unwrap_or_else(|| "ready".to_owned())
+        );
     }
     Ok(usable && compiler.is_ok())
 }
@@ -118,8 +126,15 @@ mod tests {
     fn every_verb_has_one_line() {
         Arguments::command().debug_assert();
         for verb in Arguments::command().get_subcommands() {
-            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            assert!(about.len() > 20 && !about.contains('\n'), "{}: {about}", verb.get_name());
+            let about = verb
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                about.len() > 20 && !about.contains('\n'),
+                "{}: {about}",
+                verb.get_name()
+            );
         }
     }
 }

@@ -14,7 +14,10 @@ use std::{
 };
 
 /// PowerPC `asm!` is stable from here on.
-pub(crate) const OLDEST: Version = Version { major: 1, minor: 95 };
+pub(crate) const OLDEST: Version = Version {
+    major: 1,
+    minor: 95,
+};
 /// Where Debian puts its compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
@@ -58,7 +61,11 @@ impl fmt::Display for Unfit {
             Self::NotThere(why) => f.write_str(why),
             Self::TooOld(release) => write!(f, "is {release}, older than {OLDEST}"),
             Self::NoSource(sysroot) => {
-                write!(f, "has no library source (rust-src) in {}", sysroot.display())
+                write!(
+                    f,
+                    "has no library source (rust-src) in {}",
+                    sysroot.display()
+                )
             }
             Self::NoLinker => f.write_str("has no rust-lld, and there is no ld.lld on PATH"),
         }
@@ -80,7 +87,11 @@ impl Verbose {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         let release = field("release: ")?.trim().to_owned();
         let version = Version::parse(&release)?;
-        Some(Self { release, version, host: field("host: ")?.trim().to_owned() })
+        Some(Self {
+            release,
+            version,
+            host: field("host: ")?.trim().to_owned(),
+        })
     }
 }
 
@@ -138,7 +149,10 @@ fn fit(
     sysroot: PathBuf,
     on_path: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> Result<Toolchain, Unfit> {
-    if !sysroot.join("lib/rustlib/src/rust/library/Cargo.lock").is_file() {
+    if !sysroot
+        .join("lib/rustlib/src/rust/library/Cargo.lock")
+        .is_file()
+    {
         return Err(Unfit::NoSource(sysroot));
     }
     let bundled = sysroot.join(format!("lib/rustlib/{}/bin/rust-lld", verbose.host));
@@ -147,17 +161,32 @@ fn fit(
     } else {
         on_path("ld.lld").ok_or(Unfit::NoLinker)?
     };
-    Ok(Toolchain { rustc: rustc.into(), release: verbose.release, sysroot, linker })
+    Ok(Toolchain {
+        rustc: rustc.into(),
+        release: verbose.release,
+        sysroot,
+        linker,
+    })
 }
 
 /// `rustup component add rust-src`, when this compiler is rustup's.
 fn add_rust_src(sysroot: &Path) -> bool {
-    let Some(rustup) = find_program("rustup") else { return false };
-    let Some(name) = sysroot.file_name().and_then(|name| name.to_str()) else { return false };
-    if sysroot.parent().and_then(Path::file_name).is_none_or(|parent| parent != "toolchains") {
+    let Some(rustup) = find_program("rustup") else {
+        return false;
+    };
+    let Some(name) = sysroot.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    if sysroot
+        .parent()
+        .and_then(Path::file_name)
+        .is_none_or(|parent| parent != "toolchains")
+    {
         return false;
     }
-    println!("Missing: library source of {name}. Running: rustup component add rust-src --toolchain {name}");
+    println!(
+        "Missing: library source of {name}. Running: rustup component add rust-src --toolchain {name}"
+    );
     Command::new(rustup)
         .args(["component", "add", "rust-src", "--toolchain", name])
         .status()
@@ -195,7 +224,10 @@ pub(crate) fn capture(program: &Path, arguments: &[&str]) -> Option<String> {
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// `rust-lld` of the compiler on `PATH`, to link big-endian test programs.
@@ -228,7 +260,13 @@ mod tests {
         assert_eq!(verbose().version, OLDEST);
         assert_eq!(verbose().host, "x86_64-unknown-linux-gnu");
         let nightly = Verbose::parse("release: 1.97.0-nightly\nhost: x\n").unwrap();
-        assert_eq!(nightly.version, Version { major: 1, minor: 97 });
+        assert_eq!(
+            nightly.version,
+            Version {
+                major: 1,
+                minor: 97
+            }
+        );
         assert_eq!(Verbose::parse("nonsense"), None);
     }
 

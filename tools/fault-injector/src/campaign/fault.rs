@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use gdb_remote::Watch;
 use hypervisor_shim::control::{HeaderWord, ThreadWord};
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, TbState, Tfmr};
 
 use super::session::Session;
-use super::{EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted};
+use super::{
+    EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted,
+};
 use crate::chip_tod::Move;
 use crate::forge::{Struck, strike};
 use crate::machine::{Halt, Vcpu};
@@ -17,8 +20,11 @@ use crate::plan::Plan;
 use crate::readout::{self, HeaderView, StatusView};
 use crate::stuffing::Change;
 
-/// The machine is looked at this often while it repairs.
-const LOOK: Duration = Duration::from_millis(2);
+/// The machine is looked at this often while it repairs and nothing happens. The end of the repair
+/// stops it by itself, so this may be long; short stops would starve the emulator's threads.
+const LOOK: Duration = Duration::from_millis(50);
+/// The same while an HMI waits for its thread, or for the threads to settle.
+const SHORT_LOOK: Duration = Duration::from_millis(4);
 /// The event may be fetched a little after the threads are back.
 const EVENT_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -32,7 +38,11 @@ pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<Faul
     let start = Instant::now();
     struck.chase(&mut session.machine, &session.image)?;
     let mut report = begin(session, plan, &struck);
+    // The last thread that is back counts the epoch: that store stops the machine.
+    let epochs = readout::word_address(&session.image, HeaderWord::Epochs);
+    session.machine.client.plant(Watch::Write, epochs, 8)?;
     let back = wait(session, &mut struck, &header, &mut report)?;
+    session.machine.client.remove(Watch::Write, epochs, 8)?;
     report.wall_milliseconds = start.elapsed().as_secs_f64() * 1e3;
     for (thread, hit) in report.threads.iter_mut().zip(&struck.hits) {
         thread.delivery = hit.delivery;
@@ -41,7 +51,9 @@ pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<Faul
         report.hang = true;
         let dump = session.dump()?;
         let seconds = session.options.patience.as_secs();
-        report.failures.push(format!("not repaired within {seconds} s: {dump}"));
+        report
+            .failures
+            .push(format!("not repaired within {seconds} s: {dump}"));
         return Ok(report);
     };
     judge_timebase(session, &after, clock, &mut report)?;
@@ -118,27 +130,42 @@ fn wait(
     report: &mut FaultReport,
 ) -> Result<Option<Statuses>> {
     let start = Instant::now();
+    let mut time = SHORT_LOOK;
     while start.elapsed() < session.options.patience {
-        report.tod_moves.extend(look(session, struck)?);
+        if struck.is_pending() {
+            let statuses = readout::statuses(&mut session.machine, &session.image)?;
+            let attends = |pir| statuses.get(&pir).is_some_and(StatusView::attends);
+            struck.note_attending(&mut session.machine, &session.image, attends)?;
+        }
+        report.tod_moves.extend(look(session, struck, time)?);
+        time = if struck.is_pending() {
+            SHORT_LOOK
+        } else {
+            LOOK
+        };
         let header = readout::header(&mut session.machine, &session.image)?;
         if struck.is_pending() || header.get(HeaderWord::Epochs) == before.get(HeaderWord::Epochs) {
             continue;
         }
+        time = SHORT_LOOK;
         if session.options.expect_repair {
             if let Some(statuses) = session.settled(&[struck.core])? {
                 return Ok(Some(statuses));
             }
         } else if header.get(HeaderWord::Events) != before.get(HeaderWord::Events) {
-            return Ok(Some(readout::statuses(&mut session.machine, &session.image)?));
+            return Ok(Some(readout::statuses(
+                &mut session.machine,
+                &session.image,
+            )?));
         }
     }
     Ok(None)
 }
 
 /// Runs for a moment, or until something happens that was waited for.
-fn look(session: &mut Session, struck: &mut Struck) -> Result<Vec<Move>> {
+fn look(session: &mut Session, struck: &mut Struck, time: Duration) -> Result<Vec<Move>> {
     let vcpus: Vec<Vcpu> = struck.hits.iter().map(|hit| hit.vcpu).collect();
-    let halt = session.machine.run(LOOK)?;
+    let halt = session.machine.run(time)?;
     let moves = session.answer_moves(&vcpus)?;
     if let Halt::Planted(Some(thread)) = halt
         && let Some(vcpu) = session.machine.vcpu(thread)
@@ -156,7 +183,11 @@ fn judge_timebase(
     clock_before: u64,
     report: &mut FaultReport,
 ) -> Result<()> {
-    let reference = session.tod.as_ref().context("no reference of true time")?.reference;
+    let reference = session
+        .tod
+        .as_ref()
+        .context("no reference of true time")?
+        .reference;
     let clock = session.machine.clock()?;
     report.machine_microseconds =
         clock.wrapping_sub(clock_before) as f64 / TICKS_PER_MICROSECOND as f64;
@@ -167,7 +198,11 @@ fn judge_timebase(
         let applied = session.applied(statuses, vcpu.core, vcpu.pir);
         let expected = clock.wrapping_add(reference).wrapping_add(applied);
         let error = state.timebase.wrapping_sub(expected) as i64;
-        let Some(thread) = report.threads.iter_mut().find(|thread| thread.pir == vcpu.pir) else {
+        let Some(thread) = report
+            .threads
+            .iter_mut()
+            .find(|thread| thread.pir == vcpu.pir)
+        else {
             continue;
         };
         thread.timebase_after = Some(state.timebase);
@@ -216,9 +251,12 @@ fn judge_reports(
         let header = readout::header(&mut session.machine, &session.image)?;
         let fetched = header.get(HeaderWord::Events) != before.get(HeaderWord::Events);
         if fetched || start.elapsed() > EVENT_PATIENCE {
-            break (header, readout::statuses(&mut session.machine, &session.image)?);
+            break (
+                header,
+                readout::statuses(&mut session.machine, &session.image)?,
+            );
         }
-        session.run(LOOK)?;
+        session.run(SHORT_LOOK)?;
     };
     let (old, new) = (counted(before), counted(&after));
     let grown = |name: &str| new[name].wrapping_sub(old[name]);
@@ -243,24 +281,38 @@ fn judge_reports(
         more => fail(format!("one error made {more} events")),
     }
     if report.events != 0 && !told {
-        fail(format!("the event tells {found:?} instead of {:?}", struck.tfmr));
+        fail(format!(
+            "the event tells {found:?} instead of {:?}",
+            struck.tfmr
+        ));
     }
     let event_hmer = Hmer::from_bits_retain(report.event.hmer);
     if report.events != 0 && !event_hmer.contains(struck.hmer) {
-        fail(format!("the event tells {event_hmer:?} instead of {:?}", struck.hmer));
+        fail(format!(
+            "the event tells {event_hmer:?} instead of {:?}",
+            struck.hmer
+        ));
     }
     if session.options.expect_repair {
         if report.events_unrecovered != 0 {
-            fail(format!("{} event(s) say not recovered", report.events_unrecovered));
+            fail(format!(
+                "{} event(s) say not recovered",
+                report.events_unrecovered
+            ));
         }
-        if session.tod.as_ref().is_some_and(crate::chip_tod::ChipTod::exists)
+        if session
+            .tod
+            .as_ref()
+            .is_some_and(crate::chip_tod::ChipTod::exists)
             && !report.tod_moves.iter().any(|done| done.loaded.is_some())
         {
             fail("TB runs, but the TOD was never asked for its value".to_owned());
         }
         for (pir, status) in &statuses {
             for (word, name) in THREAD_ALARMS {
-                let earlier = statuses_before.get(pir).map_or(0, |status| status.get(word));
+                let earlier = statuses_before
+                    .get(pir)
+                    .map_or(0, |status| status.get(word));
                 if status.get(word) != earlier {
                     let more = status.get(word).wrapping_sub(earlier);
                     fail(format!("PIR {pir:#x}: {name} grew by {more}"));
@@ -282,13 +334,19 @@ fn judge_reports(
 /// Does what no software can do on QEMU: ends the fault, so that the next one meets a machine that
 /// is well.
 fn put_in_order(session: &mut Session, struck: &Struck) -> Result<()> {
-    let reference = session.tod.as_ref().context("no reference of true time")?.reference;
+    let reference = session
+        .tod
+        .as_ref()
+        .context("no reference of true time")?
+        .reference;
     let statuses = readout::statuses(&mut session.machine, &session.image)?;
     for (index, hit) in struck.hits.iter().enumerate() {
         let vcpu = hit.vcpu;
         session.machine.write(vcpu, "tfmr", hit.before.tfmr)?;
         let hmer = session.machine.read(vcpu, "hmer")?;
-        session.machine.write(vcpu, "hmer", hmer & !Hmer::TIMER.bits())?;
+        session
+            .machine
+            .write(vcpu, "hmer", hmer & !Hmer::TIMER.bits())?;
         if !session.shared || index == 0 {
             let applied = session.applied(&statuses, vcpu.core, vcpu.pir);
             let change = Change::Clock(reference.wrapping_add(applied));

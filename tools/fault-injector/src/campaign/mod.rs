@@ -78,7 +78,9 @@ pub fn run(options: Options, progress: &mut dyn FnMut(&str)) -> Result<Report> {
     if session.report.failures.is_empty() {
         strike_all(&mut session, progress)?;
     }
-    session.finish(progress).context("letting the image finish")?;
+    session
+        .finish(progress)
+        .context("letting the image finish")?;
     Ok(session.into_report())
 }
 
@@ -121,7 +123,10 @@ pub(crate) fn counted(header: &crate::readout::HeaderView) -> BTreeMap<&'static 
     BTreeMap::from([
         ("epochs", header.get(HeaderWord::Epochs)),
         ("events", header.get(HeaderWord::Events)),
-        ("events_unrecovered", header.get(HeaderWord::EventsUnrecovered)),
+        (
+            "events_unrecovered",
+            header.get(HeaderWord::EventsUnrecovered),
+        ),
         ("resyncs", header.get(HeaderWord::Resyncs)),
     ])
 }

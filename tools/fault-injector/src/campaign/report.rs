@@ -138,9 +138,18 @@ impl FaultReport {
     /// One line about it.
     #[must_use]
     pub fn summary(&self, of: u32) -> String {
-        let count = |delivery| self.threads.iter().filter(|t| t.delivery == delivery).count();
-        let worst =
-            self.threads.iter().filter_map(|t| t.error_ticks).map(i64::unsigned_abs).max();
+        let count = |delivery| {
+            self.threads
+                .iter()
+                .filter(|t| t.delivery == delivery)
+                .count()
+        };
+        let worst = self
+            .threads
+            .iter()
+            .filter_map(|t| t.error_ticks)
+            .map(i64::unsigned_abs)
+            .max();
         let mut ways = Vec::new();
         for (delivery, name) in [
             (Delivery::FromGuest, "in guest"),
@@ -163,7 +172,11 @@ impl FaultReport {
                 Some(ticks) => format!("TB off by at most {ticks} ticks"),
                 None => "TB not judged".to_owned(),
             },
-            if self.failures.is_empty() { "good" } else { "BAD" },
+            if self.failures.is_empty() {
+                "good"
+            } else {
+                "BAD"
+            },
             self.events,
             self.wall_milliseconds,
         )

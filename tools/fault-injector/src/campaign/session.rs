@@ -9,7 +9,7 @@ use gdb_remote::{Timeouts, Watch};
 use hypervisor_shim::control::{HeaderWord, ThreadWord};
 use power_registers::Hmer;
 
-use super::{Options, Report, THREAD_ALARMS, ThreadVerdict, TICKS_PER_MICROSECOND};
+use super::{Options, Report, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadVerdict};
 use crate::chip_tod::{ChipTod, Move};
 use crate::image::Image;
 use crate::machine::{Halt, MSR_HV, Machine, Vcpu};
@@ -18,7 +18,7 @@ use crate::readout::{self, StatusView};
 /// The machine is looked at this often while it boots.
 const BOOT_SLICE: Duration = Duration::from_millis(50);
 /// Pause between two looks for a moment in which all threads are settled.
-pub(super) const SETTLE_SLICE: Duration = Duration::from_millis(1);
+pub(super) const SETTLE_SLICE: Duration = Duration::from_millis(4);
 /// Phases of the control block.
 const PHASE_RUNNING: u64 = 1;
 const PHASE_FINISHED_WELL: u64 = 3;
@@ -49,7 +49,15 @@ impl Session {
             ..Report::default()
         };
         let records = BTreeMap::new();
-        Ok(Self { options, machine, image, tod: None, report, records, shared: false })
+        Ok(Self {
+            options,
+            machine,
+            image,
+            tod: None,
+            report,
+            records,
+            shared: false,
+        })
     }
 
     pub(super) fn fail(&mut self, text: String) {
@@ -88,7 +96,11 @@ impl Session {
             "{} threads on {} cores run their guests; TB {}; spread {} ticks",
             statuses.len(),
             self.machine.cores().len(),
-            if self.shared { "shared by the core" } else { "per thread" },
+            if self.shared {
+                "shared by the core"
+            } else {
+                "per thread"
+            },
             self.report.boot_spread_ticks,
         ));
         Ok(())
@@ -118,18 +130,15 @@ impl Session {
     }
 
     /// The offset that is in TB of a thread: its own, or on a shared TB the one of its core.
-    pub(super) fn applied(
-        &self,
-        statuses: &BTreeMap<u32, StatusView>,
-        core: u32,
-        pir: u32,
-    ) -> u64 {
+    pub(super) fn applied(&self, statuses: &BTreeMap<u32, StatusView>, core: u32, pir: u32) -> u64 {
         self.machine
             .core(core)
             .iter()
             .filter(|vcpu| self.shared || vcpu.pir == pir)
             .filter_map(|vcpu| statuses.get(&vcpu.pir))
-            .fold(0, |sum: u64, status| sum.wrapping_add(status.get(ThreadWord::Applied)))
+            .fold(0, |sum: u64, status| {
+                sum.wrapping_add(status.get(ThreadWord::Applied))
+            })
     }
 
     /// Runs on until a moment in which all threads are in host or guest, none of them on its way
@@ -159,7 +168,10 @@ impl Session {
             return Ok(None);
         }
         for vcpu in vcpus {
-            let (pc, msr) = (self.machine.read(vcpu, "pc")?, self.machine.read(vcpu, "msr")?);
+            let (pc, msr) = (
+                self.machine.read(vcpu, "pc")?,
+                self.machine.read(vcpu, "msr")?,
+            );
             if msr & MSR_HV != 0 && pc < 0x4000 {
                 return Ok(None);
             }
@@ -178,7 +190,9 @@ impl Session {
         let end = Instant::now() + time;
         let mut moves = Vec::new();
         loop {
-            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_micros(50));
+            let left = end
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_micros(50));
             match self.machine.run(left)? {
                 Halt::Asked => return Ok(moves),
                 Halt::Planted(_) => moves.extend(self.answer_moves(&self.machine.vcpus())?),
@@ -191,7 +205,9 @@ impl Session {
 
     /// Answers the moves of the TOD that these threads just asked for.
     pub(super) fn answer_moves(&mut self, vcpus: &[Vcpu]) -> Result<Vec<Move>> {
-        self.tod.as_ref().map_or(Ok(Vec::new()), |tod| tod.answer(&mut self.machine, vcpus))
+        self.tod
+            .as_ref()
+            .map_or(Ok(Vec::new()), |tod| tod.answer(&mut self.machine, vcpus))
     }
 
     /// Adds what the recorder holds of these threads now.
@@ -208,7 +224,9 @@ impl Session {
         let mut lines = Vec::new();
         for vcpu in self.machine.vcpus() {
             let state = self.machine.state(vcpu)?;
-            let activity = statuses.get(&vcpu.pir).map_or("not started", StatusView::activity);
+            let activity = statuses
+                .get(&vcpu.pir)
+                .map_or("not started", StatusView::activity);
             let place = if state.in_guest() {
                 format!("guest {:#x}", state.pc)
             } else {
@@ -296,7 +314,10 @@ impl Session {
             .values()
             .map(|status| ThreadVerdict {
                 pir: status.pir,
-                core: vcpus.iter().find(|vcpu| vcpu.pir == status.pir).map_or(0, |vcpu| vcpu.core),
+                core: vcpus
+                    .iter()
+                    .find(|vcpu| vcpu.pir == status.pir)
+                    .map_or(0, |vcpu| vcpu.core),
                 activity: status.activity().to_owned(),
                 words: status.by_name(),
             })

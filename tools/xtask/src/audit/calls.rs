@@ -20,7 +20,9 @@ pub(crate) struct Calls {
 
 /// Decodes all functions.
 pub(crate) fn decode(program: &Program) -> Vec<Calls> {
-    (0..program.functions.len()).map(|index| decode_one(program, index)).collect()
+    (0..program.functions.len())
+        .map(|index| decode_one(program, index))
+        .collect()
 }
 
 fn decode_one(program: &Program, index: usize) -> Calls {
@@ -91,7 +93,11 @@ fn branch_target(at: u64, word: u32) -> Option<u64> {
         16 => i64::from((word & 0xfffc) as i16),
         _ => return None,
     };
-    Some(if word & 2 == 0 { at.wrapping_add_signed(displacement) } else { displacement as u64 })
+    Some(if word & 2 == 0 {
+        at.wrapping_add_signed(displacement)
+    } else {
+        displacement as u64
+    })
 }
 
 /// `bcctr` and `bcctrl`.
@@ -101,7 +107,11 @@ fn is_counter_branch(word: u32) -> bool {
 
 /// Whether control can run past the end: the last instruction but padding does not end it.
 fn falls_through(function: &Function) -> bool {
-    let last = function.words.iter().rev().find(|word| !matches!(**word, 0 | 0x6000_0000));
+    let last = function
+        .words
+        .iter()
+        .rev()
+        .find(|word| !matches!(**word, 0 | 0x6000_0000));
     let Some(&last) = last else { return true };
     let always = last >> 21 & 0x14 == 0x14;
     let ends = match last >> 26 {
@@ -109,7 +119,8 @@ fn falls_through(function: &Function) -> bool {
         // blr, bctr and conditional ones with "always"; rfid, hrfid.
         19 => {
             let extended = last >> 1 & 0x3ff;
-            (matches!(extended, 16 | 528) && always && last & 1 == 0) || matches!(extended, 18 | 274)
+            (matches!(extended, 16 | 528) && always && last & 1 == 0)
+                || matches!(extended, 18 | 274)
         }
         // trap (tw 31,0,0) and Rust's abort.
         31 => last == 0x7fe0_0008,
@@ -125,10 +136,16 @@ fn falls_through(function: &Function) -> bool {
 /// Labels of assembly that are no functions by their type are not among them: their addresses are
 /// constants for the loader and the vectors.
 pub(crate) fn address_taken(program: &Program) -> BTreeSet<usize> {
-    let function_at =
-        |address| program.starting_at(address).filter(|index| program.functions[*index].typed);
-    let mut taken: BTreeSet<usize> =
-        program.data.iter().filter_map(|word| function_at(*word)).collect();
+    let function_at = |address| {
+        program
+            .starting_at(address)
+            .filter(|index| program.functions[*index].typed)
+    };
+    let mut taken: BTreeSet<usize> = program
+        .data
+        .iter()
+        .filter_map(|word| function_at(*word))
+        .collect();
     for function in &program.functions {
         let mut high = [None::<u64>; 32];
         for (_, word) in function.code() {
@@ -136,11 +153,17 @@ pub(crate) fn address_taken(program: &Program) -> BTreeSet<usize> {
             let signed = (word & 0xffff) as i16 as i64;
             match word >> 26 {
                 // addis from r2 (the TOC) or from nothing.
-                15 if second == 2 => high[first] = Some(program.toc.wrapping_add_signed(signed << 16)),
+                15 if second == 2 => {
+                    high[first] = Some(program.toc.wrapping_add_signed(signed << 16))
+                }
                 15 if second == 0 => high[first] = Some((signed << 16) as u64),
                 // addi completes an address; ori does too, with the registers swapped.
                 14 => {
-                    let base = if second == 2 { Some(program.toc) } else { high[second] };
+                    let base = if second == 2 {
+                        Some(program.toc)
+                    } else {
+                        high[second]
+                    };
                     let address = base.map(|base| base.wrapping_add_signed(signed));
                     taken.extend(address.and_then(function_at));
                 }
@@ -160,7 +183,12 @@ mod tests {
     use super::*;
 
     fn function(name: &str, start: u64, words: &[u32]) -> Function {
-        Function { names: vec![name.into()], start, words: words.into(), typed: true }
+        Function {
+            names: vec![name.into()],
+            start,
+            words: words.into(),
+            typed: true,
+        }
     }
 
     #[test]
@@ -171,10 +199,21 @@ mod tests {
                 function(
                     "a",
                     0x1000,
-                    &[0xf821_ff91, 0x4800_01fd, 0x7d89_03a6, 0x4e80_0421, 0x3821_0070, 0x4e80_0020],
+                    &[
+                        0xf821_ff91,
+                        0x4800_01fd,
+                        0x7d89_03a6,
+                        0x4e80_0421,
+                        0x3821_0070,
+                        0x4e80_0020,
+                    ],
                 ),
                 // beq -0x200 (to a); mtctr r4; bctr: a table; nop
-                function("b", 0x1200, &[0x4182_fe00, 0x7c89_03a6, 0x4e80_0420, 0x6000_0000]),
+                function(
+                    "b",
+                    0x1200,
+                    &[0x4182_fe00, 0x7c89_03a6, 0x4e80_0420, 0x6000_0000],
+                ),
                 // li r3,0: runs into d
                 function("c", 0x1210, &[0x3860_0000]),
                 // stdux r1,r1,r0; rfid

@@ -33,7 +33,11 @@ pub(crate) fn examine(elf: &[u8], size: usize) -> Result<Findings> {
     let program = Program::read(elf)?;
     Ok(Findings {
         size,
-        instructions: program.functions.iter().map(|function| function.words.len()).sum(),
+        instructions: program
+            .functions
+            .iter()
+            .map(|function| function.words.len())
+            .sum(),
         forbidden: forbidden_instructions(&program),
         stack: stack::report(&program),
         unsafe_code: unsafe_code::survey(&workspace::root())?,
@@ -47,7 +51,10 @@ fn forbidden_instructions(program: &Program) -> Vec<String> {
         .flat_map(|function| {
             function.code().filter_map(|(at, word)| {
                 let kind = opcodes::forbidden(word)?;
-                Some(format!("{kind} instruction {word:#010x} at {at:#x} in {}", function.name()))
+                Some(format!(
+                    "{kind} instruction {word:#010x} at {at:#x} in {}",
+                    function.name()
+                ))
             })
         })
         .collect()
@@ -69,7 +76,10 @@ impl Findings {
 
     fn audits(&self) -> [(&'static str, Vec<String>); 3] {
         [
-            ("audit: no float or vector instruction", self.instruction_failures()),
+            (
+                "audit: no float or vector instruction",
+                self.instruction_failures(),
+            ),
             ("audit: size within budget", self.size_failures()),
             ("audit: stack within bounds", self.stack.failures()),
         ]
@@ -122,9 +132,16 @@ impl Findings {
 
     /// Fails if any audit failed.
     pub(crate) fn verdict(&self) -> Result<()> {
-        let failures: Vec<_> =
-            self.audits().into_iter().flat_map(|(_, failures)| failures).collect();
-        if failures.is_empty() { Ok(()) } else { bail!("audit:\n  {}", failures.join("\n  ")) }
+        let failures: Vec<_> = self
+            .audits()
+            .into_iter()
+            .flat_map(|(_, failures)| failures)
+            .collect();
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            bail!("audit:\n  {}", failures.join("\n  "))
+        }
     }
 
     /// Counts each audit as a test.

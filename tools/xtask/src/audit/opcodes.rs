@@ -30,15 +30,18 @@ impl fmt::Display for Forbidden {
 }
 
 /// Extended opcodes of primary opcode 31 that load, store or move floating-point registers.
-const FLOAT_31: &[u32] =
-    &[535, 567, 599, 631, 663, 695, 727, 759, 791, 855, 887, 919, 983];
+const FLOAT_31: &[u32] = &[
+    535, 567, 599, 631, 663, 695, 727, 759, 791, 855, 887, 919, 983,
+];
 /// The same for vector registers: lvebx to stvxl, lvsl, lvsr, and the data streams.
-const VECTOR_31: &[u32] =
-    &[6, 7, 38, 39, 71, 103, 135, 167, 199, 231, 342, 359, 374, 487, 822];
+const VECTOR_31: &[u32] = &[
+    6, 7, 38, 39, 71, 103, 135, 167, 199, 231, 342, 359, 374, 487, 822,
+];
 /// The same for VSX registers: lx*, stx* and the moves between general and VSX registers.
 const VSX_31: &[u32] = &[
     12, 13, 45, 76, 77, 109, 140, 141, 173, 205, 237, 268, 269, 301, 332, 333, 364, 396, 397, 429,
-    461, 524, 588, 652, 716, 780, 781, 812, 813, 844, 876, 908, 909, 940, 941, 972, 1004, // memory
+    461, 524, 588, 652, 716, 780, 781, 812, 813, 844, 876, 908, 909, 940, 941, 972,
+    1004, // memory
     51, 115, 179, 211, 243, 307, 403, 435, // mfvsrd, mfvsrwz, mtvsrd, mtvsrwa, mtvsrwz, ...
     177, // xxmtacc, xxmfacc, xxsetaccz
 ];
@@ -62,9 +65,17 @@ pub(crate) fn forbidden(word: u32) -> Option<Forbidden> {
         }
         48..=55 | 59 | 63 => Some(Forbidden::Float),
         // lfdp is 0; lxsd and lxssp are 2 and 3.
-        57 => Some(if word & 3 == 0 { Forbidden::Float } else { Forbidden::Vsx }),
+        57 => Some(if word & 3 == 0 {
+            Forbidden::Float
+        } else {
+            Forbidden::Vsx
+        }),
         // stfdp is 0; lxv, stxsd, stxssp and stxv are the others.
-        61 => Some(if word & 3 == 0 { Forbidden::Float } else { Forbidden::Vsx }),
+        61 => Some(if word & 3 == 0 {
+            Forbidden::Float
+        } else {
+            Forbidden::Vsx
+        }),
         _ => None,
     }
 }

@@ -28,7 +28,10 @@ impl Function {
 
     /// Instructions with their addresses.
     pub(crate) fn code(&self) -> impl DoubleEndedIterator<Item = (u64, u32)> + '_ {
-        self.words.iter().enumerate().map(|(index, word)| (self.start + 4 * index as u64, *word))
+        self.words
+            .iter()
+            .enumerate()
+            .map(|(index, word)| (self.start + 4 * index as u64, *word))
     }
 }
 
@@ -61,8 +64,12 @@ impl Program {
                 objects.push((symbol.address(), symbol.size()));
             }
             // Code labels of assembly have no type; local ones that the assembler invents go.
-            let code = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown);
-            let untyped = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info & 0xf == 0);
+            let code = matches!(
+                symbol.kind(),
+                SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown
+            );
+            let untyped =
+                matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info & 0xf == 0);
             if (code || untyped) && !name.is_empty() && !name.starts_with(['.', '$']) {
                 let (names, typed) = labels.entry(symbol.address()).or_default();
                 *typed |= symbol.kind() == SymbolKind::Text && !untyped;
@@ -70,7 +77,9 @@ impl Program {
             }
         }
         for section in file.sections() {
-            let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
+            let SectionFlags::Elf { sh_flags } = section.flags() else {
+                continue;
+            };
             let data = section.data().context("section without data")?;
             if section.name() == Ok(".stack_sizes") {
                 program.stated_frames = stated_frames(data);
@@ -78,7 +87,10 @@ impl Program {
                 program.add_code(section.address(), data, &labels, &objects);
             } else if sh_flags & u64::from(SHF_ALLOC) != 0 && section.name() != Ok(".symbol_map") {
                 program.data.extend(
-                    data.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word)),
+                    data.as_chunks::<8>()
+                        .0
+                        .iter()
+                        .map(|word| u64::from_be_bytes(*word)),
                 );
             }
         }
@@ -102,13 +114,24 @@ impl Program {
             if label.is_some() || current.is_none() {
                 self.functions.extend(current.take());
                 let (names, typed) = label.cloned().unwrap_or_default();
-                current = Some(Function { names, start: at, words: Vec::new(), typed });
+                current = Some(Function {
+                    names,
+                    start: at,
+                    words: Vec::new(),
+                    typed,
+                });
             }
-            let is_data = objects.iter().any(|(first, size)| (*first..first + size).contains(&at));
+            let is_data = objects
+                .iter()
+                .any(|(first, size)| (*first..first + size).contains(&at));
             if let Some(function) = &mut current {
                 // A nop keeps the addresses of what follows.
                 const NOP: u32 = 0x6000_0000;
-                function.words.push(if is_data { NOP } else { u32::from_be_bytes(*word) });
+                function.words.push(if is_data {
+                    NOP
+                } else {
+                    u32::from_be_bytes(*word)
+                });
             }
         }
         self.functions.extend(current);
@@ -116,7 +139,9 @@ impl Program {
 
     /// Index of the function that holds an address.
     pub(crate) fn at(&self, address: u64) -> Option<usize> {
-        let index = self.functions.partition_point(|function| function.start <= address);
+        let index = self
+            .functions
+            .partition_point(|function| function.start <= address);
         let index = index.checked_sub(1)?;
         let function = &self.functions[index];
         (address < function.start + 4 * function.words.len() as u64).then_some(index)
@@ -124,7 +149,8 @@ impl Program {
 
     /// Index of the function that starts at an address.
     pub(crate) fn starting_at(&self, address: u64) -> Option<usize> {
-        self.at(address).filter(|index| self.functions[*index].start == address)
+        self.at(address)
+            .filter(|index| self.functions[*index].start == address)
     }
 }
 
@@ -181,7 +207,11 @@ mod tests {
             .collect();
         assert_eq!(
             shape,
-            [("?", 0x100, vec![1]), ("one", 0x104, vec![2]), ("two", 0x108, vec![3, 0x6000_0000])]
+            [
+                ("?", 0x100, vec![1]),
+                ("one", 0x104, vec![2]),
+                ("two", 0x108, vec![3, 0x6000_0000])
+            ]
         );
         assert_eq!(program.at(0x10c), Some(2));
         assert_eq!(program.starting_at(0x10c), None);

@@ -13,13 +13,16 @@ use std::collections::BTreeSet;
 
 /// What an entry point may use.
 const STACK_BYTES: u64 = 16 << 10;
-/// Entry points with a stack of another size. Each thread starts on one of 24 KiB; the first comes
-/// to it from the boot stack of 256 KiB, on which the firmware's state is built.
-const OTHER_STACKS: &[(&str, u64)] = &[("opaline_boot", 256 << 10)];
+/// Entry points with a stack of another size: the boot stack, on which the firmware's state is
+/// built, and the main stack of each thread.
+const OTHER_STACKS: &[(&str, u64)] = &[("opaline_boot", 256 << 10), ("opaline_wait", 24 << 10)];
 
 /// The stack of an entry point.
 fn limit(entry: &str) -> u64 {
-    OTHER_STACKS.iter().find(|(name, _)| *name == entry).map_or(STACK_BYTES, |(_, bytes)| *bytes)
+    OTHER_STACKS
+        .iter()
+        .find(|(name, _)| *name == entry)
+        .map_or(STACK_BYTES, |(_, bytes)| *bytes)
 }
 /// Functions with this prefix, compiled from Rust, are what the assembly calls: the entry points.
 const PREFIX: &str = "opaline_";
@@ -55,11 +58,24 @@ pub(crate) struct Report {
 impl Report {
     /// Entry points over their stack.
     pub(crate) fn failures(&self) -> Vec<String> {
-        let over = self.bounds.iter().filter(|bound| bound.worst > bound.limit).map(|bound| {
-            format!("{} may use {} bytes of stack, over {}", bound.entry, bound.worst, bound.limit)
-        });
-        let unknown = self.unknown.iter().map(|name| format!("frame of {name} is not known"));
-        let none = self.bounds.is_empty().then(|| format!("no entry point `{PREFIX}*` found"));
+        let over = self
+            .bounds
+            .iter()
+            .filter(|bound| bound.worst > bound.limit)
+            .map(|bound| {
+                format!(
+                    "{} may use {} bytes of stack, over {}",
+                    bound.entry, bound.worst, bound.limit
+                )
+            });
+        let unknown = self
+            .unknown
+            .iter()
+            .map(|name| format!("frame of {name} is not known"));
+        let none = self
+            .bounds
+            .is_empty()
+            .then(|| format!("no entry point `{PREFIX}*` found"));
         over.chain(unknown).chain(none).collect()
     }
 }
@@ -86,7 +102,11 @@ pub(crate) fn report(program: &Program) -> Report {
         .iter()
         .zip(&calls)
         .map(|(function, calls)| {
-            let stated = program.stated_frames.get(&function.start).copied().unwrap_or(0);
+            let stated = program
+                .stated_frames
+                .get(&function.start)
+                .copied()
+                .unwrap_or(0);
             stated.max(calls.frame)
         })
         .collect();
@@ -105,7 +125,11 @@ pub(crate) fn report(program: &Program) -> Report {
             report.unknown.push(function.name().to_owned());
         }
         let last_part = |name: &String| name.rsplit("::").next().unwrap_or_default().to_owned();
-        let entry = function.names.iter().map(last_part).find(|name| name.starts_with(PREFIX));
+        let entry = function
+            .names
+            .iter()
+            .map(last_part)
+            .find(|name| name.starts_with(PREFIX));
         if let Some(entry) = entry.filter(|_| stated) {
             report.bounds.push(Bound {
                 limit: limit(&entry),
@@ -130,8 +154,15 @@ impl Graph {
                 calls.direct.iter().copied().chain(indirect).collect()
             })
             .collect();
-        edges.push(pointers.map(|taken| taken.iter().copied().collect()).unwrap_or_default());
-        Self { edges, frames: frames.iter().copied().chain([0]).collect() }
+        edges.push(
+            pointers
+                .map(|taken| taken.iter().copied().collect())
+                .unwrap_or_default(),
+        );
+        Self {
+            edges,
+            frames: frames.iter().copied().chain([0]).collect(),
+        }
     }
 
     /// Bytes below and including each node, and for each node the successor outside its circle
@@ -158,7 +189,10 @@ impl Graph {
                 next[*node] = below.copied();
             }
         }
-        (circle_of.iter().map(|circle| total[*circle]).collect(), next)
+        (
+            circle_of.iter().map(|circle| total[*circle]).collect(),
+            next,
+        )
     }
 
     /// Strongly connected components (Tarjan, without recursion), numbered callees first.
@@ -212,7 +246,10 @@ impl Graph {
     /// The way down that the bound follows; a circle is one station.
     fn path(&self, from: usize, next: &[Option<usize>], program: &Program) -> Vec<(String, u64)> {
         let name = |node: usize| {
-            program.functions.get(node).map_or("(any pointer)", |function| function.name())
+            program
+                .functions
+                .get(node)
+                .map_or("(any pointer)", |function| function.name())
         };
         let circle_of = self.circles();
         let mut path = Vec::new();
@@ -233,7 +270,11 @@ impl Graph {
                     .map(|member| format!("{} {}", self.frames[*member], name(*member)))
                     .collect();
                 path.push((
-                    format!("circle of {}; the largest: {}", members.len(), largest.join(", ")),
+                    format!(
+                        "circle of {}; the largest: {}",
+                        members.len(),
+                        largest.join(", ")
+                    ),
                     sum,
                 ));
             }
@@ -248,7 +289,10 @@ mod tests {
     use super::*;
 
     fn graph(frames: &[u64], edges: &[&[usize]]) -> Graph {
-        Graph { frames: frames.into(), edges: edges.iter().map(|edges| edges.to_vec()).collect() }
+        Graph {
+            frames: frames.into(),
+            edges: edges.iter().map(|edges| edges.to_vec()).collect(),
+        }
     }
 
     #[test]
@@ -269,14 +313,23 @@ mod tests {
     #[test]
     fn calls_through_pointers_reach_what_is_taken() {
         let calls = [
-            Calls { indirect: 1, ..Calls::default() },
+            Calls {
+                indirect: 1,
+                ..Calls::default()
+            },
             Calls::default(),
-            Calls { direct: BTreeSet::from([0]), ..Calls::default() },
+            Calls {
+                direct: BTreeSet::from([0]),
+                ..Calls::default()
+            },
         ];
         let frames = [10, 50, 100];
         assert_eq!(Graph::new(&calls, &frames, None).costs().0[0], 10);
         let only_leaf = BTreeSet::from([1]);
-        assert_eq!(Graph::new(&calls, &frames, Some(&only_leaf)).costs().0[0], 60);
+        assert_eq!(
+            Graph::new(&calls, &frames, Some(&only_leaf)).costs().0[0],
+            60
+        );
         // A target that comes back closes a circle.
         let both = BTreeSet::from([1, 2]);
         assert_eq!(Graph::new(&calls, &frames, Some(&both)).costs().0[0], 160);
@@ -291,7 +344,10 @@ mod tests {
             worst,
             path: vec![],
         };
-        let report = |worst| Report { bounds: vec![bound(worst)], ..Report::default() };
+        let report = |worst| Report {
+            bounds: vec![bound(worst)],
+            ..Report::default()
+        };
         assert!(report(STACK_BYTES).failures().is_empty());
         assert_eq!(report(STACK_BYTES + 1).failures().len(), 1);
         assert_eq!(Report::default().failures().len(), 1);

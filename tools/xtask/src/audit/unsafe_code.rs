@@ -37,7 +37,10 @@ pub(crate) fn survey(root: &Path) -> Result<Vec<(String, Counts)>> {
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if path.is_dir() {
                 if name != "target" && !name.starts_with('.') {
                     directories.push(path);
@@ -63,7 +66,14 @@ impl PartialOrd for Counts {
 
 impl Ord for Counts {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |counts: &Self| (counts.blocks, counts.functions, counts.items, counts.attributes);
+        let key = |counts: &Self| {
+            (
+                counts.blocks,
+                counts.functions,
+                counts.items,
+                counts.attributes,
+            )
+        };
         key(self).cmp(&key(other))
     }
 }
@@ -88,7 +98,10 @@ fn count(source: &str) -> Counts {
             counts.functions += 1;
         } else if next.starts_with('(') {
             counts.attributes += 1;
-        } else if ["impl", "trait", "extern"].iter().any(|item| next.starts_with(item)) {
+        } else if ["impl", "trait", "extern"]
+            .iter()
+            .any(|item| next.starts_with(item))
+        {
             counts.items += 1;
         }
     }
@@ -97,8 +110,10 @@ fn count(source: &str) -> Counts {
 
 /// `extern "C" fn` with the string blanked out: the next word after it is `fn`, not a brace.
 fn is_extern_function(text: &str) -> bool {
-    text.strip_prefix("extern")
-        .is_some_and(|rest| rest.trim_start_matches([' ', '"', '\n', '\t']).starts_with("fn"))
+    text.strip_prefix("extern").is_some_and(|rest| {
+        rest.trim_start_matches([' ', '"', '\n', '\t'])
+            .starts_with("fn")
+    })
 }
 
 /// The same text with the insides of comments and literals left out.
@@ -181,7 +196,9 @@ fn character(text: &str) -> Option<usize> {
         return Some(end + 2);
     }
     let c = inside.chars().next()?;
-    inside[c.len_utf8()..].starts_with('\'').then(|| c.len_utf8() + 2)
+    inside[c.len_utf8()..]
+        .starts_with('\'')
+        .then(|| c.len_utf8() + 2)
 }
 
 #[cfg(test)]
@@ -213,7 +230,12 @@ mod tests {
         "####;
         assert_eq!(
             count(source),
-            Counts { blocks: 2, functions: 2, items: 2, attributes: 1 }
+            Counts {
+                blocks: 2,
+                functions: 2,
+                items: 2,
+                attributes: 1
+            }
         );
     }
 }

@@ -14,15 +14,22 @@ const LARGEST: u64 = 16 << 20;
 pub(crate) fn flatten(elf: &[u8]) -> Result<Vec<u8>> {
     let header = FileHeader64::<BigEndian>::parse(elf).context("not a 64-bit ELF file")?;
     let endian = header.endian().context("not a big-endian ELF file")?;
-    ensure!(header.e_machine(endian) == EM_PPC64, "not a PowerPC64 ELF file");
+    ensure!(
+        header.e_machine(endian) == EM_PPC64,
+        "not a PowerPC64 ELF file"
+    );
     let mut raw = Vec::new();
     for segment in header.program_headers(endian, elf)? {
         if segment.p_type(endian) != PT_LOAD || segment.p_filesz(endian) == 0 {
             continue;
         }
         let start = segment.p_paddr(endian);
-        let Ok(data) = segment.data(endian, elf) else { bail!("truncated segment") };
-        let end = start.checked_add(data.len() as u64).filter(|end| *end <= LARGEST);
+        let Ok(data) = segment.data(endian, elf) else {
+            bail!("truncated segment")
+        };
+        let end = start
+            .checked_add(data.len() as u64)
+            .filter(|end| *end <= LARGEST);
         let end = end.with_context(|| format!("segment at {start:#x} lies beyond {LARGEST:#x}"))?;
         let (start, end) = (usize::try_from(start)?, usize::try_from(end)?);
         if raw.len() < end {
@@ -54,9 +61,13 @@ pub(crate) mod tests {
             let offset = file.len() as u64;
             let length = bytes.len() as u64;
             file[at..at + 4].copy_from_slice(&1u32.to_be_bytes());
-            for (position, value) in
-                [(8, offset), (16, 0x3000_0000 + physical), (24, *physical), (32, length), (40, length)]
-            {
+            for (position, value) in [
+                (8, offset),
+                (16, 0x3000_0000 + physical),
+                (24, *physical),
+                (32, length),
+                (40, length),
+            ] {
                 file[at + position..at + position + 8].copy_from_slice(&value.to_be_bytes());
             }
             file.extend_from_slice(bytes);
@@ -74,7 +85,12 @@ pub(crate) mod tests {
     fn wrong_files_are_refused() {
         assert!(flatten(b"hello").is_err());
         assert!(flatten(&elf(&[])).is_err());
-        assert!(flatten(&elf(&[(0x3000_0000, &[1])])).unwrap_err().to_string().contains("beyond"));
+        assert!(
+            flatten(&elf(&[(0x3000_0000, &[1])]))
+                .unwrap_err()
+                .to_string()
+                .contains("beyond")
+        );
         let mut little = elf(&[(0, &[1])]);
         little[5] = 1;
         assert!(flatten(&little).is_err());

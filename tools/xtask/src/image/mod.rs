@@ -45,13 +45,20 @@ pub(crate) fn build(features: &[String]) -> Result<Image> {
     let directory = if features.is_empty() {
         workspace::results()
     } else {
-        workspace::results().join("mutants").join(features.join("+"))
+        workspace::results()
+            .join("mutants")
+            .join(features.join("+"))
     };
     fs::create_dir_all(&directory)?;
     let (flat, elf) = (directory.join("opaline.lid"), directory.join("opaline.elf"));
     fs::write(&flat, &raw)?;
     fs::write(&elf, &bytes)?;
-    println!("Image: {} ({} bytes), symbols in {}", shown(&flat), raw.len(), shown(&elf));
+    println!(
+        "Image: {} ({} bytes), symbols in {}",
+        shown(&flat),
+        raw.len(),
+        shown(&elf)
+    );
     let audit = audit::examine(&bytes, raw.len())?;
     Ok(Image { flat, elf, audit })
 }
@@ -79,7 +86,13 @@ fn cargo(chain: &toolchain::Toolchain, verb: &str) -> Command {
     let key = TARGET.to_uppercase().replace('-', "_");
     command
         .current_dir(&root)
-        .args([verb, "--package", "boot", "-Zjson-target-spec", "-Zbuild-std=core"])
+        .args([
+            verb,
+            "--package",
+            "boot",
+            "-Zjson-target-spec",
+            "-Zbuild-std=core",
+        ])
         .arg("-Zbuild-std-features=compiler-builtins-mem")
         .arg("--target")
         .arg(root.join("linker").join(format!("{TARGET}.json")))
@@ -89,7 +102,10 @@ fn cargo(chain: &toolchain::Toolchain, verb: &str) -> Command {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", &chain.rustc)
         .env(format!("CARGO_TARGET_{key}_LINKER"), &chain.linker)
-        .env(format!("CARGO_TARGET_{key}_RUSTFLAGS"), "-Zemit-stack-sizes")
+        .env(
+            format!("CARGO_TARGET_{key}_RUSTFLAGS"),
+            "-Zemit-stack-sizes",
+        )
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     command
@@ -97,7 +113,10 @@ fn cargo(chain: &toolchain::Toolchain, verb: &str) -> Command {
 
 /// A path as a user in the workspace would write it.
 pub(crate) fn shown(path: &Path) -> String {
-    path.strip_prefix(workspace::root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(workspace::root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// The verb: build, audit, print.
@@ -110,5 +129,7 @@ pub(crate) fn verb(features: &[String]) -> Result<()> {
 /// Everything that `run` and the QEMU tests need.
 pub(crate) fn require_qemu() -> Result<OsString> {
     setup::require(&[setup::Need::Qemu])?;
-    Ok(setup::qemu::path().context("QEMU vanished")?.into_os_string())
+    Ok(setup::qemu::path()
+        .context("QEMU vanished")?
+        .into_os_string())
 }

@@ -4,7 +4,9 @@
 //! name in the map (u32)}, then the names, each ended by a zero byte.
 
 use anyhow::{Context as _, Result, ensure};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf::SHF_EXECINSTR};
+use object::{
+    Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf::SHF_EXECINSTR,
+};
 use std::collections::BTreeMap;
 
 const SECTION: &str = ".symbol_map";
@@ -15,13 +17,26 @@ const LONGEST_NAME: usize = 100;
 /// Fills the map of an ELF file in place; an image without one is left as it is.
 pub(super) fn fill(elf: &mut [u8]) -> Result<()> {
     let file = object::File::parse(&*elf).context("no ELF file")?;
-    let Some(section) = file.section_by_name(SECTION) else { return Ok(()) };
-    let (offset, size) = section.file_range().context("the symbol map is not in the file")?;
-    let base = file.symbol_by_name(LINK_BASE).context("no symbol __link_base")?.address();
+    let Some(section) = file.section_by_name(SECTION) else {
+        return Ok(());
+    };
+    let (offset, size) = section
+        .file_range()
+        .context("the symbol map is not in the file")?;
+    let base = file
+        .symbol_by_name(LINK_BASE)
+        .context("no symbol __link_base")?
+        .address();
     let map = build(&functions(&file, base)?)?;
     let (offset, size) = (usize::try_from(offset)?, usize::try_from(size)?);
-    ensure!(map.len() <= size, "the symbol map needs {} bytes and has {size}", map.len());
-    let place = elf.get_mut(offset..offset + map.len()).context("truncated symbol map")?;
+    ensure!(
+        map.len() <= size,
+        "the symbol map needs {} bytes and has {size}",
+        map.len()
+    );
+    let place = elf
+        .get_mut(offset..offset + map.len())
+        .context("truncated symbol map")?;
     place.copy_from_slice(&map);
     Ok(())
 }
@@ -39,12 +54,24 @@ fn functions(file: &object::File<'_>, base: u64) -> Result<BTreeMap<u32, String>
     for symbol in file.symbols() {
         let name = symbol.name().unwrap_or_default();
         let in_code = code.iter().any(|range| range.contains(&symbol.address()));
-        if !in_code || name.is_empty() || name.starts_with(['.', '$', '_']) && !name.starts_with("_R") && !name.starts_with("_ZN") {
+        if !in_code
+            || name.is_empty()
+            || name.starts_with(['.', '$', '_'])
+                && !name.starts_with("_R")
+                && !name.starts_with("_ZN")
+        {
             continue;
         }
-        let Some(offset) = symbol.address().checked_sub(base) else { continue };
+        let Some(offset) = symbol.address().checked_sub(base) else {
+            continue;
+        };
         let mut name = format!("{:#}", rustc_demangle::demangle(name));
-        name.truncate((0..=LONGEST_NAME).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0));
+        name.truncate(
+            (0..=LONGEST_NAME)
+                .rev()
+                .find(|at| name.is_char_boundary(*at))
+                .unwrap_or(0),
+        );
         names.entry(u32::try_from(offset)?).or_insert(name);
     }
     ensure!(!names.is_empty(), "the image has no function symbols");

@@ -51,7 +51,9 @@ impl fmt::Display for Outcome {
 
 /// Whether the image itself came to a verdict, good or bad.
 pub(crate) fn verdict_given(console: &[String]) -> bool {
-    console.iter().any(|line| line.contains(PASS) || line.contains(FAIL))
+    console
+        .iter()
+        .any(|line| line.contains(PASS) || line.contains(FAIL))
 }
 
 const SIGABRT: i32 = 6;
@@ -61,7 +63,11 @@ const ABORTED: i32 = 128 + SIGABRT;
 /// exit 0 and a marker may be printed before a crash.
 pub(crate) fn judge(ending: Ending, console: &[String]) -> Outcome {
     let verdict = console.iter().rev().find(|line| line.contains("OPALINE: "));
-    let text = |line: &String| line[line.find("OPALINE: ").unwrap_or(0)..].trim().to_owned();
+    let text = |line: &String| {
+        line[line.find("OPALINE: ").unwrap_or(0)..]
+            .trim()
+            .to_owned()
+    };
     match (ending, verdict.map(text)) {
         (Ending::Signal(SIGABRT) | Ending::Exit(ABORTED), _) => {
             Outcome::Infrastructure("it aborted".to_owned())
@@ -95,12 +101,21 @@ mod tests {
             (Ending::Exit(0), console("OPALINE: FAIL guest of thread 3")),
             (Ending::Exit(0), console("OPALINE: PASSING")),
         ] {
-            assert!(matches!(judge(ending, &console), Outcome::Failed(_)), "{ending:?}");
+            assert!(
+                matches!(judge(ending, &console), Outcome::Failed(_)),
+                "{ending:?}"
+            );
         }
         for ending in [Ending::Exit(134), Ending::Signal(6), Ending::Signal(11)] {
-            assert!(matches!(judge(ending, &pass), Outcome::Infrastructure(_)), "{ending:?}");
+            assert!(
+                matches!(judge(ending, &pass), Outcome::Infrastructure(_)),
+                "{ending:?}"
+            );
         }
         let failed = judge(Ending::Exit(1), &console("OPALINE: FAIL guest of thread 3"));
-        assert_eq!(failed, Outcome::Failed("OPALINE: FAIL guest of thread 3".to_owned()));
+        assert_eq!(
+            failed,
+            Outcome::Failed("OPALINE: FAIL guest of thread 3".to_owned())
+        );
     }
 }

@@ -67,8 +67,7 @@ impl Configuration<'_> {
         arguments.push("-no-reboot".to_owned());
         if self.debugged {
             let chardev = format!("socket,id=g,path={},server=on,wait=off", path("gdb"));
-            arguments
-                .extend(["-chardev", &chardev, "-gdb", "chardev:g", "-S"].map(str::to_owned));
+            arguments.extend(["-chardev", &chardev, "-gdb", "chardev:g", "-S"].map(str::to_owned));
         }
         arguments
     }
@@ -119,7 +118,9 @@ impl Vm {
         let lines = Arc::clone(&console);
         let console_reader = thread::spawn(move || {
             for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+                let line = String::from_utf8_lossy(&line)
+                    .trim_end_matches('\r')
+                    .to_owned();
                 on_line(&line);
                 lock(&lines).push(line);
             }
@@ -204,7 +205,11 @@ mod tests {
         Configuration {
             program,
             machine: Machine::Powernv9,
-            topology: Topology { chips: 1, cores: 1, threads: 4 },
+            topology: Topology {
+                chips: 1,
+                cores: 1,
+                threads: 4,
+            },
             lpar_per_core: true,
             image: Path::new("/x/opaline.lid"),
             debugged,
@@ -214,7 +219,9 @@ mod tests {
     #[test]
     fn command_line() {
         let program = OsStr::new("qemu");
-        let text = configuration(program, true).arguments(Path::new("/t")).join(" ");
+        let text = configuration(program, true)
+            .arguments(Path::new("/t"))
+            .join(" ");
         for part in [
             "-M powernv9,lpar-per-core=on",
             "-smp 4,sockets=1,cores=1,threads=4",

@@ -76,7 +76,10 @@ impl Topology {
             matches!(chips, 1 | 2 | 4 | 8 | 16),
             "--chips: a machine has 1, 2, 4, 8 or 16 chips, not {chips}"
         );
-        ensure!((1..=64).contains(&total), "--smp: the firmware runs 1 to 64 threads, not {total}");
+        ensure!(
+            (1..=64).contains(&total),
+            "--smp: the firmware runs 1 to 64 threads, not {total}"
+        );
         ensure!(
             total.is_multiple_of(chips),
             "--smp {total} threads do not spread evenly over {chips} chips"
@@ -85,7 +88,11 @@ impl Topology {
         let widest = machine.core_threads();
         let threads = threads.unwrap_or_else(|| {
             // The widest core that divides the threads of a chip.
-            (0..=widest.ilog2()).rev().map(|power| 1 << power).find(|n| per_chip.is_multiple_of(*n)).unwrap_or(1)
+            (0..=widest.ilog2())
+                .rev()
+                .map(|power| 1 << power)
+                .find(|n| per_chip.is_multiple_of(*n))
+                .unwrap_or(1)
         });
         ensure!(
             threads.is_power_of_two() && threads <= widest,
@@ -102,7 +109,11 @@ impl Topology {
             "a chip of {machine} has at most {} cores, not {cores}",
             machine.chip_cores()
         );
-        Ok(Self { chips, cores, threads })
+        Ok(Self {
+            chips,
+            cores,
+            threads,
+        })
     }
 
     /// All threads.
@@ -156,13 +167,18 @@ mod tests {
         assert_eq!(smp(Powernv8, 8, 1, None), "8,sockets=1,cores=1,threads=8");
         assert_eq!(smp(Powernv8, 8, 2, None), "8,sockets=2,cores=1,threads=4");
         assert_eq!(smp(Powernv9, 6, 1, None), "6,sockets=1,cores=3,threads=2");
-        assert_eq!(smp(Powernv9, 4, 1, Some(1)), "4,sockets=1,cores=4,threads=1");
+        assert_eq!(
+            smp(Powernv9, 4, 1, Some(1)),
+            "4,sockets=1,cores=4,threads=1"
+        );
     }
 
     #[test]
     fn impossible_machines_are_refused() {
         let refused = |total, chips, threads| {
-            Topology::new(Machine::Powernv9, total, chips, threads).unwrap_err().to_string()
+            Topology::new(Machine::Powernv9, total, chips, threads)
+                .unwrap_err()
+                .to_string()
         };
         assert!(refused(4, 3, None).contains("--chips"));
         assert!(refused(0, 1, None).contains("--smp"));

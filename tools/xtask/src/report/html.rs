@@ -27,7 +27,11 @@ pub(crate) fn escape(text: &str) -> String {
 /// The whole page.
 pub(crate) fn page(page: &Page) -> String {
     let mut out = String::new();
-    let verdict = if page.failures.is_empty() { "every check held" } else { "FAILED" };
+    let verdict = if page.failures.is_empty() {
+        "every check held"
+    } else {
+        "FAILED"
+    };
     // Writing to a String cannot fail, here and below.
     let _ = write!(
         out,
@@ -36,7 +40,11 @@ pub(crate) fn page(page: &Page) -> String {
          <title>Opaline: {0}</title><style>{STYLE}</style></head><body>\
          <h1>Timebase repair on {0}</h1><p class=\"verdict {1}\">{verdict}</p>",
         escape(&page.title),
-        if page.failures.is_empty() { "good" } else { "bad" },
+        if page.failures.is_empty() {
+            "good"
+        } else {
+            "bad"
+        },
     );
     if !page.failures.is_empty() {
         list(&mut out, &page.failures);
@@ -154,8 +162,14 @@ mod tests {
             title: "powernv9 <x>".into(),
             failures: vec!["thread 1 & 2".into()],
             facts: vec![("seed".into(), "7".into())],
-            tables: vec![Table { title: "Guests".into(), head: vec!["a"], rows: vec![vec!["1".into()]] }],
-            episodes: vec![Episode { records: vec![record(1, 0, Step::HmiInGuest)] }],
+            tables: vec![Table {
+                title: "Guests".into(),
+                head: vec!["a"],
+                rows: vec![vec!["1".into()]],
+            }],
+            episodes: vec![Episode {
+                records: vec![record(1, 0, Step::HmiInGuest)],
+            }],
             console: vec!["<b>".into()],
         });
         assert!(made.contains("powernv9 &lt;x&gt;") && made.contains("thread 1 &amp; 2"));
@@ -165,6 +179,9 @@ mod tests {
             assert!(!made.contains(outside), "{outside}");
         }
         // The only address is the name of the SVG format.
-        assert_eq!(made.matches("http").count(), made.matches("http://www.w3.org/2000/svg").count());
+        assert_eq!(
+            made.matches("http").count(),
+            made.matches("http://www.w3.org/2000/svg").count()
+        );
     }
 }

@@ -37,7 +37,10 @@ pub(crate) fn svg(episode: &Episode, id: usize) -> String {
         waits(&mut out, episode, *pir, centre);
     }
     for (row, record) in episode.records.iter().enumerate() {
-        let lane = threads.iter().position(|pir| *pir == record.pir).unwrap_or(0);
+        let lane = threads
+            .iter()
+            .position(|pir| *pir == record.pir)
+            .unwrap_or(0);
         step(&mut out, record, row, lane, id);
     }
     out.push_str("</svg>");
@@ -46,7 +49,13 @@ pub(crate) fn svg(episode: &Episode, id: usize) -> String {
 
 /// Thick dashed stretches where a thread waits for others.
 fn waits(out: &mut String, episode: &Episode, pir: u32, centre: usize) {
-    let own = || episode.records.iter().enumerate().filter(|(_, record)| record.pir == pir);
+    let own = || {
+        episode
+            .records
+            .iter()
+            .enumerate()
+            .filter(|(_, record)| record.pir == pir)
+    };
     for ((row, record), (next, _)) in own().zip(own().skip(1)) {
         if kind(record.step) == Kind::Wait {
             let _ = write!(

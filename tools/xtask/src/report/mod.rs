@@ -38,13 +38,19 @@ impl Table {
     pub(crate) fn print(&self) {
         println!("\n{}", self.title);
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(String::len);
+            let cells = self
+                .rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(String::len);
             cells.chain([self.head[column].len()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
         let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let cells: Vec<_> =
-                cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let cells: Vec<_> = cells
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
             println!("  {}", cells.join("  ").trim_end());
         };
         line(&mut self.head.iter().copied());
@@ -57,7 +63,10 @@ impl Table {
 impl Page {
     /// Writes the page.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(directory) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
             fs::create_dir_all(directory)?;
         }
         fs::write(path, html::page(self)).with_context(|| path.display().to_string())

@@ -23,7 +23,9 @@ impl Episode {
 
     /// Whether anything in it went wrong.
     pub(crate) fn troubled(&self) -> bool {
-        self.records.iter().any(|record| kind(record.step) == Kind::Trouble)
+        self.records
+            .iter()
+            .any(|record| kind(record.step) == Kind::Trouble)
     }
 }
 
@@ -46,8 +48,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All, in the order of the legend.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Alarm, Self::Hypervisor, Self::Wait, Self::Repair, Self::Onward, Self::Trouble];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Alarm,
+        Self::Hypervisor,
+        Self::Wait,
+        Self::Repair,
+        Self::Onward,
+        Self::Trouble,
+    ];
 
     /// Class name in the page.
     pub(crate) fn class(self) -> &'static str {
@@ -135,7 +143,10 @@ pub(crate) fn details(record: &Record) -> String {
         Step::HmiInHost | Step::HmiInGuest => format!("HSRR0 {first:#x}, HSRR1 {second:#018x}"),
         Step::Summoned | Step::WaitForGuests | Step::Claimed => format!("core word {first:#x}"),
         Step::LeftGuest => {
-            format!("vector {first:#x}, offset removed {:+} ticks", second as i64)
+            format!(
+                "vector {first:#x}, offset removed {:+} ticks",
+                second as i64
+            )
         }
         Step::GuestsOut => format!("core word {first:#x}, after {second} spins"),
         Step::CallFirmware | Step::Arrive => format!("token {first}"),
@@ -147,9 +158,19 @@ pub(crate) fn details(record: &Record) -> String {
         Step::WaitExpired => format!("core word {first:#x}, missing {second:#x}"),
         Step::Join => format!("coordinator {first:#x}"),
         Step::AllArrived => format!("coordinator {first:#x}, after {second} spins"),
-        Step::RepairTfmr => if first == 1 { "corruption gone" } else { "corruption stays" }.into(),
+        Step::RepairTfmr => if first == 1 {
+            "corruption gone"
+        } else {
+            "corruption stays"
+        }
+        .into(),
         Step::Clean => format!("TB seed {first:#x}, after {second} spins"),
-        Step::Clear => if first == 1 { "out of ERROR" } else { "still in ERROR" }.into(),
+        Step::Clear => if first == 1 {
+            "out of ERROR"
+        } else {
+            "still in ERROR"
+        }
+        .into(),
         Step::RepairLocal => format!("{:?}", Tfmr::from_bits_retain(first)),
         Step::Reload => format!("TOD FSM {first:#018x}"),
         Step::Running => format!("TB {first:#x}, after {second} spins"),
@@ -188,13 +209,19 @@ pub(crate) fn episodes(records: &[Record]) -> Vec<Episode> {
             episodes.push(Episode::default());
             busy.clear();
         }
-        busy.insert(record.pir, !matches!(record.step, Step::GoOn | Step::EnterGuest));
+        busy.insert(
+            record.pir,
+            !matches!(record.step, Step::GoOn | Step::EnterGuest),
+        );
         if let Some(episode) = episodes.last_mut() {
             episode.records.push(record);
         }
     }
     episodes.retain(|episode| {
-        episode.records.iter().any(|record| !matches!(record.step, Step::EnterGuest | Step::LeftGuest))
+        episode
+            .records
+            .iter()
+            .any(|record| !matches!(record.step, Step::EnterGuest | Step::LeftGuest))
     });
     episodes
 }
@@ -228,7 +255,10 @@ pub(crate) mod tests {
             record(8, 1, Step::Abort),
         ];
         let episodes = episodes(&records);
-        let lengths: Vec<_> = episodes.iter().map(|episode| episode.records.len()).collect();
+        let lengths: Vec<_> = episodes
+            .iter()
+            .map(|episode| episode.records.len())
+            .collect();
         assert_eq!(lengths, [5, 3]);
         assert_eq!(episodes[0].threads(), [0, 1]);
         assert!(!episodes[0].troubled() && episodes[1].troubled());

@@ -95,12 +95,15 @@ pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
         faults: (arguments.faults > 0).then_some(arguments.faults),
         seed,
     };
-    println!("Machine: {}; {} faults, seed {seed}", scenario.name(), arguments.faults);
+    println!(
+        "Machine: {}; {} faults, seed {seed}",
+        scenario.name(),
+        arguments.faults
+    );
     let start = Instant::now();
-    let played = scenario.play(
-        || Box::new(|line| println!("| {line}")),
-        &mut |text| println!("> {text}"),
-    )?;
+    let played = scenario.play(|| Box::new(|line| println!("| {line}")), &mut |text| {
+        println!("> {text}")
+    })?;
     let page = page(&scenario, &played, start.elapsed().as_secs_f64());
     print(&page, &played, arguments.verbose);
     page.write(&arguments.report)?;
@@ -109,7 +112,10 @@ pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
         println!("Every check held.");
     } else {
         println!("FAILED (replay with --seed {seed}):");
-        played.failures.iter().for_each(|failure| println!("  {failure}"));
+        played
+            .failures
+            .iter()
+            .for_each(|failure| println!("  {failure}"));
     }
     Ok(played.failures.is_empty())
 }
@@ -118,7 +124,10 @@ fn page(scenario: &Scenario<'_>, played: &Played, seconds: f64) -> Page {
     let mut facts = vec![
         ("Machine".to_owned(), scenario.name()),
         ("Seed".to_owned(), scenario.seed.to_string()),
-        ("Ending".to_owned(), format!("{:?}: {}", played.remains.ending, played.outcome)),
+        (
+            "Ending".to_owned(),
+            format!("{:?}: {}", played.remains.ending, played.outcome),
+        ),
         ("Time".to_owned(), format!("{seconds:.1} s")),
         (
             "QEMU's log".to_owned(),
@@ -154,7 +163,11 @@ fn print(page: &Page, played: &Played, verbose: bool) {
     }
     for (number, episode) in page.episodes.iter().enumerate() {
         let threads = episode.threads().len();
-        println!("\nFault {}: {} steps on {threads} threads", number + 1, episode.records.len());
+        println!(
+            "\nFault {}: {} steps on {threads} threads",
+            number + 1,
+            episode.records.len()
+        );
         if verbose || number == 0 || episode.troubled() {
             report::print_episode(episode);
         }
@@ -195,12 +208,21 @@ pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
                 scenario.name(),
                 arguments.faults,
                 start.elapsed().as_secs_f64(),
-                if played.failures.is_empty() { "every check held" } else { "FAILED" }
+                if played.failures.is_empty() {
+                    "every check held"
+                } else {
+                    "FAILED"
+                }
             );
             if let Some(struck) = &played.struck {
-                strike::facts(struck).iter().for_each(|(name, value)| println!("  {name}: {value}"));
+                strike::facts(struck)
+                    .iter()
+                    .for_each(|(name, value)| println!("  {name}: {value}"));
             }
-            played.failures.iter().for_each(|failure| println!("  {failure}"));
+            played
+                .failures
+                .iter()
+                .for_each(|failure| println!("  {failure}"));
             good &= played.failures.is_empty();
         }
     }

@@ -52,13 +52,21 @@ impl Scenario<'_> {
         format!(
             "{}{}, {}",
             self.machine,
-            if self.lpar_per_core { ",lpar-per-core=on" } else { "" },
+            if self.lpar_per_core {
+                ",lpar-per-core=on"
+            } else {
+                ""
+            },
             self.topology
         )
     }
 
     /// Plays it; a QEMU that died by itself gets a second chance.
-    pub(crate) fn play(&self, on_line: impl Fn() -> OnLine, on_text: &mut dyn FnMut(&str)) -> Result<Played> {
+    pub(crate) fn play(
+        &self,
+        on_line: impl Fn() -> OnLine,
+        on_text: &mut dyn FnMut(&str),
+    ) -> Result<Played> {
         let played = self.once(on_line(), on_text)?;
         if let Outcome::Infrastructure(why) = &played.outcome {
             on_text(&format!("QEMU itself failed ({why}); once more"));
@@ -97,7 +105,19 @@ impl Scenario<'_> {
             failures.push(outcome.to_string());
         }
         let sifted = log_filter::sift(&remains.log);
-        failures.extend(sifted.faults.iter().map(|line| format!("QEMU's log: {line}")));
-        Ok(Played { struck, remains, outcome, sifted, failures, command })
+        failures.extend(
+            sifted
+                .faults
+                .iter()
+                .map(|line| format!("QEMU's log: {line}")),
+        );
+        Ok(Played {
+            struck,
+            remains,
+            outcome,
+            sifted,
+            failures,
+            command,
+        })
     }
 }

@@ -14,8 +14,11 @@ pub(super) fn strike(
     faults: u32,
     on_text: &mut dyn FnMut(&str),
 ) -> Result<Report> {
-    let mut options =
-        Options::new(scenario.machine.name(), socket.to_owned(), scenario.image.elf.clone());
+    let mut options = Options::new(
+        scenario.machine.name(),
+        socket.to_owned(),
+        scenario.image.elf.clone(),
+    );
     options.faults = faults;
     options.seed = scenario.seed;
     options.expect_repair = scenario.machine.has_chip_tod();
@@ -30,18 +33,31 @@ const TOLERANCE_TICKS: u64 = 2_000 * TICKS_PER_MICROSECOND;
 /// Figures of the whole run.
 pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
     let hangs = report.faults.iter().filter(|fault| fault.hang).count();
-    let wrong = report.faults.iter().flat_map(|fault| &fault.threads).filter(|thread| {
-        thread.error_ticks.is_none_or(|ticks| ticks.unsigned_abs() > TOLERANCE_TICKS)
-    });
+    let wrong = report
+        .faults
+        .iter()
+        .flat_map(|fault| &fault.threads)
+        .filter(|thread| {
+            thread
+                .error_ticks
+                .is_none_or(|ticks| ticks.unsigned_abs() > TOLERANCE_TICKS)
+        });
     let mut facts = vec![
-        ("Faults struck".to_owned(), format!("{}, of which hung {hangs}", report.faults.len())),
+        (
+            "Faults struck".to_owned(),
+            format!("{}, of which hung {hangs}", report.faults.len()),
+        ),
         (
             "TB after a repair".to_owned(),
             format!(
                 "off by at most {} ticks; {} of {} readings wrong or not made",
                 report.largest_error_ticks,
                 wrong.count(),
-                report.faults.iter().map(|fault| fault.threads.len()).sum::<usize>()
+                report
+                    .faults
+                    .iter()
+                    .map(|fault| fault.threads.len())
+                    .sum::<usize>()
             ),
         ),
         (
@@ -51,7 +67,10 @@ pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
     ];
     for name in ["epochs", "resyncs", "events", "events_unrecovered"] {
         if let Some(value) = report.header.get(name) {
-            facts.push((format!("Shim: {}", name.replace('_', " ")), value.to_string()));
+            facts.push((
+                format!("Shim: {}", name.replace('_', " ")),
+                value.to_string(),
+            ));
         }
     }
     facts
@@ -65,7 +84,15 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
 fn faults(report: &Report) -> Table {
     Table {
         title: "Faults".to_owned(),
-        head: vec!["#", "what was struck", "events", "the last event", "TOD moves", "ms", "verdict"],
+        head: vec![
+            "#",
+            "what was struck",
+            "events",
+            "the last event",
+            "TOD moves",
+            "ms",
+            "verdict",
+        ],
         rows: report.faults.iter().map(fault_row).collect(),
     }
 }
@@ -78,7 +105,11 @@ fn fault_row(fault: &FaultReport) -> Vec<String> {
         event(&fault.event),
         fault.tod_moves.len().to_string(),
         format!("{:.0}", fault.wall_milliseconds),
-        if fault.failures.is_empty() { "good".to_owned() } else { fault.failures.join("; ") },
+        if fault.failures.is_empty() {
+            "good".to_owned()
+        } else {
+            fault.failures.join("; ")
+        },
     ]
 }
 
@@ -88,18 +119,33 @@ fn event(event: &EventReport) -> String {
     if version == 0 {
         return "none".to_owned();
     }
-    let severity = [Severity::NoError, Severity::Warning, Severity::ErrorSync, Severity::Fatal]
-        .into_iter()
-        .find(|known| *known as u8 == severity)
-        .map_or_else(|| format!("severity {severity}"), |known| format!("{known:?}"));
-    let kind = [EventType::TimerFacility, EventType::TfmrParity, EventType::MalfunctionAlert]
-        .into_iter()
-        .find(|known| *known as u8 == kind)
-        .map_or_else(|| format!("type {kind}"), |known| format!("{known:?}"));
+    let severity = [
+        Severity::NoError,
+        Severity::Warning,
+        Severity::ErrorSync,
+        Severity::Fatal,
+    ]
+    .into_iter()
+    .find(|known| *known as u8 == severity)
+    .map_or_else(
+        || format!("severity {severity}"),
+        |known| format!("{known:?}"),
+    );
+    let kind = [
+        EventType::TimerFacility,
+        EventType::TfmrParity,
+        EventType::MalfunctionAlert,
+    ]
+    .into_iter()
+    .find(|known| *known as u8 == kind)
+    .map_or_else(|| format!("type {kind}"), |known| format!("{known:?}"));
     let disposition = [Disposition::Recovered, Disposition::NotRecovered]
         .into_iter()
         .find(|known| *known as u8 == disposition)
-        .map_or_else(|| format!("disposition {disposition}"), |known| format!("{known:?}"));
+        .map_or_else(
+            || format!("disposition {disposition}"),
+            |known| format!("{known:?}"),
+        );
     format!(
         "{severity} {kind} {disposition}, {}, {}",
         narrative::hmer(event.hmer),
@@ -111,13 +157,26 @@ fn timebases(report: &Report) -> Table {
     Table {
         title: "TB of each thread".to_owned(),
         head: vec![
-            "fault", "thread", "HMI", "was at", "TB before", "damaged", "after", "expected", "off",
+            "fault",
+            "thread",
+            "HMI",
+            "was at",
+            "TB before",
+            "damaged",
+            "after",
+            "expected",
+            "off",
             "TFMR after",
         ],
         rows: report
             .faults
             .iter()
-            .flat_map(|fault| fault.threads.iter().map(|thread| timebase_row(fault, thread)))
+            .flat_map(|fault| {
+                fault
+                    .threads
+                    .iter()
+                    .map(|thread| timebase_row(fault, thread))
+            })
             .collect(),
     }
 }
@@ -135,7 +194,9 @@ fn timebase_row(fault: &FaultReport, thread: &ThreadReport) -> Vec<String> {
         format!("{:#x}", thread.timebase_damaged),
         optional(thread.timebase_after),
         optional(thread.timebase_expected),
-        thread.error_ticks.map_or_else(|| "?".to_owned(), |ticks| format!("{ticks:+}")),
+        thread
+            .error_ticks
+            .map_or_else(|| "?".to_owned(), |ticks| format!("{ticks:+}")),
         narrative::tfmr(thread.tfmr_after),
     ]
 }
@@ -199,9 +260,18 @@ mod tests {
             tfmr: 0x2a12_0009_80a4_4000,
         };
         let text = event(&good);
-        assert!(text.starts_with("ErrorSync TimerFacility Recovered"), "{text}");
-        assert!(text.contains("TFAC_ERROR") && text.contains("Error from Running"), "{text}");
-        let bad = event(&EventReport { head: 0x0203_0401_0000_0000, ..good });
+        assert!(
+            text.starts_with("ErrorSync TimerFacility Recovered"),
+            "{text}"
+        );
+        assert!(
+            text.contains("TFAC_ERROR") && text.contains("Error from Running"),
+            "{text}"
+        );
+        let bad = event(&EventReport {
+            head: 0x0203_0401_0000_0000,
+            ..good
+        });
         assert!(bad.starts_with("Fatal TimerFacility NotRecovered"), "{bad}");
         assert_eq!(event(&EventReport::default()), "none");
     }
@@ -245,10 +315,17 @@ mod tests {
             hang: true,
             failures: vec!["not repaired".into()],
         };
-        let report = Report { faults: vec![fault], ..Report::default() };
+        let report = Report {
+            faults: vec![fault],
+            ..Report::default()
+        };
         let facts = facts(&report);
         assert_eq!(facts[0].1, "1, of which hung 1");
-        assert!(facts[1].1.ends_with("2 of 3 readings wrong or not made"), "{}", facts[1].1);
+        assert!(
+            facts[1].1.ends_with("2 of 3 readings wrong or not made"),
+            "{}",
+            facts[1].1
+        );
         assert!(tables(&report)[0].rows[0].contains(&"not repaired".to_owned()));
         assert!(tables(&report)[1].rows[1].contains(&"not reached".to_owned()));
     }

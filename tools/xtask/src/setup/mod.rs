@@ -54,7 +54,10 @@ impl Need {
             Self::Qemu => format!("{} {} or newer", qemu::PROGRAM, qemu::OLDEST),
             Self::QemuUser => qemu::USER_PROGRAM.to_owned(),
             Self::DebianRust => {
-                format!("rustc {} or newer with library source", crate::toolchain::OLDEST)
+                format!(
+                    "rustc {} or newer with library source",
+                    crate::toolchain::OLDEST
+                )
             }
         }
     }
@@ -69,7 +72,9 @@ impl Need {
             Self::QemuUser => crate::workspace::find_program(qemu::USER_PROGRAM)
                 .is_none()
                 .then(|| format!("{} is not installed", qemu::USER_PROGRAM)),
-            Self::DebianRust => crate::toolchain::debian().err().map(|error| error.to_string()),
+            Self::DebianRust => crate::toolchain::debian()
+                .err()
+                .map(|error| error.to_string()),
         }
     }
 }
@@ -85,9 +90,11 @@ enum Privilege {
 impl Privilege {
     fn detect() -> Self {
         let prints_zero = |command: &mut Command| {
-            command.stderr(Stdio::null()).stdin(Stdio::null()).output().is_ok_and(|output| {
-                output.status.success() && output.stdout.trim_ascii() == b"0"
-            })
+            command
+                .stderr(Stdio::null())
+                .stdin(Stdio::null())
+                .output()
+                .is_ok_and(|output| output.status.success() && output.stdout.trim_ascii() == b"0")
         };
         if prints_zero(Command::new("id").arg("-u")) {
             Self::Root
@@ -118,8 +125,10 @@ pub(crate) fn require(needs: &[Need]) -> Result<()> {
 fn require_with(needs: &[Need], privilege: Privilege) -> Result<()> {
     // Two rounds: the first may have to fetch the package lists before it knows what they offer.
     for updated in [false, true] {
-        let lacking: Vec<_> =
-            needs.iter().filter_map(|need| Some((*need, need.missing()?))).collect();
+        let lacking: Vec<_> = needs
+            .iter()
+            .filter_map(|need| Some((*need, need.missing()?)))
+            .collect();
         if lacking.is_empty() {
             return Ok(());
         }
@@ -131,7 +140,12 @@ fn require_with(needs: &[Need], privilege: Privilege) -> Result<()> {
         }
         let release = Release::read();
         let sources = sources::read(Path::new("/etc/apt")).context("reading /etc/apt")?;
-        let machine = Machine { release: &release, sources: &sources, policy: &policy, updated };
+        let machine = Machine {
+            release: &release,
+            sources: &sources,
+            policy: &policy,
+            updated,
+        };
         let steps = plan::plan(&needs, &machine)
             .map_err(|refusal| anyhow::anyhow!("{reasons}\n{refusal}"))?;
         if privilege == Privilege::None {
@@ -142,21 +156,29 @@ fn require_with(needs: &[Need], privilege: Privilege) -> Result<()> {
             println!("  {}", step.shell(""));
         }
         if steps.contains(&Step::Update) {
-            if let Err(error) = run(&steps, privilege, |step| !matches!(step, Step::Install { .. })) {
+            if let Err(error) = run(&steps, privilege, |step| {
+                !matches!(step, Step::Install { .. })
+            }) {
                 remove_added(&steps, privilege);
                 return Err(error);
             }
             // What the fetched lists offer decides about the rest, in the next round; only what
             // the plan already knows is installed now.
             if machine_knows(&needs) {
-                run(&steps, privilege, |step| matches!(step, Step::Install { .. }))?;
+                run(&steps, privilege, |step| {
+                    matches!(step, Step::Install { .. })
+                })?;
             }
         } else {
             run(&steps, privilege, |_| true)?;
         }
     }
     let still: Vec<_> = needs.iter().filter_map(|need| need.missing()).collect();
-    if still.is_empty() { Ok(()) } else { bail!("after installation: {}", still.join("; ")) }
+    if still.is_empty() {
+        Ok(())
+    } else {
+        bail!("after installation: {}", still.join("; "))
+    }
 }
 
 /// A source that apt cannot fetch must not stay behind and break the machine's own updates.
@@ -175,7 +197,10 @@ fn remove_added(steps: &[Step], privilege: Privilege) {
 /// Whether apt now offers a new enough version of everything.
 fn machine_knows(needs: &[Need]) -> bool {
     needs.iter().all(|need| {
-        !matches!(policy(need.packages()[0]).choose(need.oldest()), policy::Choice::Nothing(_))
+        !matches!(
+            policy(need.packages()[0]).choose(need.oldest()),
+            policy::Choice::Nothing(_)
+        )
     })
 }
 
@@ -191,7 +216,10 @@ fn run(steps: &[Step], privilege: Privilege, wanted: impl Fn(&Step) -> bool) -> 
                     .stdout(Stdio::null())
                     .spawn()
                     .context("tee")?;
-                tee.stdin.take().context("no pipe")?.write_all(text.as_bytes())?;
+                tee.stdin
+                    .take()
+                    .context("no pipe")?
+                    .write_all(text.as_bytes())?;
                 tee.wait()?
             }
             step => {
@@ -221,9 +249,15 @@ fn run(steps: &[Step], privilege: Privilege, wanted: impl Fn(&Step) -> bool) -> 
 }
 
 fn policy(package: &str) -> Policy {
-    let output =
-        Command::new("apt-cache").args(["policy", package]).env("LC_ALL", "C").output();
-    Policy::parse(&output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default())
+    let output = Command::new("apt-cache")
+        .args(["policy", package])
+        .env("LC_ALL", "C")
+        .output();
+    Policy::parse(
+        &output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default(),
+    )
 }
 
 fn without_root(steps: &[Step], reasons: &str) -> String {
@@ -236,7 +270,11 @@ fn without_root(steps: &[Step], reasons: &str) -> String {
 
 fn without_apt(needs: &[Need], reasons: &str) -> String {
     let wanted: Vec<_> = needs.iter().map(|need| need.what()).collect();
-    let packages: Vec<_> = needs.iter().flat_map(|need| need.packages()).copied().collect();
+    let packages: Vec<_> = needs
+        .iter()
+        .flat_map(|need| need.packages())
+        .copied()
+        .collect();
     format!(
         "{reasons}. There is no apt here: install {} with this system's package manager. On \
          Debian 13 the command is:\n  sudo apt-get install --no-install-recommends {}",
@@ -253,7 +291,10 @@ mod tests {
     fn messages_hold_the_exact_command() {
         let steps = [
             Step::Update,
-            Step::Install { suite: None, packages: Need::Qemu.packages().to_vec() },
+            Step::Install {
+                suite: None,
+                packages: Need::Qemu.packages().to_vec(),
+            },
         ];
         let message = without_root(&steps, "x is missing");
         assert!(
@@ -264,7 +305,13 @@ mod tests {
             "{message}"
         );
         let message = without_apt(&[Need::Qemu, Need::QemuUser], "x is missing");
-        assert!(message.contains("qemu-system-ppc64 9.0 or newer, qemu-ppc64"), "{message}");
-        assert!(message.ends_with("--no-install-recommends qemu-system-ppc qemu-user"), "{message}");
+        assert!(
+            message.contains("qemu-system-ppc64 9.0 or newer, qemu-ppc64"),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("--no-install-recommends qemu-system-ppc qemu-user"),
+            "{message}"
+        );
     }
 }

@@ -19,7 +19,10 @@ pub(crate) enum Step {
     /// `apt-get update`.
     Update,
     /// `apt-get install`, from a suite when the usual one is too old.
-    Install { suite: Option<String>, packages: Vec<&'static str> },
+    Install {
+        suite: Option<String>,
+        packages: Vec<&'static str>,
+    },
 }
 
 impl Step {
@@ -29,8 +32,9 @@ impl Step {
             Self::AddSource { .. } => None,
             Self::Update => Some(vec!["update".to_owned()]),
             Self::Install { suite, packages } => {
-                let mut arguments: Vec<String> =
-                    ["install", "--yes", "--no-install-recommends"].map(str::to_owned).into();
+                let mut arguments: Vec<String> = ["install", "--yes", "--no-install-recommends"]
+                    .map(str::to_owned)
+                    .into();
                 if let Some(suite) = suite {
                     arguments.extend(["--target-release".to_owned(), suite.clone()]);
                 }
@@ -45,7 +49,10 @@ impl Step {
         match self {
             Self::AddSource { path, text } => {
                 let quoted = text.replace('\'', r"'\''");
-                format!("printf '%s' '{quoted}' | {sudo}tee {} >/dev/null", path.display())
+                format!(
+                    "printf '%s' '{quoted}' | {sudo}tee {} >/dev/null",
+                    path.display()
+                )
             }
             step => {
                 let arguments = step.apt_arguments().unwrap_or_default();
@@ -59,7 +66,11 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// Nothing that is configured has a new enough version.
-    TooOld { need: Need, release: String, newest: String },
+    TooOld {
+        need: Need,
+        release: String,
+        newest: String,
+    },
     /// No source offers the package at all.
     NoPackage { need: Need, release: String },
     /// Backports are needed, and the machine has no source whose mirror could be used.
@@ -69,7 +80,11 @@ pub(crate) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooOld { need: Need::Qemu, release, newest } => write!(
+            Self::TooOld {
+                need: Need::Qemu,
+                release,
+                newest,
+            } => write!(
                 f,
                 "{release} offers QEMU {newest} at most: QEMU {newest} has no ChipTOD (it came \
                  with QEMU {}). Debian 13, Debian 12 with backports and Ubuntu 25.04 or newer \
@@ -77,7 +92,11 @@ impl fmt::Display for Refusal {
                 super::qemu::OLDEST,
                 super::qemu::PROGRAM
             ),
-            Self::TooOld { need, release, newest } => write!(
+            Self::TooOld {
+                need,
+                release,
+                newest,
+            } => write!(
                 f,
                 "{release} offers {} {newest} at most; {} or newer is needed",
                 need.packages().join(" "),
@@ -117,8 +136,10 @@ pub(crate) fn plan(needs: &[Need], machine: &Machine<'_>) -> Result<Vec<Step>, R
             Choice::Plain => None,
             Choice::FromSuite(suite) => Some(suite),
             Choice::Nothing(newest) => {
-                let backports =
-                    machine.release.qemu_backports().filter(|_| *need == Need::Qemu);
+                let backports = machine
+                    .release
+                    .qemu_backports()
+                    .filter(|_| *need == Need::Qemu);
                 if let Some(suite) = backports
                     && !machine.updated
                 {
@@ -143,7 +164,10 @@ pub(crate) fn plan(needs: &[Need], machine: &Machine<'_>) -> Result<Vec<Step>, R
                             release,
                             newest: newest.to_string(),
                         },
-                        None => Refusal::NoPackage { need: *need, release },
+                        None => Refusal::NoPackage {
+                            need: *need,
+                            release,
+                        },
                     });
                 }
             }
@@ -153,9 +177,14 @@ pub(crate) fn plan(needs: &[Need], machine: &Machine<'_>) -> Result<Vec<Step>, R
             None => installs.push((suite, need.packages().to_vec())),
         }
     }
-    let installs =
-        installs.into_iter().map(|(suite, packages)| Step::Install { suite, packages });
-    Ok(add.into_iter().chain(update.then_some(Step::Update)).chain(installs).collect())
+    let installs = installs
+        .into_iter()
+        .map(|(suite, packages)| Step::Install { suite, packages });
+    Ok(add
+        .into_iter()
+        .chain(update.then_some(Step::Update))
+        .chain(installs)
+        .collect())
 }
 
 #[cfg(test)]
@@ -163,7 +192,11 @@ mod tests {
     use super::*;
 
     fn release(id: &str, codename: &str) -> Release {
-        Release { id: id.into(), codename: codename.into(), name: format!("{id} {codename}") }
+        Release {
+            id: id.into(),
+            codename: codename.into(),
+            name: format!("{id} {codename}"),
+        }
     }
 
     fn policy(versions: &[(&str, &str)]) -> Policy {
@@ -171,7 +204,8 @@ mod tests {
         text += versions.last().map_or("(none)", |(version, _)| version);
         text += "\n  Version table:\n";
         for (version, suite) in versions {
-            text += &format!("     {version} 500\n        500 http://m {suite}/main amd64 Packages\n");
+            text +=
+                &format!("     {version} 500\n        500 http://m {suite}/main amd64 Packages\n");
         }
         Policy::parse(&text)
     }
@@ -197,12 +231,16 @@ mod tests {
             },
         )
         .unwrap();
-        let Step::AddSource { path, text } = &steps[0] else { panic!("{steps:?}") };
+        let Step::AddSource { path, text } = &steps[0] else {
+            panic!("{steps:?}")
+        };
         assert_eq!(
             path.to_str().unwrap(),
             "/etc/apt/sources.list.d/opaline-bookworm-backports.sources"
         );
-        assert!(text.contains("http://mirror.example/debian") && text.contains("Signed-By: /k.gpg"));
+        assert!(
+            text.contains("http://mirror.example/debian") && text.contains("Signed-By: /k.gpg")
+        );
         assert_eq!(
             shells(&steps[1..]),
             [
@@ -219,8 +257,10 @@ mod tests {
         let both = format!("{MIRROR}deb http://mirror.example/debian bookworm-backports main\n");
         let sources = sources::parse_one_line(&both);
         let release = release("debian", "bookworm");
-        let fetched: &[(&str, &str)] =
-            &[("1:10.0.2+ds-2~bpo12+1", "bookworm-backports"), ("1:7.2", "bookworm")];
+        let fetched: &[(&str, &str)] = &[
+            ("1:10.0.2+ds-2~bpo12+1", "bookworm-backports"),
+            ("1:7.2", "bookworm"),
+        ];
         let make = |offers: &'static [(&'static str, &'static str)]| {
             let machine = Machine {
                 release: &release,
@@ -274,27 +314,45 @@ mod tests {
         };
         let refusal = plan(&[Need::Qemu], &machine).unwrap_err().to_string();
         assert!(refusal.contains("QEMU 8.2 has no ChipTOD"), "{refusal}");
-        let machine = Machine { policy: &|_| policy(&[]), ..machine };
+        let machine = Machine {
+            policy: &|_| policy(&[]),
+            ..machine
+        };
         assert!(matches!(
             plan(&[Need::QemuUser], &machine),
-            Err(Refusal::NoPackage { need: Need::QemuUser, .. })
+            Err(Refusal::NoPackage {
+                need: Need::QemuUser,
+                ..
+            })
         ));
     }
 
     #[test]
     fn bookworm_without_any_mirror_is_refused() {
         let release = release("debian", "bookworm");
-        let machine =
-            Machine { release: &release, sources: &[], policy: &|_| policy(OLD), updated: false };
+        let machine = Machine {
+            release: &release,
+            sources: &[],
+            policy: &|_| policy(OLD),
+            updated: false,
+        };
         assert_eq!(
             plan(&[Need::Qemu], &machine),
-            Err(Refusal::NoMirror { suite: "bookworm-backports" })
+            Err(Refusal::NoMirror {
+                suite: "bookworm-backports"
+            })
         );
     }
 
     #[test]
     fn quotes_survive_the_shell() {
-        let step = Step::AddSource { path: "/x".into(), text: "it's\n".into() };
-        assert_eq!(step.shell("sudo "), "printf '%s' 'it'\\''s\n' | sudo tee /x >/dev/null");
+        let step = Step::AddSource {
+            path: "/x".into(),
+            text: "it's\n".into(),
+        };
+        assert_eq!(
+            step.shell("sudo "),
+            "printf '%s' 'it'\\''s\n' | sudo tee /x >/dev/null"
+        );
     }
 }

@@ -56,7 +56,10 @@ impl Policy {
                 offer.suites.push(suite.to_owned());
             }
         } else if let Some(version) = words.find(|word| *word != "***").and_then(Version::parse) {
-            self.offers.push(Offer { version, suites: Vec::new() });
+            self.offers.push(Offer {
+                version,
+                suites: Vec::new(),
+            });
         }
     }
 
@@ -97,7 +100,10 @@ mod tests {
 ",
         );
         assert_eq!(policy.offers.len(), 2);
-        assert_eq!(policy.choose(OLDEST), Choice::FromSuite("bookworm-backports".to_owned()));
+        assert_eq!(
+            policy.choose(OLDEST),
+            Choice::FromSuite("bookworm-backports".to_owned())
+        );
         assert_eq!(policy.choose(Version { major: 7, minor: 0 }), Choice::Plain);
     }
 

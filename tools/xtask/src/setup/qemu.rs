@@ -23,7 +23,11 @@ pub(crate) enum Found {
 
 impl Found {
     fn from_version(version: Version) -> Self {
-        if version < OLDEST { Self::TooOld(version) } else { Self::Usable(version) }
+        if version < OLDEST {
+            Self::TooOld(version)
+        } else {
+            Self::Usable(version)
+        }
     }
 }
 
@@ -32,7 +36,10 @@ impl fmt::Display for Found {
         match self {
             Self::Missing => write!(f, "{PROGRAM} is not installed"),
             Self::TooOld(version) => {
-                write!(f, "QEMU {version} has no ChipTOD (it came with QEMU {OLDEST})")
+                write!(
+                    f,
+                    "QEMU {version} has no ChipTOD (it came with QEMU {OLDEST})"
+                )
             }
             Self::Usable(version) => write!(f, "QEMU {version}"),
         }
@@ -41,8 +48,12 @@ impl fmt::Display for Found {
 
 /// Asks the program on `PATH`.
 pub(crate) fn find() -> Found {
-    let Some(path) = path() else { return Found::Missing };
-    let Ok(output) = Command::new(path).arg("--version").output() else { return Found::Missing };
+    let Some(path) = path() else {
+        return Found::Missing;
+    };
+    let Ok(output) = Command::new(path).arg("--version").output() else {
+        return Found::Missing;
+    };
     parse_version(&String::from_utf8_lossy(&output.stdout))
         .map_or(Found::Missing, Found::from_version)
 }
@@ -62,9 +73,8 @@ mod tests {
 
     #[test]
     fn old_ones_are_refused_by_name() {
-        let old = parse_version(
-            "QEMU emulator version 7.2.19 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright",
-        );
+        let old =
+            parse_version("QEMU emulator version 7.2.19 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright");
         let old = Found::from_version(old.unwrap());
         assert_eq!(old, Found::TooOld(Version { major: 7, minor: 2 }));
         assert!(old.to_string().contains("QEMU 7.2 has no ChipTOD"), "{old}");
@@ -73,7 +83,13 @@ mod tests {
             Found::TooOld(Version { major: 8, minor: 2 })
         );
         let new = parse_version("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)").unwrap();
-        assert_eq!(Found::from_version(new), Found::Usable(Version { major: 10, minor: 0 }));
+        assert_eq!(
+            Found::from_version(new),
+            Found::Usable(Version {
+                major: 10,
+                minor: 0
+            })
+        );
         assert_eq!(
             Found::from_version(Version { major: 9, minor: 0 }),
             Found::Usable(Version { major: 9, minor: 0 })

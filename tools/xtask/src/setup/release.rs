@@ -27,7 +27,11 @@ impl Release {
                 .map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
                 .unwrap_or_default()
         };
-        Self { id: field("ID"), codename: field("VERSION_CODENAME"), name: field("PRETTY_NAME") }
+        Self {
+            id: field("ID"),
+            codename: field("VERSION_CODENAME"),
+            name: field("PRETTY_NAME"),
+        }
     }
 
     /// The suite in which this release has a new enough QEMU, when its own is too old.

@@ -20,7 +20,9 @@ pub(crate) fn read(apt: &Path) -> io::Result<Vec<Source>> {
     }
     let directory = apt.join("sources.list.d");
     let mut parts: Vec<_> = match fs::read_dir(&directory) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Ok(entries) => entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
@@ -116,11 +118,20 @@ pub(crate) fn parse_deb822(text: &str) -> Vec<Source> {
 }
 
 fn source_of_stanza(stanza: Vec<(String, String)>) -> Option<Source> {
-    let mut source =
-        Source { uris: vec![], suites: vec![], components: vec![], options: vec![] };
+    let mut source = Source {
+        uris: vec![],
+        suites: vec![],
+        components: vec![],
+        options: vec![],
+    };
     let mut binary = false;
     for (field, value) in stanza {
-        let words = || value.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let words = || {
+            value
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         match field.to_ascii_lowercase().as_str() {
             "types" => binary = words().iter().any(|word| word == "deb"),
             "uris" => source.uris = words(),
@@ -142,15 +153,24 @@ pub(crate) fn has_suite(sources: &[Source], suite: &str) -> bool {
 }
 
 fn offers(source: &Source, suite: &str) -> bool {
-    source.suites.iter().any(|found| found.trim_end_matches('/') == suite)
-        && source.components.iter().any(|component| component == "main")
+    source
+        .suites
+        .iter()
+        .any(|found| found.trim_end_matches('/') == suite)
+        && source
+            .components
+            .iter()
+            .any(|component| component == "main")
 }
 
 /// A deb822 file that adds `suite` from the same mirror, with the same trust, as the machine has
 /// for `base`; `None` when the machine has no source for `base`.
 pub(crate) fn beside(sources: &[Source], base: &str, suite: &str) -> Option<String> {
     let mirror = sources.iter().find(|source| offers(source, base))?;
-    let mut text = format!("Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\n", mirror.uris.join(" "));
+    let mut text = format!(
+        "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\n",
+        mirror.uris.join(" ")
+    );
     for (field, value) in &mirror.options {
         text.push_str(&format!("{field}: {value}\n"));
     }
@@ -237,10 +257,17 @@ Components: main
         write("sources.list", "deb http://one.example bookworm main\n");
         write("sources.list.d/two.sources", DEB822);
         write("sources.list.d/off.sources.disabled", DEB822);
-        write("sources.list.d/three.list", "deb http://b.example bookworm-backports main\n");
+        write(
+            "sources.list.d/three.list",
+            "deb http://b.example bookworm-backports main\n",
+        );
         let sources = read(apt.path()).unwrap();
         assert_eq!(sources.len(), 4);
         assert!(has_suite(&sources, "bookworm-backports"));
-        assert!(beside(&sources, "bookworm", "x").unwrap().contains("http://one.example"));
+        assert!(
+            beside(&sources, "bookworm", "x")
+                .unwrap()
+                .contains("http://one.example")
+        );
     }
 }

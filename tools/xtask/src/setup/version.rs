@@ -17,7 +17,9 @@ impl Version {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim_start();
         let text = match text.split_once(':') {
-            Some((epoch, rest)) if !epoch.is_empty() && epoch.bytes().all(|b| b.is_ascii_digit()) => {
+            Some((epoch, rest))
+                if !epoch.is_empty() && epoch.bytes().all(|b| b.is_ascii_digit()) =>
+            {
                 rest
             }
             _ => text,
@@ -25,7 +27,10 @@ impl Version {
         let mut numbers = text
             .split(|c: char| !c.is_ascii_digit())
             .map_while(|number| number.parse::<u32>().ok());
-        Some(Self { major: numbers.next()?, minor: numbers.next().unwrap_or(0) })
+        Some(Self {
+            major: numbers.next()?,
+            minor: numbers.next().unwrap_or(0),
+        })
     }
 }
 
@@ -42,7 +47,10 @@ mod tests {
     #[test]
     fn epochs_and_suffixes() {
         let version = |major, minor| Some(Version { major, minor });
-        assert_eq!(Version::parse("1:10.0.2+ds-2+deb13u1~bpo12+1"), version(10, 0));
+        assert_eq!(
+            Version::parse("1:10.0.2+ds-2+deb13u1~bpo12+1"),
+            version(10, 0)
+        );
         assert_eq!(Version::parse("1:7.2+dfsg-7+deb12u18+b3"), version(7, 2));
         assert_eq!(Version::parse("1.96.0+dfsg1-1~deb12u2"), version(1, 96));
         assert_eq!(Version::parse("11"), version(11, 0));

@@ -12,9 +12,14 @@ const TARGET: &str = "powerpc64-unknown-linux-musl";
 /// Why the part cannot run now, without changing anything.
 pub(crate) fn obstacle() -> Option<String> {
     if workspace::find_program(setup::qemu::USER_PROGRAM).is_none() {
-        return Some(format!("missing: {} (qemu-user)", setup::qemu::USER_PROGRAM));
+        return Some(format!(
+            "missing: {} (qemu-user)",
+            setup::qemu::USER_PROGRAM
+        ));
     }
-    toolchain::host_rust_lld().is_none().then(|| "missing: rust-lld of the compiler".to_owned())
+    toolchain::host_rust_lld()
+        .is_none()
+        .then(|| "missing: rust-lld of the compiler".to_owned())
 }
 
 /// Runs the part.
@@ -40,6 +45,9 @@ pub(super) fn run(tally: &mut Tally) {
             format!("CARGO_TARGET_{key}_RUSTFLAGS"),
             "-Clink-self-contained=yes -Ctarget-feature=+crt-static",
         )
-        .env(format!("CARGO_TARGET_{key}_RUNNER"), setup::qemu::USER_PROGRAM);
+        .env(
+            format!("CARGO_TARGET_{key}_RUNNER"),
+            setup::qemu::USER_PROGRAM,
+        );
     cargo_tests::run(tally, NAME, command);
 }

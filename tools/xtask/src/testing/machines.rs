@@ -21,7 +21,10 @@ pub(super) fn alone(tally: &mut Tally, qemu: &OsStr, image: &Image) {
     for machine in Machine::ALL {
         for (total, chips) in SHAPES {
             for lpar_per_core in worlds(machine, *total) {
-                play(tally, scenario(qemu, image, machine, *total, *chips, lpar_per_core, None));
+                play(
+                    tally,
+                    scenario(qemu, image, machine, *total, *chips, lpar_per_core, None),
+                );
             }
         }
     }
@@ -32,7 +35,10 @@ pub(super) fn struck(tally: &mut Tally, qemu: &OsStr, image: &Image) {
     for machine in Machine::ALL {
         for total in [4, 8] {
             for lpar_per_core in worlds(machine, total) {
-                play(tally, scenario(qemu, image, machine, total, 1, lpar_per_core, Some(FAULTS)));
+                play(
+                    tally,
+                    scenario(qemu, image, machine, total, 1, lpar_per_core, Some(FAULTS)),
+                );
             }
         }
     }
@@ -51,12 +57,20 @@ pub(super) fn mutations(tally: &mut Tally, qemu: &OsStr) {
         };
         for machine in [Machine::Powernv9, Machine::Powernv10] {
             let scenario = scenario(qemu, &image, machine, 4, 1, false, Some(FAULTS));
-            let name = format!("{name} on {}", scenario.as_ref().map_or_else(|_| machine.to_string(), Scenario::name));
+            let name = format!(
+                "{name} on {}",
+                scenario
+                    .as_ref()
+                    .map_or_else(|_| machine.to_string(), Scenario::name)
+            );
             match scenario.and_then(|scenario| quietly(&name, &scenario)) {
                 // Only the image's and the injector's own findings count: an injector that could
                 // not work at all would prove nothing.
                 Ok(played) if played.struck.is_none() => {
-                    tally.fail(&name, &format!("the faults were not struck: {}", played.failures.join("; ")));
+                    tally.fail(
+                        &name,
+                        &format!("the faults were not struck: {}", played.failures.join("; ")),
+                    );
                 }
                 Ok(played) if played.failures.is_empty() => tally.fail(&name, "every check held"),
                 Ok(_) => tally.pass(&name),
@@ -84,12 +98,22 @@ fn scenario<'a>(
 ) -> anyhow::Result<Scenario<'a>> {
     let topology = Topology::new(machine, total, chips, None)?;
     let seed = crate::run::random_seed();
-    Ok(Scenario { qemu, image, machine, topology, lpar_per_core, faults, seed })
+    Ok(Scenario {
+        qemu,
+        image,
+        machine,
+        topology,
+        lpar_per_core,
+        faults,
+        seed,
+    })
 }
 
 fn quietly(name: &str, scenario: &Scenario<'_>) -> anyhow::Result<Played> {
     let progress = Progress::start(name);
-    scenario.play(|| Box::new(|_| {}), &mut |text| progress.say(&format!("{name}: {text}")))
+    scenario.play(|| Box::new(|_| {}), &mut |text| {
+        progress.say(&format!("{name}: {text}"))
+    })
 }
 
 fn play(tally: &mut Tally, scenario: anyhow::Result<Scenario<'_>>) {

@@ -9,7 +9,12 @@ const TARGET: &str = "powerpc64-unknown-linux-gnu";
 
 /// Interpreted code is slow, so only the packages with atomics, layouts and shared memory run: the
 /// others have no unsafe code and share nothing between threads.
-const PACKAGES: &[&str] = &["power-registers", "opal-abi", "flight-recorder", "hypervisor-shim"];
+const PACKAGES: &[&str] = &[
+    "power-registers",
+    "opal-abi",
+    "flight-recorder",
+    "hypervisor-shim",
+];
 
 /// Why the part cannot run now, without changing anything.
 pub(crate) fn obstacle() -> Option<String> {
@@ -36,14 +41,23 @@ fn rustup(arguments: &[&str]) -> Command {
 }
 
 fn succeeds(arguments: &[&str]) -> bool {
-    rustup(arguments).output().is_ok_and(|output| output.status.success())
+    rustup(arguments)
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 /// Runs the part.
 pub(super) fn run(tally: &mut Tally) {
     const NAME: &str = "tests under Miri";
     if obstacle().is_some_and(|why| why.contains("component")) {
-        let add = ["component", "add", "miri", "rust-src", "--toolchain", "nightly"];
+        let add = [
+            "component",
+            "add",
+            "miri",
+            "rust-src",
+            "--toolchain",
+            "nightly",
+        ];
         println!("Missing: Miri. Running: rustup {}", add.join(" "));
         // Whether it worked is asked again below.
         let _ = rustup(&add).status();
@@ -51,7 +65,9 @@ pub(super) fn run(tally: &mut Tally) {
     if let Some(why) = obstacle() {
         return tally.skip(NAME, &why);
     }
-    let mut command = rustup(&["run", "nightly", "cargo", "miri", "test", "--target", TARGET]);
+    let mut command = rustup(&[
+        "run", "nightly", "cargo", "miri", "test", "--target", TARGET,
+    ]);
     command
         .args(["--tests", "--target-dir"])
         .arg(workspace::target().join("miri"))

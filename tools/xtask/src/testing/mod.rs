@@ -35,7 +35,9 @@ pub(crate) fn verb(strict: bool) -> Result<bool> {
 /// Runs all parts into `tally`.
 pub(crate) fn everything(tally: &mut Tally) {
     part("Host tests", || cargo_tests::host(tally));
-    part("The same as a big-endian program", || big_endian::run(tally));
+    part("The same as a big-endian program", || {
+        big_endian::run(tally)
+    });
     part("The same under Miri", || miri::run(tally));
     let mut built = None;
     part("Image and audits", || match image::build(&[]) {
@@ -55,7 +57,9 @@ pub(crate) fn everything(tally: &mut Tally) {
         part("Boot, guests and self-inflicted faults on QEMU", || {
             machines::alone(tally, &qemu, &image);
         });
-        part("Faults struck from outside on QEMU", || machines::struck(tally, &qemu, &image));
+        part("Faults struck from outside on QEMU", || {
+            machines::struck(tally, &qemu, &image)
+        });
     } else {
         tally.skip("QEMU tests", "the image does not build");
     }

@@ -29,7 +29,11 @@ impl Tally {
 
     /// A test that passed if nothing is wrong.
     pub(crate) fn check(&mut self, name: &str, wrong: &[String]) {
-        if wrong.is_empty() { self.pass(name) } else { self.fail(name, &wrong.join("; ")) }
+        if wrong.is_empty() {
+            self.pass(name)
+        } else {
+            self.fail(name, &wrong.join("; "))
+        }
     }
 
     /// Tests that a harness counted itself.
@@ -42,8 +46,10 @@ impl Tally {
             counts.ignored
         );
         self.passed += counts.passed;
-        self.failures.extend((0..counts.failed).map(|n| format!("{name}: failure {}", n + 1)));
-        self.skips.extend((0..counts.ignored).map(|n| format!("{name}: ignored test {}", n + 1)));
+        self.failures
+            .extend((0..counts.failed).map(|n| format!("{name}: failure {}", n + 1)));
+        self.skips
+            .extend((0..counts.ignored).map(|n| format!("{name}: ignored test {}", n + 1)));
     }
 
     /// Whether the whole is a success; with `strict`, skips are not.
@@ -55,10 +61,15 @@ impl Tally {
     pub(crate) fn print(&self, strict: bool) {
         if !self.failures.is_empty() {
             println!("\nFailed:");
-            self.failures.iter().for_each(|failure| println!("  {failure}"));
+            self.failures
+                .iter()
+                .for_each(|failure| println!("  {failure}"));
         }
         if !self.skips.is_empty() {
-            println!("\nSkipped{}:", if strict { " (refused by --strict)" } else { "" });
+            println!(
+                "\nSkipped{}:",
+                if strict { " (refused by --strict)" } else { "" }
+            );
             self.skips.iter().for_each(|skip| println!("  {skip}"));
         }
         println!("\n{}", self.closing_line());
@@ -69,7 +80,11 @@ impl Tally {
             0 => String::new(),
             count => format!(", {count} skipped"),
         };
-        format!("{} passed, {} failed{skipped}", self.passed, self.failures.len())
+        format!(
+            "{} passed, {} failed{skipped}",
+            self.passed,
+            self.failures.len()
+        )
     }
 }
 
@@ -86,11 +101,17 @@ impl Counts {
     pub(crate) fn parse(output: &str) -> Self {
         let mut counts = Self::default();
         for line in output.lines() {
-            let Some((_, result)) = line.split_once("test result: ") else { continue };
+            let Some((_, result)) = line.split_once("test result: ") else {
+                continue;
+            };
             for part in result.split([';', '.']) {
                 let mut words = part.split_whitespace();
-                let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
-                let Ok(number) = number.parse::<usize>() else { continue };
+                let (Some(number), Some(what)) = (words.next(), words.next()) else {
+                    continue;
+                };
+                let Ok(number) = number.parse::<usize>() else {
+                    continue;
+                };
                 match what {
                     "passed" => counts.passed += number,
                     "failed" => counts.failed += number,
@@ -112,7 +133,14 @@ mod tests {
         let output = "running 3 tests\n\
             test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.31s\n\
             test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 5 filtered out; finished in 1.20s\n";
-        assert_eq!(Counts::parse(output), Counts { passed: 15, failed: 2, ignored: 1 });
+        assert_eq!(
+            Counts::parse(output),
+            Counts {
+                passed: 15,
+                failed: 2,
+                ignored: 1
+            }
+        );
         assert_eq!(Counts::parse("error: could not compile"), Counts::default());
     }
 
@@ -127,7 +155,14 @@ mod tests {
         assert_eq!(tally.closing_line(), "1 passed, 0 failed, 1 skipped");
         assert!(tally.good(false) && !tally.good(true));
         tally.check("c", &["wrong".to_owned()]);
-        tally.add("d", Counts { passed: 2, failed: 1, ignored: 0 });
+        tally.add(
+            "d",
+            Counts {
+                passed: 2,
+                failed: 1,
+                ignored: 0,
+            },
+        );
         assert_eq!(tally.closing_line(), "3 passed, 2 failed, 1 skipped");
         assert!(!tally.good(false));
     }
