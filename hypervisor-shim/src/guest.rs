@@ -178,18 +178,23 @@ impl Guest {
         status.applied.store(self.offset as u64, Ordering::Relaxed);
         timebase_offset::shift(machine, self.offset);
         self.applied = self.offset;
-        if let GuestDecrementer::Expires(expiry) = self.decrementer {
-            for _ in 0..DEC_ATTEMPTS {
-                let left = expiry.wrapping_sub(machine.timebase()) as i64;
-                // One that is long over is as good as one just over; DEC has 32 bits.
-                machine.set_decrementer(left.clamp(-0x4000_0000, 0x7fff_ffff));
-                let off = Reading::tight(machine).expiry().wrapping_sub(expiry) as i64;
-                if off.abs() <= DEC_CLOSE_TICKS || left < -0x4000_0000 {
-                    break;
+        match self.decrementer {
+            GuestDecrementer::Fresh => self.decrementer = GuestDecrementer::Running,
+            // Entries in the ordinary course would push what matters out of the ring.
+            GuestDecrementer::Running => {
+                let checks = machine.guest_report().checks;
+                let arguments = [self.offset as u64, checks];
+                shim.record(machine, thread, Step::EnterGuest, arguments);
+            }
+            GuestDecrementer::Expires(expiry) => {
+                set_decrementer(machine, expiry);
+                // A TB that broke meanwhile told the wrong time that is left; the expiry is still
+                // right, and is used again after the repair.
+                if shim.configuration.timebase_trusted(machine) {
+                    self.decrementer = GuestDecrementer::Running;
                 }
             }
         }
-        self.decrementer = GuestDecrementer::Running;
         let slice = shim
             .control
             .header
@@ -197,13 +202,6 @@ impl Guest {
             .load(Ordering::Relaxed);
         let ticks = slice.clamp(100, 1_000_000) * TICKS_PER_MICROSECOND;
         machine.set_hypervisor_decrementer(ticks as i64);
-        let report = machine.guest_report();
-        shim.record(
-            machine,
-            thread,
-            Step::EnterGuest,
-            [self.offset as u64, report.checks],
-        );
     }
 
     /// Takes guest time out in good order. `false` if TB turns out broken: then nothing was taken
@@ -222,7 +220,7 @@ impl Guest {
         true
     }
 
-    /// Leaves for an HMI: DEC runs on, the offset goes out on the way.
+    /// Leaves for an HMI: DEC is left alone, the offset goes out on the way.
     fn leave_for_hmi(
         &mut self,
         shim: &Shim<'_>,
@@ -230,7 +228,6 @@ impl Guest {
         thread: &Thread,
         cause: Cause,
     ) -> Stay {
-        self.decrementer = GuestDecrementer::Running;
         machine.set_hypervisor_decrementer(HOST_HDEC);
         self.attend(shim, machine, thread, cause);
         Stay::Attended
@@ -249,6 +246,20 @@ impl Guest {
             (&status.guest_largest_skew, report.largest_skew),
         ] {
             word.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sets DEC so that it passes zero at this guest TB. TB must be guest time.
+fn set_decrementer(machine: &mut impl Machine, expiry: u64) {
+    // One that is long over is as good as one just over; DEC has 32 bits.
+    const LONG_OVER: i64 = -0x4000_0000;
+    for _ in 0..DEC_ATTEMPTS {
+        let left = expiry.wrapping_sub(machine.timebase()) as i64;
+        machine.set_decrementer(left.clamp(LONG_OVER, 0x7fff_ffff));
+        let off = Reading::tight(machine).expiry().wrapping_sub(expiry) as i64;
+        if off.abs() <= DEC_CLOSE_TICKS || left < LONG_OVER {
+            break;
         }
     }
 }

@@ -59,7 +59,7 @@ steps! {
     Resynced = 10,
     /// All go on; argument 0 = epoch.
     GoOn = 11,
-    /// The guest is entered; argument 0 = offset applied, 1 = guest PC.
+    /// The guest goes on after an HMI; argument 0 = offset applied, 1 = checks it made so far.
     EnterGuest = 12,
     /// The shim breaks TB itself; argument 0 = TFMR written.
     BreakTimebase = 13,

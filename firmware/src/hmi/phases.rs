@@ -64,7 +64,7 @@ fn repair_tfmr<H: Hardware>(
         let gone = !tfmr.contains(Tfmr::TFMR_CORRUPT);
         system.record(hw, Step::RepairTfmr, [u64::from(gone), 0]);
         if !gone {
-            return Report::Abort(AbortReason::TfmrCorrupt);
+            return Report::Retry;
         }
     }
     let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
@@ -73,6 +73,10 @@ fn repair_tfmr<H: Hardware>(
         let _ = procedures::clear_tb_errors(hw, system, tfmr & Tfmr::TB_FATAL);
     }
     let tfmr = owned(hw, system, caller);
+    if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        // Again: no plan can be made of it.
+        return Report::Retry;
+    }
     let hdec =
         tfmr.contains(Tfmr::HDEC_PARITY) || !corrupt && hdec_was_lost(system, core, participants);
     core.set_plan(Plan {
@@ -106,7 +110,7 @@ fn clean<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
     }
     let mut seed = 0;
     let repairs = !cfg!(feature = "mutate-skip-tb-repair");
-    if plan.timebase && repairs && may_write_timebase(hw.tfmr().state()) {
+    if plan.timebase && repairs && may_write_timebase(hw.tfmr()) {
         seed = estimate::seed(hw, system, caller.place);
         estimate::write_timebase(hw, seed);
     }
@@ -115,12 +119,13 @@ fn clean<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
 }
 
 /// In RUNNING the write itself would be the error, and a TB that is about to receive the TOD is left
-/// alone until that command is flushed.
-const fn may_write_timebase(state: TbState) -> bool {
-    !matches!(
-        state,
-        TbState::Running | TbState::SyncWait | TbState::GetTod
-    )
+/// alone until that command is flushed. What a corrupt TFMR says of the state means nothing.
+const fn may_write_timebase(tfmr: Tfmr) -> bool {
+    !tfmr.contains(Tfmr::TFMR_CORRUPT)
+        && !matches!(
+            tfmr.state(),
+            TbState::Running | TbState::SyncWait | TbState::GetTod
+        )
 }
 
 /// Leader: clears the errors of the core, each as it was observed.
@@ -129,6 +134,10 @@ fn clear<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
         return Report::Abort(AbortReason::TfmrHeld);
     };
     let tfmr = owned(hw, system, caller);
+    if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        // It became so meanwhile: none of its bits may be acted upon.
+        return Report::Retry;
+    }
     let registers = tfmr & (Tfmr::HDEC_PARITY | Tfmr::TFAC_XFER_ERROR);
     if !registers.is_empty() {
         procedures::write_twice(hw, system, registers);

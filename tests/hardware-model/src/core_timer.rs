@@ -34,8 +34,8 @@ pub(crate) struct ThreadBits {
     pub(crate) armed: u64,
     /// Of these, the register was not rewritten yet.
     pub(crate) dirty: u64,
-    /// Access at which this thread last saw or wrote TFMR.
-    pub(crate) seen: u64,
+    /// The entry into a state that this thread last saw, and how often it saw TFMR since.
+    seen: (u64, u64),
 }
 
 #[derive(Clone, Debug)]
@@ -58,8 +58,10 @@ pub(crate) struct CoreTimer {
     pub(crate) corrupt_armed: bool,
     pub(crate) state: TbState,
     pub(crate) last: TbState,
-    /// Access at which the state was entered.
-    pub(crate) entered: u64,
+    /// Counts entries into a state.
+    entry: u64,
+    /// Whether hardware entered the present state by itself, in an error.
+    struck: bool,
     pub(crate) enabled: bool,
     /// Error bits of the core.
     pub(crate) errors: u64,
@@ -115,7 +117,8 @@ impl CoreTimer {
             } else {
                 TbState::GetTod
             },
-            entered: 0,
+            entry: 0,
+            struck: false,
             enabled: !reset,
             errors: 0,
             sync_occurred: false,
@@ -138,7 +141,7 @@ impl CoreTimer {
     }
 
     /// Goes to a state; TB of every copy freezes when RUNNING is left.
-    pub(crate) fn enter(&mut self, state: TbState, now: u64, access: u64) {
+    pub(crate) fn enter(&mut self, state: TbState, now: u64) {
         if self.state == state {
             return;
         }
@@ -149,12 +152,37 @@ impl CoreTimer {
         }
         self.last = self.state;
         self.state = state;
-        self.entered = access;
+        self.new_entry(false);
+    }
+
+    pub(crate) fn new_entry(&mut self, struck: bool) {
+        self.entry += 1;
+        self.struck = struck;
+    }
+
+    /// A thread looks at TFMR, or writes it: gives whether it must already have known the state.
+    ///
+    /// Between its look and its command anything can strike, and it may look without judging (to
+    /// record): so the first few looks after an error do not count.
+    pub(crate) fn look(&mut self, thread: usize) -> bool {
+        const LOOKS_WITHOUT_JUDGING: u64 = 8;
+        let seen = &mut self.threads[thread].seen;
+        if seen.0 != self.entry {
+            *seen = (self.entry, 0);
+        }
+        let looks = seen.1;
+        seen.1 += 1;
+        looks
+            > if self.struck {
+                LOOKS_WITHOUT_JUDGING
+            } else {
+                0
+            }
     }
 
     /// TB of every copy becomes the TOD's value and runs.
-    pub(crate) fn run_from(&mut self, tod: u64, now: u64, access: u64) {
-        self.enter(TbState::Running, now, access);
+    pub(crate) fn run_from(&mut self, tod: u64, now: u64) {
+        self.enter(TbState::Running, now);
         for copy in &mut self.copies {
             copy.offset = tod.wrapping_sub(now);
         }
@@ -164,36 +192,36 @@ impl CoreTimer {
     }
 
     /// An error that stops TB.
-    pub(crate) fn fail(&mut self, bits: u64, now: u64, access: u64) {
+    pub(crate) fn fail(&mut self, bits: u64, now: u64) {
         self.errors |= bits;
         if self.latches {
             self.latched |= bits & (Tfmr::HDEC_PARITY | Tfmr::TB_RESIDUE_ERROR).bits();
         }
         self.transfer_at = None;
-        self.enter(TbState::Error, now, access);
+        self.enter(TbState::Error, now);
     }
 
     /// Time moves on to `now`; `synced` = a sync pulse came meanwhile.
-    pub(crate) fn advance(&mut self, now: u64, access: u64, synced: bool, tod: Option<u64>) {
+    pub(crate) fn advance(&mut self, now: u64, synced: bool, tod: Option<u64>) {
         if self.state == TbState::SendTodMod
             && self
                 .load_tod_mod
                 .is_some_and(|command| command.done_at <= now)
         {
             self.load_tod_mod = None;
-            self.enter(TbState::NotSet, now, access);
+            self.enter(TbState::NotSet, now);
         }
         if synced {
             self.sync_occurred = true;
             if self.state == TbState::SyncWait && self.move_tod.is_some() {
-                self.enter(TbState::GetTod, now, access);
+                self.enter(TbState::GetTod, now);
             }
         }
         if let (Some(at), Some(tod)) = (self.transfer_at, tod)
             && at <= now
             && self.state == TbState::GetTod
         {
-            self.run_from(tod, now, access);
+            self.run_from(tod, now);
         }
     }
 
@@ -231,10 +259,10 @@ impl CoreTimer {
     }
 
     /// `mttbl`; gives whether it broke TB.
-    pub(crate) fn write_lower(&mut self, thread: usize, value: u64, now: u64, access: u64) -> bool {
+    pub(crate) fn write_lower(&mut self, thread: usize, value: u64, now: u64) -> bool {
         let broke = self.state == TbState::Running;
         if broke {
-            self.fail(0, now, access);
+            self.fail(0, now);
         }
         let merged = self.timebase(thread, now) & !0xffff_ffff | value & 0xffff_ffff;
         self.set_timebase(thread, merged, now);

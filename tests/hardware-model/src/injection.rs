@@ -34,7 +34,7 @@ impl State {
     }
 
     fn fail_core(&mut self, core: usize, error: CoreError) {
-        let (now, access) = (self.now, self.accesses);
+        let now = self.now;
         let timer = &mut self.cores[core];
         let mut causes = Hmer::TFAC_ERROR;
         match error {
@@ -54,16 +54,16 @@ impl State {
                     copy.dirty_lower = true;
                     copy.dirty_upper = true;
                 }
-                timer.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now, access);
+                timer.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now);
                 if error == CoreError::StuckLoadTodMod {
                     timer.leave_load_tod_mod();
                 }
             }
-            CoreError::TbstCorrupt => timer.fail(Tfmr::TBST_CORRUPT.bits(), now, access),
-            CoreError::MissingSync => timer.fail(Tfmr::TB_MISSING_SYNC.bits(), now, access),
-            CoreError::MissingStep => timer.fail(Tfmr::TB_MISSING_STEP.bits(), now, access),
-            CoreError::FirmwareControl => timer.fail(Tfmr::FW_CONTROL_ERROR.bits(), now, access),
-            CoreError::NoReason => timer.fail(0, now, access),
+            CoreError::TbstCorrupt => timer.fail(Tfmr::TBST_CORRUPT.bits(), now),
+            CoreError::MissingSync => timer.fail(Tfmr::TB_MISSING_SYNC.bits(), now),
+            CoreError::MissingStep => timer.fail(Tfmr::TB_MISSING_STEP.bits(), now),
+            CoreError::FirmwareControl => timer.fail(Tfmr::FW_CONTROL_ERROR.bits(), now),
+            CoreError::NoReason => timer.fail(0, now),
             CoreError::Transfer => {
                 assert!(timer.transfer_errors, "only POWER10 has TFMR 25");
                 timer.errors |= Tfmr::TFAC_XFER_ERROR.bits();
@@ -71,20 +71,20 @@ impl State {
             }
             CoreError::TfmrCorrupt { tb_survives } => {
                 if !tb_survives {
-                    timer.fail(Tfmr::TB_MISSING_STEP.bits(), now, access);
+                    timer.fail(Tfmr::TB_MISSING_STEP.bits(), now);
                 }
                 timer.corrupt = true;
-                timer.entered = access;
                 timer.control ^= self.random.word() & Tfmr::CONTROL.bits() & !Tfmr::COMMANDS.bits();
                 timer.control &= !Tfmr::MASK_HMI.bits();
                 causes = Hmer::TIMER;
             }
             CoreError::StuckMove => {
-                timer.enter(TbState::SyncWait, now, access);
+                timer.enter(TbState::SyncWait, now);
                 timer.leave_move();
-                timer.enter(TbState::GetTod, now, access);
+                timer.enter(TbState::GetTod, now);
             }
         }
+        self.cores[core].new_entry(true);
         self.raise_core(core, causes);
     }
 }

@@ -264,7 +264,7 @@ impl State {
         for (index, core) in self.cores.iter_mut().enumerate() {
             let tod = &self.tods[self.configuration.chip_of(index)];
             let value = tod.running().then(|| tod.value(self.now));
-            core.advance(self.now, self.accesses, crossed && tod.steps(), value);
+            core.advance(self.now, crossed && tod.steps(), value);
         }
     }
 
@@ -312,8 +312,8 @@ impl State {
         let cores = self.configuration.cores_per_chip;
         for core in chip * cores..(chip + 1) * cores {
             if stopped && self.cores[core].state == TbState::Running {
-                let (now, access) = (self.now, self.accesses);
-                self.cores[core].fail(Tfmr::TB_MISSING_STEP.bits(), now, access);
+                self.cores[core].fail(Tfmr::TB_MISSING_STEP.bits(), self.now);
+                self.cores[core].new_entry(true);
                 self.raise_core(core, Hmer::TFAC_ERROR);
             }
             if interrupt {

@@ -7,13 +7,13 @@ use power_registers::{Hmer, Spr, Tfmr};
 impl State {
     pub(crate) fn read_spr(&mut self, thread: usize, spr: Spr) -> u64 {
         let (core, number) = self.place(thread);
-        let (now, access) = (self.now, self.accesses);
+        let now = self.now;
         let own = &self.threads[thread];
         match spr {
             Spr::Tfmr => {
                 let view = self.tod_view(self.configuration.chip_of(core));
                 let garbage = self.random.word();
-                self.cores[core].read_tfmr(number, now, access, view, garbage)
+                self.cores[core].read_tfmr(number, now, view, garbage)
             }
             Spr::Hmer => self.read_hmer(thread),
             Spr::Hmeer => self.cores[core].hmeer,
@@ -31,10 +31,10 @@ impl State {
     pub(crate) fn write_spr(&mut self, thread: usize, spr: Spr, value: u64) {
         self.record(thread, Register::Spr(spr), value);
         let (core, number) = self.place(thread);
-        let (now, access) = (self.now, self.accesses);
+        let now = self.now;
         match spr {
             Spr::Tfmr => {
-                let effects = self.cores[core].write_tfmr(number, thread, value, now, access);
+                let effects = self.cores[core].write_tfmr(number, thread, value, now);
                 for rule in effects.violations {
                     self.violation(thread, rule, value);
                 }
@@ -63,7 +63,7 @@ impl State {
                 self.cores[core].hmeer = value & Hmer::IMPLEMENTED;
             }
             Spr::Tbwl => {
-                if self.cores[core].write_lower(number, value, now, access) {
+                if self.cores[core].write_lower(number, value, now) {
                     self.violation(thread, "mttbl while TB is RUNNING", value);
                     self.raise_core(core, Hmer::TFAC_ERROR);
                 }

@@ -72,15 +72,8 @@ impl CoreTimer {
     }
 
     /// `mfspr TFMR`; `garbage` is what a corrupt TFMR shows.
-    pub(crate) fn read_tfmr(
-        &mut self,
-        thread: usize,
-        now: u64,
-        access: u64,
-        tod: TodView,
-        garbage: u64,
-    ) -> u64 {
-        self.threads[thread].seen = access;
+    pub(crate) fn read_tfmr(&mut self, thread: usize, now: u64, tod: TodView, garbage: u64) -> u64 {
+        self.look(thread);
         if self.corrupt {
             return garbage | CORRUPT;
         }
@@ -99,12 +92,23 @@ impl CoreTimer {
         global_thread: usize,
         value: u64,
         now: u64,
-        access: u64,
+    ) -> WriteEffects {
+        let knew = self.look(thread);
+        let effects = self.act(thread, global_thread, value, now, knew);
+        // What a write brings about its writer knows.
+        self.look(thread);
+        effects
+    }
+
+    fn act(
+        &mut self,
+        thread: usize,
+        global_thread: usize,
+        value: u64,
+        now: u64,
+        knew: bool,
     ) -> WriteEffects {
         let mut effects = WriteEffects::default();
-        // A state that came after this thread last looked cannot be held against it.
-        let knew = self.threads[thread].seen >= self.entered;
-        self.threads[thread].seen = access;
         self.sync_occurred = false;
 
         let control = value & Tfmr::CONTROL.bits() & !COMMANDS;
@@ -123,29 +127,29 @@ impl CoreTimer {
             self.write_corrupt(value, knew, &mut effects);
             return effects;
         }
-        self.clear_error_bits(thread, value, now, access, &mut effects);
+        self.clear_error_bits(thread, value, now, &mut effects);
 
         if value & LOAD != 0 && value & MOVE != 0 {
             // The one error that software can cause at will; it is used to inject, so no violation.
             self.load_tod_mod = None;
             self.move_tod = None;
-            self.control_error(now, access, &mut effects);
+            self.control_error(now, &mut effects);
             return effects;
         }
-        self.keep_or_drop(value, now, access, &mut effects);
-        self.clear_command(value & CLEAR != 0, now, access);
+        self.keep_or_drop(value, now, &mut effects);
+        self.clear_command(value & CLEAR != 0, now);
         if value & CLEAR == 0 && value & COMMANDS != 0 && now < self.clear_busy_until {
             effects
                 .violations
                 .push("a TFMR command while CLEAR_TB_ERRORS is not done");
-            self.control_error(now, access, &mut effects);
+            self.control_error(now, &mut effects);
             return effects;
         }
         if value & LOAD != 0 && self.load_tod_mod.is_none() {
-            self.load_command(global_thread, now, access, knew, &mut effects);
+            self.load_command(global_thread, now, knew, &mut effects);
         }
         if value & MOVE != 0 && self.move_tod.is_none() {
-            self.move_command(global_thread, now, access, knew, &mut effects);
+            self.move_command(global_thread, now, knew, &mut effects);
         }
         effects
     }
@@ -173,14 +177,13 @@ impl CoreTimer {
         thread: usize,
         value: u64,
         now: u64,
-        access: u64,
         effects: &mut WriteEffects,
     ) {
         self.errors &= !(value & CLEARED_ONCE);
         if value & RESIDUE != 0 && self.timebase_dirty() {
             self.errors |= RESIDUE;
             if self.state != TbState::Error {
-                self.enter(TbState::Error, now, access);
+                self.enter(TbState::Error, now);
                 effects.timer_hmi = true;
             }
         }
@@ -208,7 +211,7 @@ impl CoreTimer {
     }
 
     /// A command in flight stays only if the write names it again.
-    fn keep_or_drop(&mut self, value: u64, now: u64, access: u64, effects: &mut WriteEffects) {
+    fn keep_or_drop(&mut self, value: u64, now: u64, effects: &mut WriteEffects) {
         for (bit, moving) in [(LOAD, false), (MOVE, true)] {
             let slot = if moving {
                 &mut self.move_tod
@@ -229,12 +232,12 @@ impl CoreTimer {
                         .violations
                         .push("a TFMR write dropped a command in flight");
                 }
-                self.control_error(now, access, effects);
+                self.control_error(now, effects);
             }
         }
     }
 
-    fn clear_command(&mut self, clear: bool, now: u64, access: u64) {
+    fn clear_command(&mut self, clear: bool, now: u64) {
         if !clear {
             self.clear_armed = false;
             return;
@@ -247,25 +250,18 @@ impl CoreTimer {
         self.clear_busy_until = now + self.command_ticks;
         if self.timebase_dirty() {
             self.errors |= RESIDUE;
-            self.enter(TbState::Error, now, access);
+            self.enter(TbState::Error, now);
             return;
         }
         if !matches!(
             self.state,
             TbState::Reset | TbState::NotSet | TbState::Running
         ) {
-            self.enter(TbState::Reset, now, access);
+            self.enter(TbState::Reset, now);
         }
     }
 
-    fn load_command(
-        &mut self,
-        thread: usize,
-        now: u64,
-        access: u64,
-        knew: bool,
-        effects: &mut WriteEffects,
-    ) {
+    fn load_command(&mut self, thread: usize, now: u64, knew: bool, effects: &mut WriteEffects) {
         let mut in_flight = InFlight {
             issuer: Some(thread),
             done_at: now.saturating_add(self.command_ticks),
@@ -274,7 +270,7 @@ impl CoreTimer {
             TbState::Reset | TbState::NotSet | TbState::SyncWait | TbState::Running => {
                 self.enabled = true;
                 self.move_tod = None;
-                self.enter(TbState::SendTodMod, now, access);
+                self.enter(TbState::SendTodMod, now);
             }
             TbState::SendTodMod => {}
             TbState::Error => {
@@ -287,29 +283,22 @@ impl CoreTimer {
                 if knew {
                     effects.violations.push("LOAD_TOD_MOD in state GET_TOD");
                 }
-                self.control_error(now, access, effects);
+                self.control_error(now, effects);
             }
         }
         self.load_tod_mod = Some(in_flight);
     }
 
-    fn move_command(
-        &mut self,
-        thread: usize,
-        now: u64,
-        access: u64,
-        knew: bool,
-        effects: &mut WriteEffects,
-    ) {
+    fn move_command(&mut self, thread: usize, now: u64, knew: bool, effects: &mut WriteEffects) {
         if self.state == TbState::NotSet {
-            self.enter(TbState::SyncWait, now, access);
+            self.enter(TbState::SyncWait, now);
         } else {
             if knew {
                 effects
                     .violations
                     .push("MOVE_CHIP_TOD_TO_TB outside NOT_SET");
             }
-            self.control_error(now, access, effects);
+            self.control_error(now, effects);
         }
         self.move_tod = Some(InFlight {
             issuer: Some(thread),
@@ -317,8 +306,8 @@ impl CoreTimer {
         });
     }
 
-    fn control_error(&mut self, now: u64, access: u64, effects: &mut WriteEffects) {
-        self.fail(CONTROL_ERROR, now, access);
+    fn control_error(&mut self, now: u64, effects: &mut WriteEffects) {
+        self.fail(CONTROL_ERROR, now);
         effects.timer_hmi = true;
     }
 }

@@ -70,7 +70,10 @@ fn case() -> impl Strategy<Value = Case> {
 impl Case {
     fn fault(&self, place: usize, kind: u8, value: u64) -> Fault {
         let core = place % (self.chips * self.cores);
-        let thread = place % (self.chips * self.cores * self.threads);
+        let mut thread = place % (self.chips * self.cores * self.threads);
+        if self.role(thread) == Role::Absent {
+            thread -= thread % self.threads;
+        }
         let error = match kind {
             0 => CoreError::TbResidue,
             1 => CoreError::HdecParity,

@@ -185,21 +185,31 @@ impl Struck {
 
     /// Plants a stop at every instruction that may open interrupts, and lets each thread with
     /// interrupts closed run alone for a moment: it comes to one soon, unless it waits for others.
+    /// `stopped` is called at each stop: alone on its core, a thread may get far in its repair.
     ///
     /// # Errors
     /// The line failed.
-    pub fn chase(&mut self, machine: &mut Machine, image: &Image) -> Result<()> {
+    pub fn chase(
+        &mut self,
+        machine: &mut Machine,
+        image: &Image,
+        stopped: &mut dyn FnMut(&mut Machine) -> Result<()>,
+    ) -> Result<()> {
         if !self.is_pending() {
             return Ok(());
         }
-        for gate in image.gates() {
-            machine.client.plant(Watch::Breakpoint, gate, 4)?;
+        if !self.gates_planted {
+            for gate in image.gates() {
+                machine.client.plant(Watch::Breakpoint, gate, 4)?;
+            }
+            self.gates_planted = true;
         }
-        self.gates_planted = true;
         for index in 0..self.hits.len() {
             if self.hits[index].delivery == Delivery::Pending {
                 let vcpu = self.hits[index].vcpu;
-                if let Halt::Planted(_) = machine.run_alone(vcpu, ALONE)? {
+                let halt = machine.run_alone(vcpu, ALONE)?;
+                stopped(machine)?;
+                if let Halt::Planted(_) = halt {
                     self.at_gate(machine, image, vcpu)?;
                 }
             }

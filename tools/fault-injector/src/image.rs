@@ -32,6 +32,18 @@ impl Image {
         Self::parse(&bytes).with_context(|| format!("understanding {}", path.display()))
     }
 
+    /// An image of which only its gates are known: enough to deliver an HMI.
+    #[must_use]
+    pub fn with_gates(gates: impl IntoIterator<Item = u64>) -> Self {
+        let gates = gates.into_iter().collect();
+        Self {
+            symbols: Vec::new(),
+            gates,
+            control: 0,
+            recorder: 0,
+        }
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self> {
         let file = object::File::parse(bytes)?;
         let mut symbols: Vec<(u64, String)> = file

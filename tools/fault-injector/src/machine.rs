@@ -8,19 +8,19 @@ use anyhow::{Context, Result, anyhow, bail};
 use gdb_remote::{Client, Resume, StopReply, ThreadId, Timeouts};
 use power_registers::{Hmer, Tfmr, ibm};
 
-/// MSR[HV].
+/// `MSR[HV]`.
 pub const MSR_HV: u64 = ibm(3);
-/// MSR[EE].
+/// `MSR[EE]`.
 pub const MSR_EE: u64 = ibm(48);
-/// MSR[SF].
+/// `MSR[SF]`.
 pub const MSR_SF: u64 = ibm(0);
-/// MSR[LE].
+/// `MSR[LE]`.
 pub const MSR_LE: u64 = ibm(63);
-/// MSR[ME].
+/// `MSR[ME]`.
 pub const MSR_ME: u64 = ibm(51);
-/// MSR[RI].
+/// `MSR[RI]`.
 pub const MSR_RI: u64 = ibm(62);
-/// MSR[IR] and MSR[DR].
+/// `MSR[IR]` and `MSR[DR]`.
 pub const MSR_TRANSLATION: u64 = ibm(58) | ibm(59);
 
 /// Processor generation.
@@ -46,7 +46,7 @@ impl Generation {
         }
     }
 
-    /// HID0[HILE]: hypervisor interrupts are taken little-endian.
+    /// `HID0[HILE]`: hypervisor interrupts are taken little-endian.
     #[must_use]
     pub const fn hile(self) -> u64 {
         match self {

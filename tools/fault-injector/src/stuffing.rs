@@ -5,7 +5,7 @@
 //! few instructions are put into scratch memory and run on one thread, in hypervisor real mode,
 //! interrupts closed, while all others stand still; then everything is put back.
 //!
-//! The debugger cannot change MSR[HV] either. A thread that is in a guest is taken out by a
+//! The debugger cannot change `MSR[HV]` either. A thread that is in a guest is taken out by a
 //! hypercall planted at its PC, and returns by `hrfid`.
 
 use std::time::Duration;

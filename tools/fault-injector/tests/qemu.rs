@@ -4,12 +4,16 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fault_injector::machine::{MSR_HV, Machine};
+use fault_injector::chip_tod::ChipTod;
+use fault_injector::forge::{Delivery, HMI_VECTOR, strike};
+use fault_injector::image::Image;
+use fault_injector::machine::{Halt, MSR_HV, MSR_SF, Machine, Vcpu};
+use fault_injector::plan::Plan;
 use fault_injector::stuffing::{Change, SCRATCH};
 use gdb_remote::Timeouts;
-use power_registers::Spr;
+use power_registers::{Hmer, Spr, Tfmr};
 use tempfile::TempDir;
 
 /// Stays in the hypervisor and counts in r5.
@@ -94,6 +98,26 @@ fn start(test: &str, model: &str, smp: &str, code: &[u32]) -> Option<Rig> {
 }
 
 const SHORT: Duration = Duration::from_millis(20);
+/// A busy host may hold the emulator up for long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Lets the machine run until something is so.
+fn run_until(machine: &mut Machine, mut reached: impl FnMut(&mut Machine) -> bool) {
+    let start = Instant::now();
+    while !reached(machine) {
+        assert!(start.elapsed() < PATIENCE, "the machine does not get there");
+        machine.run(SHORT).expect("it runs");
+    }
+}
+
+/// Lets the machine run until a thread is in the guest's loop.
+fn run_into_guest(machine: &mut Machine, vcpu: Vcpu) {
+    run_until(machine, |machine| {
+        let state = machine.state(vcpu).expect("state");
+        state.in_guest() && GUEST_LOOP.contains(&state.pc)
+    });
+}
+
 /// 100 us in ticks: what a stuffed run may be off where nothing checks it.
 const LOOSE_TICKS: i64 = 51_200;
 
@@ -164,7 +188,9 @@ fn timebase_can_be_damaged_and_set_right_by_the_clock() {
                 .change_timebase(*vcpu, Change::Clock(77 << 30))
                 .expect("clock");
         }
-        machine.run(SHORT).expect("it runs");
+        run_until(machine, |machine| {
+            machine.read(vcpus[1], "r5").expect("r5") > before[1]
+        });
         let clock = machine.clock().expect("clock");
         for vcpu in &vcpus {
             let timebase = machine.read(*vcpu, "tb").expect("tb");
@@ -241,6 +267,151 @@ fn a_guest_is_visited_and_put_back() {
         machine.read(vcpu, "r5").expect("r5") > count,
         "the guest goes on"
     );
+}
+
+fn plan(damage: Vec<Change>) -> Plan {
+    Plan {
+        number: 1,
+        delay: Duration::ZERO,
+        core: 0,
+        errors: Tfmr::FW_CONTROL_ERROR.bits(),
+        damage,
+        spare: 0,
+    }
+}
+
+#[test]
+fn an_hmi_takes_a_guest_to_the_vector() {
+    let test = "an_hmi_takes_a_guest_to_the_vector";
+    let Some(mut rig) = start(test, "powernv8", "1", GUEST_IMAGE) else {
+        return;
+    };
+    let machine = &mut rig.machine;
+    let vcpu = machine.vcpus()[0];
+    run_into_guest(machine, vcpu);
+    machine
+        .write(vcpu, "tfmr", 0x1212_0008_7060_0000)
+        .expect("write");
+    let before = machine.state(vcpu).expect("state");
+    let plan = plan(vec![Change::Set(0x1234 << 40)]);
+    let struck = strike(machine, vcpu.core, &plan, true).expect("strike");
+    assert_eq!(struck.hits[0].delivery, Delivery::FromGuest);
+    let after = machine.state(vcpu).expect("state");
+    assert_eq!(after.pc, HMI_VECTOR);
+    assert_eq!(after.msr, MSR_SF | MSR_HV, "this guest had ME and RI off");
+    assert_eq!(after.tfmr, 0x1212_0009_8022_0000);
+    assert_eq!(after.hmer, Hmer::TFAC_ERROR.bits());
+    assert_eq!(after.timebase >> 40, 0x1234);
+    assert_eq!(machine.read(vcpu, "hsrr0").expect("hsrr0"), before.pc);
+    assert_eq!(machine.read(vcpu, "hsrr1").expect("hsrr1"), before.msr);
+}
+
+/// Runs with interrupts closed for a while, then opens them; above the vectors.
+const CLOSED_IMAGE: &[u32] = &[
+    0x3860_7fff, // li     r3, 0x7fff
+    0x7c69_03a6, // mtctr  r3
+    0x4200_0000, // bdnz   .
+    0x7c60_00a6, // mfmsr  r3
+    0x6063_8000, // ori    r3, r3, EE
+    0x7c60_0164, // mtmsrd r3              <- the gate
+    0x4800_0000, // b      .
+];
+const CLOSED_START: u64 = 0x4010;
+const GATE: u64 = CLOSED_START + 20;
+
+#[test]
+fn a_pending_hmi_is_taken_when_interrupts_are_opened() {
+    let test = "a_pending_hmi_is_taken_when_interrupts_are_opened";
+    let mut code = vec![0; (CLOSED_START - 0x10) as usize / 4];
+    code[0] = 0x4800_4000; // b CLOSED_START
+    code.extend(CLOSED_IMAGE);
+    let Some(mut rig) = start(test, "powernv9", "1", &code) else {
+        return;
+    };
+    let machine = &mut rig.machine;
+    let vcpu = machine.vcpus()[0];
+    let struck = strike(machine, vcpu.core, &plan(vec![Change::Set(0)]), false);
+    let mut struck = struck.expect("strike");
+    assert_eq!(struck.hits[0].delivery, Delivery::Pending);
+    assert_eq!(machine.state(vcpu).expect("state").pc, 0x10);
+    let image = Image::with_gates([GATE]);
+    let start = Instant::now();
+    while struck.is_pending() && start.elapsed() < PATIENCE {
+        struck
+            .chase(machine, &image, &mut |_| Ok(()))
+            .expect("chase");
+        struck.refresh(machine, &image).expect("refresh");
+    }
+    assert_eq!(struck.hits[0].delivery, Delivery::Late);
+    assert_eq!(machine.state(vcpu).expect("state").pc, HMI_VECTOR);
+    assert_eq!(machine.read(vcpu, "hsrr0").expect("hsrr0"), GATE + 4);
+    assert!(
+        machine
+            .client
+            .remove(gdb_remote::Watch::Breakpoint, GATE, 4)
+            .is_err(),
+        "the gate is open again"
+    );
+}
+
+/// Stores to where r4 points, by both ways that firmware may use.
+const STORE_IMAGE: &[u32] = &[
+    0xf8a4_0000, // std    r5, 0(r4)
+    0x7ca0_27ea, // stdcix r5, 0, r4
+    0x4800_0000, // b      .
+];
+
+#[test]
+fn a_move_of_the_tod_loads_the_true_time() {
+    let test = "a_move_of_the_tod_loads_the_true_time";
+    const REFERENCE: u64 = 321 << 30;
+    for (model, chip_1) in [
+        ("powernv9", 0x0006_07fc_0020_00b8),
+        ("powernv10", 0x0006_13fc_0020_00b8),
+    ] {
+        let smp = "4,sockets=2,cores=1,threads=2";
+        let Some(mut rig) = start(test, model, smp, STORE_IMAGE) else {
+            return;
+        };
+        let machine = &mut rig.machine;
+        let tod = ChipTod::watch(machine, REFERENCE, false).expect("watch");
+        let vcpus = machine.vcpus();
+        for vcpu in &vcpus {
+            machine.write(*vcpu, "r4", chip_1).expect("r4");
+            machine.write(*vcpu, "r5", 1 << 63).expect("r5");
+        }
+        let storing = vcpus[2];
+        assert_eq!(storing.chip, 1, "{model}");
+        // Not ready to receive; then waiting for the TOD.
+        for (tfmr, ready) in [
+            (0x1212_0008_7060_0000, false),
+            (0x1212_2007_6020_0000, true),
+        ] {
+            machine.write(storing, "tfmr", tfmr).expect("tfmr");
+            let halt = machine.run_alone(storing, PATIENCE).expect("it runs");
+            assert_eq!(halt, Halt::Planted(Some(storing.thread)), "{model}");
+            let moves = tod.answer(machine, &vcpus).expect("answer");
+            assert_eq!(moves.len(), 1, "{model}");
+            assert_eq!(
+                (moves[0].pir, moves[0].core),
+                (storing.pir, storing.core),
+                "{model}"
+            );
+            assert_eq!(moves[0].loaded.is_some(), ready, "{model}");
+        }
+        let clock = machine.clock().expect("clock");
+        for vcpu in &vcpus {
+            let timebase = machine.read(*vcpu, "tb").expect("tb");
+            let expected = clock + if vcpu.chip == 1 { REFERENCE } else { 0 };
+            let error = timebase.wrapping_sub(expected) as i64;
+            assert!(
+                error.abs() < 8_192,
+                "{model}: PIR {:#x} is off by {error}",
+                vcpu.pir
+            );
+        }
+        tod.unwatch(machine).expect("unwatch");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// From the eight bytes of MSR as they came. MSR[LE] is the last bit: if the first byte holds
+    /// From the eight bytes of MSR as they came. `MSR[LE]` is the last bit: if the first byte holds
     /// it, the value came with its least byte first. In the other order the first byte ends with
     /// MSR bit 7, which is reserved and 0.
     fn of_msr(bytes: &[u8]) -> Self {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gdb_remote::{Client, Error, Resume, ThreadId, Timeouts, Watch};
 use tempfile::TempDir;
@@ -90,6 +90,30 @@ fn display(path: &Path) -> String {
 
 const SHORT: Duration = Duration::from_millis(30);
 
+/// Lets threads run until their counts are as wanted; a busy host may take its time.
+fn run_until(
+    client: &mut Client,
+    what: Resume,
+    threads: &[ThreadId],
+    reached: impl Fn(&[u64]) -> bool,
+) -> Vec<u64> {
+    let start = Instant::now();
+    loop {
+        let now = counts(client, threads);
+        if reached(&now) {
+            return now;
+        }
+        assert!(
+            start.elapsed() < SHORT * 1000,
+            "the machine does not get there: {now:?}"
+        );
+        client.resume(what).expect("resume");
+        if client.wait_for_stop(SHORT).expect("wait").is_none() {
+            client.interrupt().expect("stop");
+        }
+    }
+}
+
 fn counts(client: &mut Client, threads: &[ThreadId]) -> Vec<u64> {
     threads
         .iter()
@@ -158,21 +182,21 @@ fn registers_memory_and_run_control_on_each_generation() {
         client.resume(Resume::All).expect("resume");
         assert_eq!(client.wait_for_stop(SHORT).expect("wait"), None, "{model}");
         client.interrupt().expect("stop");
-        let before = counts(client, &threads);
-        assert!(before.iter().all(|count| *count > 0), "{model}: {before:?}");
-        client.resume(Resume::Only(threads[1])).expect("resume");
-        assert_eq!(client.wait_for_stop(SHORT).expect("wait"), None, "{model}");
-        client.interrupt().expect("stop");
-        let after = counts(client, &threads);
+        let zero = vec![0; threads.len()];
+        let before = run_until(client, Resume::All, &threads, |now| {
+            now[0] > 0 && now[1] > 0
+        });
+        assert!(before > zero, "{model}");
+        let only = Resume::Only(threads[1]);
+        let after = run_until(client, only, &threads, |now| now[1] > before[1]);
         assert_eq!(after[0], before[0], "{model}: thread 0 stood still");
-        assert!(after[1] > before[1], "{model}: thread 1 ran");
         assert_eq!(client.stray_stops(), 0, "{model}");
 
         // A breakpoint, and a step off it.
         client.plant(Watch::Breakpoint, STORE, 4).expect("plant");
         client.resume(Resume::All).expect("resume");
         let stop = client
-            .wait_for_stop(SHORT * 100)
+            .wait_for_stop(SHORT * 1000)
             .expect("wait")
             .expect("it is reached");
         let stopped = stop.thread().expect("QEMU names the thread");
@@ -199,7 +223,7 @@ fn registers_memory_and_run_control_on_each_generation() {
         client.plant(Watch::Write, cell, 8).expect("plant");
         client.resume(Resume::All).expect("resume");
         let stop = client
-            .wait_for_stop(SHORT * 100)
+            .wait_for_stop(SHORT * 1000)
             .expect("wait")
             .expect("it is reached");
         assert_eq!(stop.thread(), Some(threads[1]), "{model}");

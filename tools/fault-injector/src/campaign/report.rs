@@ -169,7 +169,7 @@ impl FaultReport {
             self.core,
             ways.join(", "),
             match worst {
-                Some(ticks) => format!("TB off by at most {ticks} ticks"),
+                Some(ticks) => format!("TB off by {ticks} ticks"),
                 None => "TB not judged".to_owned(),
             },
             if self.failures.is_empty() {

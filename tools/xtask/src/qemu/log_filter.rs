@@ -17,24 +17,31 @@ const CHIP_TOD_GAPS: &[(u64, &str)] = &[
 /// Words that mark a line as one about the timebase or the way to it.
 const TOPICS: &[&str] = &["tfmr", "chiptod", "xscom", "timebase"];
 
+/// What QEMU says when software commands two things at once: how the image breaks its own TB.
+const OWN_BREAK: &str = "TFMR error: LOAD_TOD_MOD and MOVE_CHIP_TOD_TO_TB both set";
+
 /// What a log holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sifted {
     /// Lines about TFMR, ChipTOD or XSCOM that QEMU's gaps do not explain.
     pub(crate) faults: Vec<String>,
+    /// Breaks that the image inflicted on itself, as it is meant to when no tool does.
+    pub(crate) own_breaks: usize,
     /// Lines that are QEMU's own gaps.
     pub(crate) gaps: usize,
     /// Lines about other things.
     pub(crate) others: Vec<String>,
 }
 
-/// Sorts the lines of a log.
-pub(crate) fn sift(log: &str) -> Sifted {
+/// Sorts the lines of a log; `breaks_itself` if the image was left alone and breaks its own TB.
+pub(crate) fn sift(log: &str, breaks_itself: bool) -> Sifted {
     let mut sifted = Sifted::default();
     for line in log.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let lower = line.to_ascii_lowercase();
         if !TOPICS.iter().any(|topic| lower.contains(topic)) {
             sifted.others.push(line.to_owned());
+        } else if breaks_itself && line == OWN_BREAK {
+            sifted.own_breaks += 1;
         } else if is_gap(&lower) {
             sifted.gaps += 1;
         } else {
@@ -67,10 +74,14 @@ mod tests {
              TFMR error: mtspr TFMR in TB_ERROR state\n\
              XSCOM read failed at @0x603fc00200000 pcba=0x00040000\n\
              phb4: reg_read something\n\n",
+            true,
         );
         assert_eq!(sifted.gaps, 2);
         assert_eq!(sifted.faults.len(), 4, "{sifted:?}");
         assert_eq!(sifted.others, ["phb4: reg_read something"]);
-        assert_eq!(sift(""), Sifted::default());
+        assert_eq!(sift("", true), Sifted::default());
+        let log = format!("{OWN_BREAK}\n{OWN_BREAK}\n");
+        assert_eq!((sift(&log, true).own_breaks, sift(&log, true).faults.len()), (2, 0));
+        assert_eq!((sift(&log, false).own_breaks, sift(&log, false).faults.len()), (0, 2));
     }
 }

@@ -34,23 +34,26 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Prints it with aligned columns.
+    /// Prints it with aligned columns, or, when it is too wide for that, row by row.
     pub(crate) fn print(&self) {
+        const WIDEST: usize = 170;
         println!("\n{}", self.title);
         let width = |column: usize| {
-            let cells = self
-                .rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(String::len);
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain([self.head[column].len()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
+        if widths.iter().map(|width| width + 2).sum::<usize>() > WIDEST {
+            for row in &self.rows {
+                for (index, (head, cell)) in self.head.iter().zip(row).enumerate() {
+                    println!("  {}{head}: {cell}", if index == 0 { "" } else { "    " });
+                }
+            }
+            return;
+        }
         let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let cells: Vec<_> = cells
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:<width$}"))
-                .collect();
+            let cells: Vec<_> =
+                cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
             println!("  {}", cells.join("  ").trim_end());
         };
         line(&mut self.head.iter().copied());

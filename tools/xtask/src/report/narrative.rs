@@ -153,7 +153,7 @@ pub(crate) fn details(record: &Record) -> String {
         Step::FirmwareReturned => format!("return code {}, flags {second:#x}", first as i64),
         Step::Resynced => format!("return code {}", first as i64),
         Step::GoOn => format!("epoch {first}"),
-        Step::EnterGuest => format!("offset {:+} ticks, PC {second:#x}", first as i64),
+        Step::EnterGuest => format!("offset {:+} ticks, {second} checks so far", first as i64),
         Step::BreakTimebase => format!("TFMR written {first:#018x}"),
         Step::WaitExpired => format!("core word {first:#x}, missing {second:#x}"),
         Step::Join => format!("coordinator {first:#x}"),
@@ -190,39 +190,59 @@ pub(crate) fn tfmr(value: u64) -> String {
     format!("{:?}", Tfmr::from_bits_retain(value))
 }
 
+/// The state of TB that a TFMR value tells.
+pub(crate) fn timebase_state(value: u64) -> String {
+    let tfmr = Tfmr::from_bits_retain(value);
+    format!("{:?}{}", tfmr.state(), if tfmr.tb_usable() { ", valid" } else { ", NOT VALID" })
+}
+
 /// HMER as words.
 pub(crate) fn hmer(value: u64) -> String {
     format!("{:?}", Hmer::from_bits_retain(value))
 }
 
-/// Cuts the records of all threads into episodes.
+/// How far a thread is in an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Busy,
+    /// It went on; only its way back into the guest still belongs here.
+    WentOn,
+    Done,
+}
+
+/// Cuts the records of all threads into episodes; what the threads do between two alarms is left
+/// out.
 ///
-/// An alarm starts a new one when every thread of the running one has gone on.
+/// An alarm starts a new episode when every thread of the running one has gone on.
 pub(crate) fn episodes(records: &[Record]) -> Vec<Episode> {
     let mut records = records.to_vec();
     records.sort_by_key(|record| record.sequence);
     let mut episodes: Vec<Episode> = Vec::new();
-    let mut busy: BTreeMap<u32, bool> = BTreeMap::new();
+    let mut threads: BTreeMap<u32, Progress> = BTreeMap::new();
     for record in records {
-        let idle = !busy.values().any(|busy| *busy);
-        if episodes.is_empty() || (idle && kind(record.step) == Kind::Alarm) {
+        let progress = threads.get(&record.pir).copied().unwrap_or(Progress::Done);
+        let kind = kind(record.step);
+        if kind == Kind::Alarm && !threads.values().any(|thread| *thread == Progress::Busy) {
             episodes.push(Episode::default());
-            busy.clear();
+            threads.clear();
         }
-        busy.insert(
-            record.pir,
-            !matches!(record.step, Step::GoOn | Step::EnterGuest),
-        );
+        let next = match (progress, record.step) {
+            (Progress::Busy, Step::GoOn) => Progress::WentOn,
+            (Progress::WentOn, Step::EnterGuest) => Progress::Done,
+            _ if kind == Kind::Alarm => Progress::Busy,
+            (Progress::Busy, _) => Progress::Busy,
+            (other, _) if kind == Kind::Trouble => other,
+            // Ordinary life.
+            _ => continue,
+        };
+        threads.insert(record.pir, next);
+        if episodes.is_empty() {
+            episodes.push(Episode::default());
+        }
         if let Some(episode) = episodes.last_mut() {
             episode.records.push(record);
         }
     }
-    episodes.retain(|episode| {
-        episode
-            .records
-            .iter()
-            .any(|record| !matches!(record.step, Step::EnterGuest | Step::LeftGuest))
-    });
     episodes
 }
 
@@ -245,14 +265,17 @@ pub(crate) mod tests {
     #[test]
     fn episodes_end_when_all_went_on() {
         let records = [
-            record(4, 1, Step::GoOn),
-            record(1, 0, Step::HmiInGuest),
-            record(2, 1, Step::Summoned),
-            record(3, 0, Step::GoOn),
-            record(5, 0, Step::EnterGuest),
-            record(6, 1, Step::HmiInHost),
-            record(7, 0, Step::HmiInGuest),
-            record(8, 1, Step::Abort),
+            record(6, 1, Step::GoOn),
+            record(1, 0, Step::Arrive),
+            record(2, 1, Step::EnterGuest),
+            record(3, 0, Step::HmiInGuest),
+            record(4, 1, Step::Summoned),
+            record(5, 0, Step::GoOn),
+            record(7, 0, Step::EnterGuest),
+            record(8, 0, Step::EnterGuest),
+            record(9, 1, Step::HmiInHost),
+            record(10, 0, Step::HmiInGuest),
+            record(11, 1, Step::Abort),
         ];
         let episodes = episodes(&records);
         let lengths: Vec<_> = episodes
@@ -262,7 +285,7 @@ pub(crate) mod tests {
         assert_eq!(lengths, [5, 3]);
         assert_eq!(episodes[0].threads(), [0, 1]);
         assert!(!episodes[0].troubled() && episodes[1].troubled());
-        assert_eq!(episodes[0].records[0].sequence, 1);
+        assert_eq!(episodes[0].records[0].sequence, 3);
     }
 
     #[test]

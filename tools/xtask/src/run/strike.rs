@@ -166,7 +166,7 @@ fn timebases(report: &Report) -> Table {
             "after",
             "expected",
             "off",
-            "TFMR after",
+            "TB state",
         ],
         rows: report
             .faults
@@ -189,7 +189,7 @@ fn timebase_row(fault: &FaultReport, thread: &ThreadReport) -> Vec<String> {
         fault.number.to_string(),
         format!("{:#x}", thread.pir),
         format!("{:?}", thread.delivery),
-        thread.place.clone(),
+        place(&thread.place),
         format!("{:#x}", thread.timebase_before),
         format!("{:#x}", thread.timebase_damaged),
         optional(thread.timebase_after),
@@ -197,8 +197,20 @@ fn timebase_row(fault: &FaultReport, thread: &ThreadReport) -> Vec<String> {
         thread
             .error_ticks
             .map_or_else(|| "?".to_owned(), |ticks| format!("{ticks:+}")),
-        narrative::tfmr(thread.tfmr_after),
+        narrative::timebase_state(thread.tfmr_after),
     ]
+}
+
+/// `symbol+offset` with the symbol's last part, as a reader knows it.
+fn place(place: &str) -> String {
+    let (symbol, offset) = place.split_once('+').unwrap_or((place, ""));
+    let name = format!("{:#}", rustc_demangle::demangle(symbol));
+    // Of a path, the last part; generic arguments hold paths of their own.
+    let short = match name.rsplit_once("::") {
+        Some((_, last)) if !name.contains(['<', '>']) => last,
+        _ => &name,
+    };
+    if offset.is_empty() { short.to_owned() } else { format!("{short}+{offset}") }
 }
 
 fn guests(report: &Report) -> Table {
@@ -274,6 +286,16 @@ mod tests {
         });
         assert!(bad.starts_with("Fatal TimerFacility NotRecovered"), "{bad}");
         assert_eq!(event(&EventReport::default()), "none");
+    }
+
+    #[test]
+    fn places_are_short() {
+        assert_eq!(place("guest 0x1040"), "guest 0x1040");
+        assert_eq!(
+            place("_RNvNtCs1w1Asic8thY_7opaline5start9shim_main+0x11ec"),
+            "shim_main+0x11ec"
+        );
+        assert_eq!(place("opaline_head+0x980"), "opaline_head+0x980");
     }
 
     #[test]
