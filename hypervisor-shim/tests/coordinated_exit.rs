@@ -19,6 +19,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const THREADS: usize = 4;
+/// Period of a guest's DEC.
+const GUEST_DEC_TICKS: u64 = 400_000;
+/// How far DEC may be off after a stay outside.
+const DEC_SLACK_TICKS: u64 = 4_096;
 /// Ticks that every access takes.
 const ACCESS_TICKS: u64 = 16;
 
@@ -36,6 +40,8 @@ struct World {
     /// Whether each thread's guest runs now.
     in_guest: [bool; THREADS],
     dec_expiry: [u64; THREADS],
+    /// True time at which each guest's DEC passes zero, noted when the guest was left.
+    guest_dec_expiry: [Option<u64>; THREADS],
     hdec_expiry: [u64; THREADS],
     repairs: u64,
     violations: Vec<String>,
@@ -164,7 +170,23 @@ impl Machine for ModelThread<'_> {
 
     fn run_guest(&mut self) -> GuestExit {
         let offset = self.thread.guest_offset();
-        self.world(|world, thread| world.in_guest[thread] = true);
+        self.world(|world, thread| {
+            world.in_guest[thread] = true;
+            // DEC must come back as it was left, whatever happened to TB in between.
+            let found = world.dec_expiry[thread];
+            if let Some(expected) = world.guest_dec_expiry[thread]
+                && found.abs_diff(expected) > DEC_SLACK_TICKS
+                && !world.broken
+            {
+                let off = found.wrapping_sub(expected) as i64;
+                let found = format!("the guest of thread {thread} got a DEC that is {off} off");
+                world.violations.push(found);
+            }
+            if world.guest_dec_expiry[thread].is_none() || found < world.clock {
+                // The guest sets it at its start, and again whenever it fires.
+                world.dec_expiry[thread] = world.clock + GUEST_DEC_TICKS;
+            }
+        });
         loop {
             let exit = self.world(|world, thread| {
                 if world.pending_hmi[thread] {
@@ -183,7 +205,10 @@ impl Machine for ModelThread<'_> {
                 (world.hdec_expiry[thread] < world.clock).then_some(vector::HDEC)
             });
             if let Some(vector) = exit {
-                self.world(|world, thread| world.in_guest[thread] = false);
+                self.world(|world, thread| {
+                    world.in_guest[thread] = false;
+                    world.guest_dec_expiry[thread] = Some(world.dec_expiry[thread]);
+                });
                 return GuestExit {
                     vector,
                     pc: 0,

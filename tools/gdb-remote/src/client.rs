@@ -1,4 +1,4 @@
-//! The line to the stub: commands, stops, memory, break- and watchpoints.
+//! The line to the stub: handshake, packets and their answers.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
@@ -42,14 +42,14 @@ const MAXIMUM_DOCUMENT: usize = 1 << 20;
 /// The connection to a stub.
 #[derive(Debug)]
 pub struct Client {
-    stream: UnixStream,
+    pub(crate) stream: UnixStream,
     decoder: Decoder,
     items: VecDeque<Item>,
-    timeouts: Timeouts,
+    pub(crate) timeouts: Timeouts,
     pub(crate) target: TargetDescription,
-    selected: Option<ThreadId>,
+    pub(crate) selected: Option<ThreadId>,
     pub(crate) orders: HashMap<ThreadId, ByteOrder>,
-    running: bool,
+    pub(crate) running: bool,
     stray_stops: u64,
 }
 
@@ -146,7 +146,7 @@ impl Client {
 
     // ---- the line -------------------------------------------------------------------------
 
-    fn late(&self, waiting_for: &str, after: Duration) -> Error {
+    pub(crate) fn late(&self, waiting_for: &str, after: Duration) -> Error {
         Error::Timeout {
             waiting_for: waiting_for.to_owned(),
             after,
@@ -181,7 +181,7 @@ impl Client {
     }
 
     /// The next good packet, acknowledged.
-    fn next_packet(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn next_packet(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Error> {
         let mut damaged = 0;
         loop {
             match self.next_item(deadline)? {
@@ -204,7 +204,7 @@ impl Client {
 
     /// Sends a packet until the stub says that it arrived. Stop replies that come meanwhile are
     /// left-overs and are dropped.
-    fn send_acknowledged(&mut self, payload: &[u8]) -> Result<(), Error> {
+    pub(crate) fn send_acknowledged(&mut self, payload: &[u8]) -> Result<(), Error> {
         let frame = encode(payload);
         for _ in 0..ATTEMPTS {
             self.stream.write_all(&frame)?;

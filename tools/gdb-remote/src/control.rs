@@ -108,7 +108,7 @@ impl Client {
         self.receive_stop(timeout)
     }
 
-    fn receive_stop(&mut self, timeout: Duration) -> Result<Option<StopReply>, Error> {
+    pub(crate) fn receive_stop(&mut self, timeout: Duration) -> Result<Option<StopReply>, Error> {
         let deadline = Instant::now() + timeout;
         loop {
             let Some(packet) = self.next_packet(deadline)? else {
