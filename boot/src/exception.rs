@@ -1,9 +1,10 @@
 //! Exceptions from host context: the few that are expected, and the report of all others.
 
+use crate::frame::Frame;
 use crate::instructions as cpu;
 use crate::machine::ThisThread;
 use crate::symbols;
-use crate::thread::{Frame, ThreadBlock, broken_guards, is_stack};
+use crate::thread::{ThreadBlock, broken_guards, is_stack};
 use crate::{SHIM, SYSTEM};
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,7 @@ pub(crate) extern "C" fn opaline_exception(frame: &mut Frame, block: &ThreadBloc
     match frame.vector {
         0x900 => {
             cpu::set_dec(HOST_DEC as u64);
-            if let Some((thread, _)) = crate::start::shim_thread(index) {
+            if let Some((thread, _)) = crate::shim::this_thread(index) {
                 count(&crate::CONTROL.threads[thread.index].decrementer_interrupts);
             }
         }
@@ -37,7 +38,7 @@ pub(crate) extern "C" fn opaline_exception(frame: &mut Frame, block: &ThreadBloc
 /// An HMI in host context: the shim's protocol if it runs, else the firmware alone.
 fn maintenance_interrupt(index: usize, pc: u64, msr: u64) {
     if let Some(shim) = SHIM.get()
-        && let Some((thread, mut machine)) = crate::start::shim_thread(index)
+        && let Some((thread, mut machine)) = crate::shim::this_thread(index)
         && shim.status(&thread).activity.load(Ordering::Relaxed) != Activity::Absent as u64
     {
         let before = shim.status(&thread).activity.load(Ordering::Relaxed);

@@ -1,8 +1,9 @@
 //! The shim's machine trait, by instructions: partitions, guests, doorbells.
 
+use crate::assembly::{call_opal, enter_guest};
 use crate::instructions as cpu;
 use crate::layout::{GUEST_MEMORY, GUEST_MEMORY_SIZE, GUEST_TABLES};
-use crate::thread::{call_opal, current_index, enter_guest, with_guest_frame};
+use crate::thread::{current_index, with_guest_frame};
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use hypervisor_shim::guest::HCALL_RESULT;

@@ -5,7 +5,8 @@
 //!
 //! | module | concern |
 //! |---|---|
-//! | [`thread`] | blocks, stacks, frames; the assembly of head, exceptions and OPAL entry |
+//! | [`assembly`] | head, vectors, exceptions, guest switch, OPAL entry |
+//! | [`thread`], [`frame`] | blocks and stacks; what assembly saves |
 //! | [`instructions`] | one wrapper for each instruction that Rust has no name for |
 //! | [`machine`] | the firmware's hardware trait |
 //! | [`guest`] | the shim's machine trait: partitions, guests, doorbells |
@@ -15,14 +16,18 @@
 //! | [`console`] | log lines, memory console, emergency output |
 //! | [`jobs`] | work for threads that wait |
 //! | [`start`] | from the first Rust instruction to the shim |
+//! | [`timebase`] | the timebases of all cores, started and compared |
+//! | [`shim`] | the shim's state and threads on this machine |
 //! | [`verdict`] | what the run comes to |
 //! | [`symbols`] | names for back-traces |
 //! | [`layout`] | where things are in memory |
 #![no_std]
 #![no_main]
 
+mod assembly;
 mod console;
 mod exception;
+mod frame;
 mod guest;
 mod instructions;
 mod jobs;
@@ -30,9 +35,11 @@ mod layout;
 mod machine;
 mod opal_check;
 mod opal_door;
+mod shim;
 mod start;
 mod symbols;
 mod thread;
+mod timebase;
 mod verdict;
 
 use flight_recorder::FlightRecorder;

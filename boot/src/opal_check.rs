@@ -1,10 +1,11 @@
 //! Calls OPAL wrongly on purpose, on the machine, before the guests run: each misuse must get its
 //! return code and change nothing else.
 
+use crate::assembly::call_opal;
 use crate::guest::{CLOBBERED, call_buffer_address};
 use crate::instructions as cpu;
 use crate::layout::{LINK_BASE, OWN};
-use crate::thread::{call_opal, with_opal_depth, without_block};
+use crate::thread::{with_opal_depth, without_block};
 use core::sync::atomic::Ordering;
 use log::error;
 use opal_abi::{OpalError, SUCCESS, TEST_ANSWER, Token};

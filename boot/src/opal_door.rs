@@ -1,8 +1,9 @@
 //! The one door from the OS into the firmware: registers become a typed call, then all is safe.
 
+use crate::frame::CallFrame;
 use crate::layout::OWN;
 use crate::machine::ThisThread;
-use crate::thread::{CallFrame, ThreadBlock, opal_depth};
+use crate::thread::{ThreadBlock, opal_depth};
 use crate::{SYSTEM, console};
 use opal_abi::OpalError;
 use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};

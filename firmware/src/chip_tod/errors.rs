@@ -14,7 +14,9 @@ const STOPPING: TodError = TodError::I_PATH_SYNC_CHECK
     .union(TodError::FSM_STATE_PARITY)
     .union(TodError::TIME_REGISTER_PARITY);
 /// "External checkstop seen": left for diagnostics.
-const LEFT_ALONE: u64 = ibm(57);
+const LEFT_ALONE: TodError = TodError::from_bits_retain(ibm(57));
+/// Times that errors are looked for: new ones may come while the first are being repaired.
+const ROUNDS: u32 = 3;
 
 /// How the repair of TOD errors ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,8 @@ pub enum TodRecovery {
 
 impl System<'_> {
     /// Repairs the errors of one chip's TOD: clears what firmware clears, restores registers with
-    /// parity errors from the cache, then clears what is left and unmasked, so that TFMR 51 drops.
+    /// parity errors from the cache, clears what else is unmasked, so that TFMR 51 drops. Errors
+    /// that come meanwhile are repaired too.
     ///
     /// Whatever could not be repaired is remembered and counts as an error no more, so that it is
     /// reported once and not by each thread of the chip.
@@ -48,30 +51,73 @@ impl System<'_> {
         else {
             return TodRecovery::Failed;
         };
-        let Ok(found) = self.tod_read(hw, chip, TodRegister::Error) else {
-            return TodRecovery::Failed;
-        };
-        state.given_up[index] &= found;
-        let errors = TodError::from_bits_retain(found & !state.given_up[index]);
-        let result = if errors.is_empty() {
-            TodRecovery::Nothing
-        } else {
-            let failed = self.repair(hw, state, chip, index, errors);
-            state.given_up[index] |= failed.bits();
-            let runs = !errors.intersects(STOPPING) || self.tod_fsm(hw, chip).is_ok_and(is_running);
-            if failed.is_empty() && runs {
-                TodRecovery::Recovered
-            } else {
-                TodRecovery::Failed
+        let mut repaired = TodError::empty();
+        let result = match self.repair_all(hw, state, chip, index, &mut repaired) {
+            // When the register cannot be read back, nothing is proven to be gone.
+            Err(_) => TodRecovery::Failed,
+            Ok(_) if repaired.is_empty() => TodRecovery::Nothing,
+            Ok(failed) => {
+                let runs =
+                    !repaired.intersects(STOPPING) || self.tod_fsm(hw, chip).is_ok_and(is_running);
+                if failed.is_empty() && runs {
+                    TodRecovery::Recovered
+                } else {
+                    TodRecovery::Failed
+                }
             }
         };
         if result != TodRecovery::Nothing {
-            self.record(hw, Step::TodError, [found, result as u64]);
+            self.record(hw, Step::TodError, [repaired.bits(), result as u64]);
         }
         result
     }
 
-    /// Repairs and gives the errors that stay.
+    /// Repairs until no error is open, or gives up those that are; adds all of them to `tried`.
+    fn repair_all<H: Hardware>(
+        &self,
+        hw: &mut H,
+        state: &mut TodState,
+        chip: ChipId,
+        index: usize,
+        tried: &mut TodError,
+    ) -> Result<TodError, XscomError> {
+        let mut failed = TodError::empty();
+        for _ in 0..ROUNDS {
+            let errors = self.open_errors(hw, state, chip, index)?;
+            if errors.is_empty() {
+                return Ok(failed);
+            }
+            *tried |= errors;
+            let hopeless = self.repair(hw, state, chip, index, errors);
+            state.given_up[index] |= hopeless.bits();
+            failed |= hopeless;
+        }
+        let left = self.open_errors(hw, state, chip, index)?;
+        state.given_up[index] |= left.bits();
+        Ok(failed | left)
+    }
+
+    /// Errors that are reported, unmasked, and not given up.
+    fn open_errors<H: Hardware>(
+        &self,
+        hw: &mut H,
+        state: &mut TodState,
+        chip: ChipId,
+        index: usize,
+    ) -> Result<TodError, XscomError> {
+        let found = self.tod_read(hw, chip, TodRegister::Error)?;
+        state.given_up[index] &= found;
+        let open = found & !state.given_up[index];
+        if open == 0 {
+            return Ok(TodError::empty());
+        }
+        let mask = self.tod_read(hw, chip, TodRegister::ErrorMask).unwrap_or(0);
+        Ok(TodError::from_bits_retain(open & !mask))
+    }
+
+    /// Repairs `errors`, and gives those that are beyond repair. A register is restored before its
+    /// parity error is cleared, so nothing is cleared that is not in `errors`, save the set that
+    /// firmware always clears as a whole.
     fn repair<H: Hardware>(
         &self,
         hw: &mut H,
@@ -81,6 +127,7 @@ impl System<'_> {
         errors: TodError,
     ) -> TodError {
         let mut failed = TodError::empty();
+        let mut known = TodError::FIRMWARE_CLEAR;
         if errors.intersects(TodError::FIRMWARE_CLEAR) {
             let all = TodError::FIRMWARE_CLEAR.bits();
             if self.tod_write(hw, chip, TodRegister::Error, all).is_err() {
@@ -90,6 +137,7 @@ impl System<'_> {
         let mut restored = TodError::empty();
         let registers = TodRegister::CACHED.into_iter().zip(TodError::CACHED_PARITY);
         for ((register, parity), cached) in registers.zip(state.cache[index]) {
+            known |= parity;
             if !errors.contains(parity) {
                 continue;
             }
@@ -99,16 +147,22 @@ impl System<'_> {
                 failed |= parity;
             }
         }
-        if !restored.is_empty()
+        // Any other error would hold TFMR 51 up for ever.
+        let stray = errors.difference(known);
+        failed |= stray & LEFT_ALONE;
+        let stray = stray.difference(LEFT_ALONE);
+        self.chip_tod
+            .stray_errors
+            .fetch_add(u64::from(stray.bits().count_ones()), Ordering::Relaxed);
+        let clear = restored | stray;
+        if !clear.is_empty()
             && self
-                .tod_write(hw, chip, TodRegister::Error, restored.bits())
+                .tod_write(hw, chip, TodRegister::Error, clear.bits())
                 .is_err()
         {
-            failed |= restored;
+            failed |= clear;
         }
-        let settled = failed.bits() | state.given_up[index];
-        // When the register cannot be read back, nothing is proven to be gone.
-        failed | self.clear_stray_errors(hw, chip, settled).unwrap_or(errors)
+        failed
     }
 
     fn restore_register<H: Hardware>(
@@ -127,31 +181,5 @@ impl System<'_> {
         }
         self.tod_write(hw, chip, register, plan.value).is_ok()
             && self.tod_read(hw, chip, register) == Ok(plan.value)
-    }
-
-    /// Any other unmasked error would hold TFMR 51 up for ever: clears it, counts it, and gives
-    /// what does not go. `settled` are errors that were dealt with, well or badly.
-    fn clear_stray_errors<H: Hardware>(
-        &self,
-        hw: &mut H,
-        chip: ChipId,
-        settled: u64,
-    ) -> Result<TodError, XscomError> {
-        let left = self.tod_read(hw, chip, TodRegister::Error)? & !settled;
-        if left == 0 {
-            return Ok(TodError::empty());
-        }
-        let mask = self.tod_read(hw, chip, TodRegister::ErrorMask).unwrap_or(0);
-        let stray = left & !mask;
-        let cleared = stray & !LEFT_ALONE;
-        if cleared != 0 {
-            let count = u64::from(cleared.count_ones());
-            self.chip_tod
-                .stray_errors
-                .fetch_add(count, Ordering::Relaxed);
-            self.tod_write(hw, chip, TodRegister::Error, cleared)?;
-        }
-        let after = self.tod_read(hw, chip, TodRegister::Error)?;
-        Ok(TodError::from_bits_retain(after & stray))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use flight_recorder::Record;
 use gdb_remote::{Timeouts, Watch};
 use hypervisor_shim::control::{HeaderWord, ThreadWord};
@@ -259,8 +259,8 @@ impl Session {
         let start = Instant::now();
         loop {
             if let Err(error) = self.machine.run(SETTLE_SLICE * 100) {
-                self.ended(&error)?;
-                bail!("the image ended without a verdict: {error}");
+                self.fail(format!("the image ended without a verdict: {error:#}"));
+                return self.ended(error);
             }
             let phase = readout::header(&mut self.machine, &self.image)?.get(HeaderWord::Phase);
             if phase == PHASE_FINISHED_WELL || phase == PHASE_FINISHED_BADLY {
@@ -277,7 +277,7 @@ impl Session {
             if start.elapsed() > self.options.patience {
                 let dump = self.dump()?;
                 self.fail(format!("the image does not finish: {dump}"));
-                break;
+                return self.read_verdicts();
             }
         }
         self.read_verdicts()?;
@@ -287,7 +287,7 @@ impl Session {
         let start = Instant::now();
         while start.elapsed() < self.options.patience {
             if let Err(error) = self.machine.run(SETTLE_SLICE * 1000) {
-                return self.ended(&error);
+                return self.ended(error);
             }
         }
         let dump = self.dump()?;
@@ -295,14 +295,22 @@ impl Session {
         Ok(())
     }
 
-    /// The line broke: was it because the machine ended?
-    fn ended(&mut self, error: &anyhow::Error) -> Result<()> {
-        match error.downcast_ref::<gdb_remote::Error>() {
-            Some(gdb_remote::Error::Exited(code)) => self.report.exit_code = Some(*code),
-            Some(gdb_remote::Error::Closed) => {}
-            _ => bail!("the line failed: {error:#}"),
+    /// The line broke: if that was because the machine ended, its exit code is noted; any other
+    /// trouble is passed on.
+    pub(super) fn ended(&mut self, error: anyhow::Error) -> Result<()> {
+        use gdb_remote::Error::{Closed, Exited};
+        let cause = error.chain().find_map(|cause| match cause.downcast_ref() {
+            Some(Exited(code)) => Some(Some(*code)),
+            Some(Closed) => Some(None),
+            _ => None,
+        });
+        match cause {
+            Some(code) => {
+                self.report.exit_code = code;
+                Ok(())
+            }
+            None => Err(error),
         }
-        Ok(())
     }
 
     fn read_verdicts(&mut self) -> Result<()> {
