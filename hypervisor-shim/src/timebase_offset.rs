@@ -1,10 +1,11 @@
 //! Moves TB by a guest's offset and back.
 //!
 //! TBU40 replaces the upper 40 bits while the lower 24 go on counting, so a carry out of them
-//! between reading TB and writing TBU40 is lost. DEC counts the same ticks and is not moved, so it
-//! tells how many carries were lost, however long the thread was held up in between.
+//! between reading TB and writing TBU40 is lost. DEC counts the same ticks and is not moved, so
+//! TB + DEC tells how many carries were lost, however long the thread was held up in between.
 
 use crate::machine::Machine;
+use crate::oracle::Reading;
 
 /// Offsets are multiples of this: TBU40 cannot move less.
 pub const GRANULE: i64 = 1 << 24;
@@ -19,22 +20,23 @@ pub const fn rounded(offset: i64) -> i64 {
 const ATTEMPTS: u32 = 4;
 
 /// Moves TB by `offset` ticks (a multiple of [`GRANULE`]).
+///
+/// While TB is broken nothing can be promised; it is about to be rewritten then.
 pub fn shift(machine: &mut impl Machine, offset: i64) {
     if offset == 0 {
         return;
     }
-    let mut offset = offset;
+    // TB + DEC, each time from readings that lie close together: how long this takes in between,
+    // or how long the thread is held up, does not matter.
+    let expected = Reading::tight(machine).expiry().wrapping_add_signed(offset);
+    let mut missing = offset;
     for _ in 0..ATTEMPTS {
-        let dec_before = machine.decrementer();
-        let before = machine.timebase();
-        let target = before.wrapping_add_signed(offset);
+        let target = machine.timebase().wrapping_add_signed(missing);
         machine.set_timebase_upper40(target);
-        let after = machine.timebase();
-        let dec_after = machine.decrementer();
-        let elapsed = i64::from((dec_before as u32).wrapping_sub(dec_after as u32) as i32).max(0);
-        let behind = target.wrapping_add_signed(elapsed).wrapping_sub(after) as i64;
-        offset = rounded(behind.wrapping_add(GRANULE / 2));
-        if offset == 0 {
+        let found = Reading::tight(machine).expiry();
+        let behind = expected.wrapping_sub(found) as i64;
+        missing = rounded(behind.wrapping_add(GRANULE / 2));
+        if missing == 0 {
             return;
         }
     }

@@ -84,5 +84,12 @@ fn the_timebase_repair() {
     ignore = "starts cargo, so it runs on the host only"
 )]
 fn the_wait_for_guests() {
-    mutated("hypervisor-shim", &[], "mutate-skip-guest-wait", "");
+    let test = "guests_and_host_stay_right_with_a_shared_timebase";
+    let text = mutated(
+        "hypervisor-shim",
+        &["--test", "coordinated_exit"],
+        "mutate-skip-guest-wait",
+        test,
+    );
+    assert_failed(&text, test);
 }

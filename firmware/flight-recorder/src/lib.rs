@@ -66,7 +66,7 @@ steps! {
     /// A wait ran out of budget; argument 0 = the core word, 1 = who is missing.
     WaitExpired = 14,
     // The firmware.
-    /// The handler was entered; argument 0 = token.
+    /// The handler was entered; argument 0 = HMER as found.
     Arrive = 32,
     /// This thread joined a meeting of its core; argument 0 = the coordinator word.
     Join = 33,
@@ -74,17 +74,17 @@ steps! {
     AllArrived = 34,
     /// TFMR corruption was repaired; argument 0 = 1 if it is gone.
     RepairTfmr = 35,
-    /// Dirty TB or HDEC were rewritten; argument 0 = TB seed, 1 = spins.
+    /// Dirty TB or HDEC were rewritten; argument 0 = TB seed, 0 if TB was left.
     Clean = 36,
-    /// Core errors were cleared; argument 0 = 1 if the state left ERROR.
+    /// Core errors were cleared; argument 0 = 1 if the state left ERROR, 1 = TFMR after.
     Clear = 37,
-    /// A thread-local register was repaired; argument 0 = bits repaired.
+    /// A thread-local register was repaired; argument 0 = bits, 1 = 1 if they are gone.
     RepairLocal = 38,
     /// The reload from the TOD began; argument 0 = TOD FSM.
     Reload = 39,
-    /// TB runs again; argument 0 = TB after, 1 = spins.
+    /// TB runs again; argument 0 = TB after, 1 = tries.
     Running = 40,
-    /// Own state was checked; argument 0 = 1 if good.
+    /// Own state was checked; argument 0 = 1 if good, 1 = TB.
     Check = 41,
     /// The handler returns; argument 0 = flags.
     Return = 42,
@@ -92,7 +92,7 @@ steps! {
     Abort = 43,
     /// An event was queued; argument 0 = first word of the event, 1 = events lost so far.
     Event = 44,
-    /// A TOD error was handled; argument 0 = ERROR, 1 = result.
+    /// A TOD error was handled; argument 0 = bits of ERROR, 1 = result.
     TodError = 45,
     /// A thread was found absent; argument 0 = mask of absent threads.
     Absent = 46,

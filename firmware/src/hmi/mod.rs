@@ -104,7 +104,7 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
         return stranger(hw, hmer);
     };
     core.answer_summons(place.thread);
-    system.record(hw, Step::Arrive, [0, 0]);
+    system.record(hw, Step::Arrive, [hmer.bits(), 0]);
     let timer = hmer & Hmer::TIMER;
     if !timer.is_empty() {
         hw.and_hmer(!timer.bits());
@@ -179,7 +179,7 @@ fn handle_timer<H: Hardware>(
         handle_alone(hw, system, caller, tfmr, found.tod);
         return was_broken;
     }
-    if unrepaired {
+    if unrepaired && diagnose(diagnosis::settled(hw, system, caller), tb_should_run).core {
         // Every time the others were at work without this thread, and it is still broken.
         let (hmer, tfmr) = (caller.hmer, caller.tfmr);
         caller.post_timer_event(hw, system, hmer, tfmr, Disposition::NotRecovered);

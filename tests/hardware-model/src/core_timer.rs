@@ -193,10 +193,7 @@ impl CoreTimer {
 
     /// An error that stops TB.
     pub(crate) fn fail(&mut self, bits: u64, now: u64) {
-        self.errors |= bits;
-        if self.latches {
-            self.latched |= bits & (Tfmr::HDEC_PARITY | Tfmr::TB_RESIDUE_ERROR).bits();
-        }
+        self.report(bits);
         self.transfer_at = None;
         self.enter(TbState::Error, now);
     }
@@ -289,19 +286,42 @@ impl CoreTimer {
         copy.dirty_hdec = false;
     }
 
-    pub(crate) fn timebase_dirty(&self) -> bool {
+    pub(crate) fn is_timebase_dirty(&self) -> bool {
         self.copies
             .iter()
             .any(|copy| copy.dirty_lower || copy.dirty_upper)
     }
 
-    pub(crate) fn hdec_dirty(&self) -> bool {
+    pub(crate) fn is_hdec_dirty(&self) -> bool {
         self.copies.iter().any(|copy| copy.dirty_hdec)
     }
 }
 
-/// Commands that an earlier failure left on.
+/// What faults are made of.
 impl CoreTimer {
+    /// Error bits come on.
+    pub(crate) fn report(&mut self, bits: u64) {
+        self.errors |= bits;
+        if self.latches {
+            self.latched |= bits & (Tfmr::HDEC_PARITY | Tfmr::TB_RESIDUE_ERROR).bits();
+        }
+    }
+
+    /// Every TB copy has a wrong residue until it is rewritten.
+    pub(crate) fn dirty_timebase(&mut self) {
+        for copy in &mut self.copies {
+            copy.dirty_lower = true;
+            copy.dirty_upper = true;
+        }
+    }
+
+    /// Every HDEC copy has a wrong parity until it is rewritten.
+    pub(crate) fn dirty_hdec(&mut self) {
+        for copy in &mut self.copies {
+            copy.dirty_hdec = true;
+        }
+    }
+
     pub(crate) fn leave_move(&mut self) {
         self.move_tod = Some(InFlight {
             issuer: None,

@@ -1,3 +1,5 @@
+use power_registers::{TbState, Tfmr};
+
 /// An error of the timer facility of one core; all its threads get the HMI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoreError {
@@ -26,6 +28,15 @@ pub enum CoreError {
     StuckMove,
     /// Bit 16 left on in ERROR, with a residue error.
     StuckLoadTodMod,
+    /// Any state, with any commands left on and any errors reported.
+    Raw {
+        /// The state.
+        state: TbState,
+        /// LOAD_TOD_MOD and MOVE_CHIP_TOD_TO_TB, or none.
+        commands: Tfmr,
+        /// Error bits of the core without 60; 26 and 45 make registers dirty.
+        errors: Tfmr,
+    },
 }
 
 /// An error of one thread's own register; only that thread gets the HMI.

@@ -39,21 +39,11 @@ impl State {
         let mut causes = Hmer::TFAC_ERROR;
         match error {
             CoreError::HdecParity => {
-                let bit = Tfmr::HDEC_PARITY.bits();
-                timer.errors |= bit;
-                timer
-                    .copies
-                    .iter_mut()
-                    .for_each(|copy| copy.dirty_hdec = true);
-                if timer.latches {
-                    timer.latched |= bit;
-                }
+                timer.dirty_hdec();
+                timer.report(Tfmr::HDEC_PARITY.bits());
             }
             CoreError::TbResidue | CoreError::StuckLoadTodMod => {
-                for copy in &mut timer.copies {
-                    copy.dirty_lower = true;
-                    copy.dirty_upper = true;
-                }
+                timer.dirty_timebase();
                 timer.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now);
                 if error == CoreError::StuckLoadTodMod {
                     timer.leave_load_tod_mod();
@@ -77,6 +67,26 @@ impl State {
                 timer.control ^= self.random.word() & Tfmr::CONTROL.bits() & !Tfmr::COMMANDS.bits();
                 timer.control &= !Tfmr::MASK_HMI.bits();
                 causes = Hmer::TIMER;
+            }
+            CoreError::Raw {
+                state,
+                commands,
+                errors,
+            } => {
+                if errors.contains(Tfmr::HDEC_PARITY) {
+                    timer.dirty_hdec();
+                }
+                if errors.contains(Tfmr::TB_RESIDUE_ERROR) {
+                    timer.dirty_timebase();
+                }
+                timer.report(errors.bits());
+                timer.enter(state, now);
+                if commands.contains(Tfmr::LOAD_TOD_MOD) {
+                    timer.leave_load_tod_mod();
+                }
+                if commands.contains(Tfmr::MOVE_CHIP_TOD_TO_TB) {
+                    timer.leave_move();
+                }
             }
             CoreError::StuckMove => {
                 timer.enter(TbState::SyncWait, now);

@@ -180,7 +180,7 @@ impl CoreTimer {
         effects: &mut WriteEffects,
     ) {
         self.errors &= !(value & CLEARED_ONCE);
-        if value & RESIDUE != 0 && self.timebase_dirty() {
+        if value & RESIDUE != 0 && self.is_timebase_dirty() {
             self.errors |= RESIDUE;
             if self.state != TbState::Error {
                 self.enter(TbState::Error, now);
@@ -193,7 +193,7 @@ impl CoreTimer {
             self.hdec_armed = true;
         } else {
             self.hdec_armed = false;
-            if !self.hdec_dirty() {
+            if !self.is_hdec_dirty() {
                 self.errors &= !HDEC;
             }
         }
@@ -248,7 +248,7 @@ impl CoreTimer {
         }
         self.clear_armed = false;
         self.clear_busy_until = now + self.command_ticks;
-        if self.timebase_dirty() {
+        if self.is_timebase_dirty() {
             self.errors |= RESIDUE;
             self.enter(TbState::Error, now);
             return;

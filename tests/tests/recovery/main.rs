@@ -2,6 +2,7 @@
 
 mod boot;
 mod chip_tod;
+mod exhaustive;
 mod golden;
 mod hmer;
 mod participants;

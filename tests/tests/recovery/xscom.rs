@@ -4,8 +4,10 @@ use super::*;
 use hardware_model::{XscomAnswer, XscomFault};
 use opal_abi::hmi_flags::{TB_RESYNC, TOD_TB_FAIL};
 
-fn answers() -> impl Iterator<Item = XscomAnswer> {
+/// Every answer on POWER9, the telling ones on the others: the driver is the same.
+fn answers(generation: Generation) -> impl Iterator<Item = XscomAnswer> {
     (1..=7)
+        .filter(move |status| generation == Generation::Power9 || [2, 7].contains(status))
         .map(XscomAnswer::Status)
         .chain([XscomAnswer::NeverDone])
 }
@@ -37,7 +39,7 @@ fn every_step_every_status() {
         let accesses = accesses_of_a_good_run(generation);
         assert!(accesses >= 4, "FSM, aim (read, write), MOVE");
         for after in 0..accesses {
-            for answer in answers() {
+            for answer in answers(generation) {
                 for count in [1, u64::MAX] {
                     let bench = bench(generation, 1, 1, 2);
                     let system = bench.booted_system();

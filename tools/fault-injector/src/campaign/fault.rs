@@ -9,6 +9,7 @@ use hypervisor_shim::control::{HeaderWord, ThreadWord};
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, TbState, Tfmr};
 
+use super::judge::{judge_reports, judge_timebase, wrong_timebases};
 use super::session::Session;
 use super::{
     EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted,
@@ -24,9 +25,7 @@ use crate::stuffing::Change;
 /// stops it by itself, so this may be long; short stops would starve the emulator's threads.
 const LOOK: Duration = Duration::from_millis(50);
 /// The same while an HMI waits for its thread, or for the threads to settle.
-const SHORT_LOOK: Duration = Duration::from_millis(4);
-/// The event may be fetched a little after the threads are back.
-const EVENT_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const SHORT_LOOK: Duration = Duration::from_millis(4);
 
 /// Strikes a fault, waits for the repair and judges it.
 pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<FaultReport> {
@@ -34,9 +33,11 @@ pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<Faul
     let header = readout::header(&mut session.machine, &session.image)?;
     let statuses = readout::statuses(&mut session.machine, &session.image)?;
     let clock = session.machine.clock()?;
+    let wrong_before = wrong_timebases(session, core, &statuses, clock)?;
     let mut struck = strike(&mut session.machine, core, plan, session.shared)?;
     let start = Instant::now();
     let mut report = begin(session, plan, &struck);
+    report.failures.extend(wrong_before);
     let vcpus: Vec<Vcpu> = struck.hits.iter().map(|hit| hit.vcpu).collect();
     struck.chase(&mut session.machine, &session.image, &mut |machine| {
         if let Some(tod) = &session.tod {
@@ -125,7 +126,7 @@ fn begin(session: &Session, plan: &Plan, struck: &Struck) -> FaultReport {
     }
 }
 
-type Statuses = BTreeMap<u32, StatusView>;
+pub(super) type Statuses = BTreeMap<u32, StatusView>;
 
 /// Lets the machine run, answers the TOD, delivers what is late, until all threads are back from
 /// the repair. `None`: patience ran out.
@@ -180,172 +181,6 @@ fn look(session: &mut Session, struck: &mut Struck, time: Duration) -> Result<Ve
     }
     struck.refresh(&mut session.machine, &session.image)?;
     Ok(moves)
-}
-
-/// TB, TFMR and HMER of every thread of the core, against the clock that nobody disturbs.
-fn judge_timebase(
-    session: &mut Session,
-    statuses: &Statuses,
-    clock_before: u64,
-    report: &mut FaultReport,
-) -> Result<()> {
-    let reference = session
-        .tod
-        .as_ref()
-        .context("no reference of true time")?
-        .reference;
-    let clock = session.machine.clock()?;
-    report.machine_microseconds =
-        clock.wrapping_sub(clock_before) as f64 / TICKS_PER_MICROSECOND as f64;
-    let tolerance = session.tolerance_ticks();
-    let expect_repair = session.options.expect_repair;
-    let has_tod = session.tod.as_ref().is_some_and(ChipTod::exists);
-    for vcpu in session.machine.core(report.core) {
-        let state = session.machine.state(vcpu)?;
-        let applied = session.applied(statuses, vcpu.core, vcpu.pir);
-        let expected = clock.wrapping_add(reference).wrapping_add(applied);
-        let error = state.timebase.wrapping_sub(expected) as i64;
-        let Some(thread) = report
-            .threads
-            .iter_mut()
-            .find(|thread| thread.pir == vcpu.pir)
-        else {
-            continue;
-        };
-        thread.timebase_after = Some(state.timebase);
-        thread.timebase_expected = Some(expected);
-        thread.error_ticks = Some(error);
-        thread.applied = applied as i64;
-        thread.tfmr_after = state.tfmr;
-        thread.hmer_after = state.hmer;
-        if let Some(status) = statuses.get(&vcpu.pir) {
-            thread.flags = status.get(ThreadWord::Flags);
-            thread.return_code = status.get(ThreadWord::ReturnCode) as i64;
-        }
-        let tfmr = state.tfmr();
-        // Where the error cannot be cleared TB may run all the same; then it must be right.
-        let runs = tfmr.state() == TbState::Running && tfmr.tb_usable();
-        let judged = expect_repair || (runs && has_tod);
-        if !judged {
-            continue;
-        }
-        let largest = &mut session.report.largest_error_ticks;
-        *largest = (*largest).max(error.unsigned_abs());
-        let mut fail = |text: String| report.failures.push(format!("PIR {:#x}: {text}", vcpu.pir));
-        if error.unsigned_abs() > tolerance {
-            fail(format!("TB {:#x} is off by {error} ticks", state.timebase));
-        }
-        if !expect_repair {
-            continue;
-        }
-        if !runs {
-            fail(format!("TB does not run: {tfmr:?}"));
-        }
-        if tfmr.intersects(Tfmr::CORE_ERRORS | Tfmr::THREAD_ERRORS) {
-            fail(format!("errors are left: {tfmr:?}"));
-        }
-        if state.hmer().intersects(Hmer::TIMER) {
-            fail(format!("causes are left: {:?}", state.hmer()));
-        }
-    }
-    Ok(())
-}
-
-/// Events, flags and alarms, as the shim reports them.
-fn judge_reports(
-    session: &mut Session,
-    before: &HeaderView,
-    statuses_before: &Statuses,
-    struck: &Struck,
-    report: &mut FaultReport,
-) -> Result<()> {
-    let start = Instant::now();
-    let (after, statuses) = loop {
-        let header = readout::header(&mut session.machine, &session.image)?;
-        let fetched = header.get(HeaderWord::Events) != before.get(HeaderWord::Events);
-        if fetched || start.elapsed() > EVENT_PATIENCE {
-            break (
-                header,
-                readout::statuses(&mut session.machine, &session.image)?,
-            );
-        }
-        session.run(SHORT_LOOK)?;
-    };
-    let (old, new) = (counted(before), counted(&after));
-    let grown = |name: &str| new[name].wrapping_sub(old[name]);
-    report.events = grown("events");
-    report.events_unrecovered = grown("events_unrecovered");
-    report.epochs = grown("epochs");
-    report.resyncs = grown("resyncs");
-    report.event = EventReport {
-        head: after.get(HeaderWord::LastEventHead),
-        hmer: after.get(HeaderWord::LastEventHmer),
-        tfmr: after.get(HeaderWord::LastEventTfmr),
-    };
-    let has_tod = session.tod.as_ref().is_some_and(ChipTod::exists);
-    let mut fail = |text: String| report.failures.push(text);
-    let found = Tfmr::from_bits_retain(report.event.tfmr);
-    let told = found & Tfmr::CORE_ERRORS == struck.tfmr & Tfmr::CORE_ERRORS
-        && found.state() == struck.tfmr.state();
-    match report.events {
-        0 => fail("its event was lost".to_owned()),
-        // A fault that stays may well be found again.
-        1 => {}
-        _ if !session.options.expect_repair => {}
-        more => fail(format!("one error made {more} events")),
-    }
-    if report.events != 0 && !told {
-        fail(format!(
-            "the event tells {found:?} instead of {:?}",
-            struck.tfmr
-        ));
-    }
-    let event_hmer = Hmer::from_bits_retain(report.event.hmer);
-    if report.events != 0 && !event_hmer.contains(struck.hmer) {
-        fail(format!(
-            "the event tells {event_hmer:?} instead of {:?}",
-            struck.hmer
-        ));
-    }
-    if session.options.expect_repair {
-        if report.events_unrecovered != 0 {
-            fail(format!(
-                "{} event(s) say not recovered",
-                report.events_unrecovered
-            ));
-        }
-        if session
-            .tod
-            .as_ref()
-            .is_some_and(crate::chip_tod::ChipTod::exists)
-            && !report.tod_moves.iter().any(|done| done.loaded.is_some())
-        {
-            fail("TB runs, but the TOD was never asked for its value".to_owned());
-        }
-        for (pir, status) in &statuses {
-            for (word, name) in THREAD_ALARMS {
-                let earlier = statuses_before
-                    .get(pir)
-                    .map_or(0, |status| status.get(word));
-                if status.get(word) != earlier {
-                    let more = status.get(word).wrapping_sub(earlier);
-                    fail(format!("PIR {pir:#x}: {name} grew by {more}"));
-                }
-            }
-        }
-    } else {
-        if report.events_unrecovered == 0 {
-            fail("no event says that the error stays".to_owned());
-        }
-        let dead = |thread: &ThreadReport| {
-            !has_tod || !Tfmr::from_bits_retain(thread.tfmr_after).tb_usable()
-        };
-        let told = |thread: &ThreadReport| thread.flags & hmi_flags::TOD_TB_FAIL != 0;
-        if report.threads.iter().any(dead) && !report.threads.iter().any(told) {
-            fail("TB is dead, but no thread was told TOD_TB_FAIL".to_owned());
-        }
-    }
-    Ok(())
 }
 
 /// Does what no software can do on QEMU: ends the fault, so that the next one meets a machine that

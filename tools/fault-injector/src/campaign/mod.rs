@@ -3,6 +3,7 @@
 //! QEMU was started with `-S` and the image; [`run`] takes it from there until it powers off.
 
 mod fault;
+mod judge;
 mod report;
 mod session;
 

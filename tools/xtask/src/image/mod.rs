@@ -15,6 +15,19 @@ use std::{
 /// Name of the target specification in `linker/`, without its extension.
 const TARGET: &str = "powerpc64-opaline";
 
+/// What can be taken out of the image, to see that the checks notice: short name, full name.
+const MUTATIONS: &[(&str, &str)] = &[
+    ("mutate-skip-tb-repair", "opaline-firmware/mutate-skip-tb-repair"),
+    ("mutate-skip-scrub", "opaline-firmware/mutate-skip-scrub"),
+    ("mutate-skip-offset", "hypervisor-shim/mutate-skip-offset"),
+    ("mutate-skip-guest-wait", "hypervisor-shim/mutate-skip-guest-wait"),
+];
+
+/// The name under which cargo knows a feature.
+fn full_name(feature: &str) -> &str {
+    MUTATIONS.iter().find(|(short, _)| *short == feature).map_or(feature, |(_, full)| *full)
+}
+
 /// A built image.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
@@ -33,7 +46,8 @@ pub(crate) fn build(features: &[String]) -> Result<Image> {
     let mut cargo = cargo(&chain, "build");
     cargo.arg("--release");
     if !features.is_empty() {
-        cargo.arg("--features").arg(features.join(","));
+        let names: Vec<_> = features.iter().map(|feature| full_name(feature)).collect();
+        cargo.arg("--features").arg(names.join(","));
     }
     if !cargo.status().context("cargo")?.success() {
         bail!("the image does not build");
@@ -47,7 +61,7 @@ pub(crate) fn build(features: &[String]) -> Result<Image> {
     } else {
         workspace::results()
             .join("mutants")
-            .join(features.join("+"))
+            .join(features.join("+").replace('/', "-"))
     };
     fs::create_dir_all(&directory)?;
     let (flat, elf) = (directory.join("opaline.lid"), directory.join("opaline.elf"));

@@ -149,7 +149,8 @@ pub(crate) fn details(record: &Record) -> String {
             )
         }
         Step::GuestsOut => format!("core word {first:#x}, after {second} spins"),
-        Step::CallFirmware | Step::Arrive => format!("token {first}"),
+        Step::CallFirmware => format!("token {first}"),
+        Step::Arrive => format!("found {:?}", Hmer::from_bits_retain(first)),
         Step::FirmwareReturned => format!("return code {}, flags {second:#x}", first as i64),
         Step::Resynced => format!("return code {}", first as i64),
         Step::GoOn => format!("epoch {first}"),
@@ -164,7 +165,8 @@ pub(crate) fn details(record: &Record) -> String {
             "corruption stays"
         }
         .into(),
-        Step::Clean => format!("TB seed {first:#x}, after {second} spins"),
+        Step::Clean if first == 0 => "TB left as it is".into(),
+        Step::Clean => format!("TB seed {first:#x}"),
         Step::Clear => if first == 1 {
             "out of ERROR"
         } else {
@@ -173,7 +175,7 @@ pub(crate) fn details(record: &Record) -> String {
         .into(),
         Step::RepairLocal => format!("{:?}", Tfmr::from_bits_retain(first)),
         Step::Reload => format!("TOD FSM {first:#018x}"),
-        Step::Running => format!("TB {first:#x}, after {second} spins"),
+        Step::Running => format!("TB {first:#x}, try {second}"),
         Step::Check => if first == 1 { "good" } else { "not good" }.into(),
         Step::Return => format!("flags {first:#018x}"),
         Step::Abort => format!("reason {first}, missing {second:#x}"),

@@ -263,7 +263,7 @@ fn policy(package: &str) -> Policy {
 fn without_root(steps: &[Step], reasons: &str) -> String {
     let commands: Vec<_> = steps.iter().map(|step| step.shell("sudo ")).collect();
     format!(
-        "{reasons}. Installing needs root, and sudo asks for a password here. Type:\n  {}",
+        "{reasons}. Installing needs root, and there is no sudo without a password here. Type:\n  {}",
         commands.join(" && \\\n  ")
     )
 }
