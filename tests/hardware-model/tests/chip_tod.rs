@@ -63,7 +63,7 @@ fn assert_rules_kept(machine: &Machine) {
     assert_eq!(machine.violations(), []);
 }
 
-/// 3.1: the address formula of each generation, by what the trace decodes.
+/// The address formula of each generation, by what the trace decodes.
 #[test]
 fn xscom_addresses() {
     for (generation, scom, real) in [
@@ -86,7 +86,7 @@ fn xscom_addresses() {
     }
 }
 
-/// 3.1: each status comes with FAIL one read after DONE; data is all-ones.
+/// Each status comes with FAIL one read after DONE; data is all-ones.
 #[test]
 fn xscom_statuses() {
     for status in 1..=7 {
@@ -171,7 +171,7 @@ fn xscom_protocol_is_watched() {
     );
 }
 
-/// 12.2: sync check stops the TOD of one chip; all its cores get missing step, no other.
+/// Sync check stops the TOD of one chip; all its cores get missing step, no other.
 #[test]
 fn a_sync_check_stops_the_chip() {
     let machine = machine(Generation::Power9, 2, 2);
@@ -187,14 +187,14 @@ fn a_sync_check_stops_the_chip() {
         assert_eq!(tfmr.state() == TbState::Error, hit);
         assert_eq!(machine.hmer(thread).contains(Hmer::TFAC_ERROR), hit);
     }
-    // 12.1.6: the dead TOD does not block NOT_SET, but MOVE never gets its sync.
+    // The dead TOD does not block NOT_SET, but MOVE never gets its sync.
     put(machine.thread(4), 1, R::Error, SYNC_CHECK);
     assert_eq!(get(machine.thread(4), 1, R::Error), 0);
     assert!(!machine.tfmr(4).contains(Tfmr::CHIP_TOD_INTERRUPT));
     assert_eq!(get(machine.thread(4), 1, R::Fsm), 0);
 }
 
-/// 12.2: TTYPE_3 is answered by the running master, or by a running chip that was told to.
+/// TTYPE_3 is answered by the running master, or by a running chip that was told to.
 #[test]
 fn a_stopped_tod_asks_the_network() {
     let machine = machine(Generation::Power9, 3, 1);
@@ -218,7 +218,7 @@ fn a_stopped_tod_asks_the_network() {
     assert_rules_kept(&machine);
 }
 
-/// 3.5, 6.2: the boot sequence of the TODs, and the time that was loaded.
+/// The boot sequence of the TODs, and the time that was loaded.
 #[test]
 fn load_and_broadcast() {
     let mut configuration = Configuration::new(Generation::Power10, 2, 1, 1);
@@ -245,7 +245,7 @@ fn load_and_broadcast() {
     assert!(machine.violations()[0].rule.contains("outside NOT_SET"));
 }
 
-/// 12.2: a parity error damages its register, and comes back until the register was rewritten.
+/// A parity error damages its register, and comes back until the register was rewritten.
 #[test]
 fn parity_damages_until_rewritten() {
     for (register, parity) in R::CACHED.into_iter().zip(TodError::CACHED_PARITY) {
@@ -268,7 +268,7 @@ fn parity_damages_until_rewritten() {
     }
 }
 
-/// 3.6: a masked error does not show in TFMR 51, and interrupts nobody.
+/// A masked error does not show in TFMR 51, and interrupts nobody.
 #[test]
 fn the_mask_hides() {
     let machine = machine(Generation::Power9, 1, 1);
@@ -282,7 +282,7 @@ fn the_mask_hides() {
     assert!(machine.tfmr(1).contains(Tfmr::CHIP_TOD_INTERRUPT));
 }
 
-/// 3.9: POWER10 and a zero in S_PATH_CTRL 26:31.
+/// POWER10 and a zero in S_PATH_CTRL 26:31.
 #[test]
 fn a_zeroed_s_path_poisons_power10() {
     let machine = machine(Generation::Power10, 1, 1);
@@ -302,7 +302,7 @@ fn a_zeroed_s_path_poisons_power10() {
     assert!(restart());
 }
 
-/// 3.4: how each generation names the core, and that a wrong name moves nothing.
+/// How each generation names the core, and that a wrong name moves nothing.
 #[test]
 fn targets_by_generation() {
     let good = |generation: Generation| match generation {
@@ -357,7 +357,7 @@ fn targets_by_generation() {
     }
 }
 
-/// 12.2: the TOD must run for a MOVE.
+/// The TOD must run for a MOVE.
 #[test]
 fn a_stopped_tod_moves_nothing() {
     let machine = machine(Generation::Power9, 1, 1);

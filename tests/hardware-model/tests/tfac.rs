@@ -105,7 +105,7 @@ fn assert_broken(machine: &Machine, rule: &str) {
     );
 }
 
-/// 2.1, 2.2: the healthy value decodes as the field samples do.
+/// The healthy value decodes as the field samples do.
 #[test]
 fn healthy_tfmr_reads_as_in_the_field() {
     let machine = power9();
@@ -114,7 +114,7 @@ fn healthy_tfmr_reads_as_in_the_field() {
     assert_eq!(machine.thread(0).read_spr(Spr::Tfmr), 0x2e12_0008_70e0_4000);
 }
 
-/// 12.1.4 and 2.4 rule 2: one dirty TB copy at the time of clearing latches the residue again.
+/// One dirty TB copy at the time of clearing latches the residue again.
 #[test]
 fn residue_latches_again_until_every_thread_scrubbed() {
     let machine = power9();
@@ -135,7 +135,7 @@ fn residue_latches_again_until_every_thread_scrubbed() {
     assert_rules_kept(&machine);
 }
 
-/// 8267789f9: a scrub that never writes the lower half leaves the copy dirty.
+/// A scrub that never writes the lower half leaves the copy dirty.
 #[test]
 fn both_halves_must_be_written() {
     let machine = Machine::new(Configuration::new(Generation::Power9, 1, 1, 1));
@@ -146,7 +146,7 @@ fn both_halves_must_be_written() {
     assert_eq!(tfmr(machine.thread(0)).state(), TbState::Error);
 }
 
-/// 12.1.1: on POWER8 one thread of each sub-core is enough, and a missed sub-core is seen.
+/// On POWER8 one thread of each sub-core is enough, and a missed sub-core is seen.
 #[test]
 fn sub_cores_share_a_copy() {
     for sub_cores in [1, 2, 4] {
@@ -173,7 +173,7 @@ fn sub_cores_share_a_copy() {
     }
 }
 
-/// 2.3: the whole way back to RUNNING, and TB is the TOD's time.
+/// The whole way back to RUNNING, and TB is the TOD's time.
 #[test]
 fn the_reload_brings_the_tod_into_every_copy() {
     let machine = power9();
@@ -190,7 +190,7 @@ fn the_reload_brings_the_tod_into_every_copy() {
     assert_rules_kept(&machine);
 }
 
-/// 12.1.8: TB stands outside RUNNING; 12.1.11: a wait on it trips the watchdog.
+/// TB stands outside RUNNING; a wait on it trips the watchdog.
 #[test]
 #[should_panic(expected = "watchdog")]
 fn a_wait_on_a_dead_timebase_trips_the_watchdog() {
@@ -203,7 +203,7 @@ fn a_wait_on_a_dead_timebase_trips_the_watchdog() {
     while thread.read_spr(Spr::Tb) == start {}
 }
 
-/// 12.1.8: mttbl breaks a running TB; mttbu and mttbu40 do not.
+/// mttbl breaks a running TB; mttbu and mttbu40 do not.
 #[test]
 fn only_the_lower_half_breaks_a_running_timebase() {
     let machine = power9();
@@ -219,7 +219,7 @@ fn only_the_lower_half_breaks_a_running_timebase() {
     assert_broken(&machine, "mttbl");
 }
 
-/// 12.1.7: MOVE is legal in NOT_SET only.
+/// MOVE is legal in NOT_SET only.
 #[test]
 fn move_outside_not_set_is_a_control_error() {
     let machine = power9();
@@ -232,7 +232,7 @@ fn move_outside_not_set_is_a_control_error() {
     assert_broken(&machine, "MOVE_CHIP_TOD_TO_TB outside NOT_SET");
 }
 
-/// 12.1.7: LOAD_TOD_MOD in ERROR stays on and helps nothing (as in the field, issue #174).
+/// LOAD_TOD_MOD in ERROR stays on and helps nothing (seen in the field).
 #[test]
 fn load_tod_mod_sticks_in_error() {
     let machine = power9();
@@ -248,7 +248,7 @@ fn load_tod_mod_sticks_in_error() {
     assert_broken(&machine, "LOAD_TOD_MOD in state ERROR");
 }
 
-/// 12.1.7, 2.7: bits 16 and 18 together are the error that software can cause, for all threads.
+/// Bits 16 and 18 together are the error that software can cause, for all threads.
 #[test]
 fn both_commands_at_once_are_a_control_error() {
     let machine = power9();
@@ -266,7 +266,7 @@ fn both_commands_at_once_are_a_control_error() {
     assert_rules_kept(&machine);
 }
 
-/// 12.1.7: a write without the base field is found.
+/// A write without the base field is found.
 #[test]
 fn a_write_without_base_is_a_violation() {
     let machine = power9();
@@ -281,7 +281,7 @@ fn a_write_without_base_is_a_violation() {
     assert_broken(&machine, "base control field");
 }
 
-/// 12.1.7: another thread's write must not drop a command in flight; one that names it may.
+/// Another thread's write must not drop a command in flight; one that names it may.
 #[test]
 fn a_command_in_flight_must_not_be_dropped() {
     for (extra, kept) in [(Tfmr::MOVE_CHIP_TOD_TO_TB, true), (Tfmr::empty(), false)] {
@@ -300,7 +300,7 @@ fn a_command_in_flight_must_not_be_dropped() {
     }
 }
 
-/// 2.3, 026b9a13b: a stuck MOVE is flushed by CLEAR, written twice.
+/// A stuck MOVE is flushed by CLEAR, written twice.
 #[test]
 fn clear_flushes_a_stuck_move() {
     let machine = power9();
@@ -319,7 +319,7 @@ fn clear_flushes_a_stuck_move() {
     assert_rules_kept(&machine);
 }
 
-/// 12.1.3: CLEAR needs its second write, with no other write between.
+/// CLEAR needs its second write, with no other write between.
 #[test]
 fn clear_needs_two_writes_in_a_row() {
     let machine = power9();
@@ -334,7 +334,7 @@ fn clear_needs_two_writes_in_a_row() {
     assert_eq!(tfmr(thread).state(), TbState::Reset);
 }
 
-/// 12.1.3 off: one write is enough, the second does no harm.
+/// Without that option one write is enough, the second does no harm.
 #[test]
 fn one_write_is_enough_with_the_option_off() {
     let mut configuration = Configuration::new(Generation::Power9, 1, 1, 1);
@@ -351,7 +351,7 @@ fn one_write_is_enough_with_the_option_off() {
     assert_rules_kept(&machine);
 }
 
-/// 2.4 order: a command must wait until CLEAR reads 0.
+/// A command must wait until CLEAR reads 0.
 #[test]
 fn a_command_before_clear_is_done_fails() {
     let machine = power9();
@@ -364,7 +364,7 @@ fn a_command_before_clear_is_done_fails() {
     assert_eq!(tfmr(thread).state(), TbState::Error);
 }
 
-/// 12.1.4: HDEC parity stays until every HDEC copy was rewritten; TB runs on.
+/// HDEC parity stays until every HDEC copy was rewritten; TB runs on.
 #[test]
 fn hdec_parity_latches_again_until_every_thread_wrote_hdec() {
     let mut configuration = Configuration::new(Generation::Power9, 1, 1, 2);
@@ -389,7 +389,7 @@ fn hdec_parity_latches_again_until_every_thread_wrote_hdec() {
     assert_rules_kept(&machine);
 }
 
-/// 12.1.5: on POWER9 26 and 45 stay latched on threads other than 0; SPRC/SPRD tell the truth.
+/// On POWER9 26 and 45 stay latched on threads other than 0; SPRC/SPRD tell the truth.
 #[test]
 fn latched_errors_of_power9() {
     let machine = power9();
@@ -415,7 +415,7 @@ fn latched_errors_of_power9() {
     assert_rules_kept(&machine);
 }
 
-/// 12.1.1, 12.1.3: thread errors show on their thread only and need the rewrite and two writes.
+/// Thread errors show on their thread only and need the rewrite and two writes.
 #[test]
 fn thread_errors_are_private() {
     let machine = power9();
@@ -447,7 +447,7 @@ fn thread_errors_are_private() {
     assert_rules_kept(&machine);
 }
 
-/// 12.1.9: a corrupt TFMR reads as seeded garbage, takes no command, and brings a second HMI.
+/// A corrupt TFMR reads as seeded garbage, takes no command, and brings a second HMI.
 #[test]
 fn a_corrupt_tfmr_is_garbage_until_repaired() {
     let machine = power9();
@@ -476,7 +476,7 @@ fn a_corrupt_tfmr_is_garbage_until_repaired() {
     assert_broken(&machine, "while TFMR is corrupt");
 }
 
-/// 12.1.10: the POWER10 HMI that gives no reason.
+/// The POWER10 HMI that gives no reason.
 #[test]
 fn no_reason_has_no_error_bit() {
     let machine = Machine::new(Configuration::new(Generation::Power10, 1, 1, 4));
@@ -487,7 +487,7 @@ fn no_reason_has_no_error_bit() {
     assert!(machine.hmer(3).contains(Hmer::TFAC_ERROR));
 }
 
-/// 1.2: `mtspr HMER` ANDs; HMEER gates the interrupt; bits 24:63 do not exist.
+/// `mtspr HMER` ANDs; HMEER gates the interrupt; bits 24:63 do not exist.
 #[test]
 fn hmer_is_write_and() {
     let machine = power9();
@@ -505,7 +505,7 @@ fn hmer_is_write_and() {
     assert!(!machine.hmi_pending(1), "bit 17 is not enabled");
 }
 
-/// 2.1: MASK_HMI suppresses the HMIs of the facility.
+/// MASK_HMI suppresses the HMIs of the facility.
 #[test]
 fn mask_hmi_suppresses() {
     let machine = power9();

@@ -179,7 +179,7 @@ pub enum Task {
     Wait(Phase),
     /// Do the work of this phase, then report it.
     Work(Phase),
-    /// Take the findings home, and report [`Event::Leave`].
+    /// Take the findings home, and report [`super::Event::Leave`].
     Leave,
     /// The meeting is over, or goes on without this thread.
     Gone,

@@ -1,31 +1,21 @@
 //! One fault, from the strike to the verdict about its repair.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gdb_remote::Watch;
-use hypervisor_shim::control::{HeaderWord, ThreadWord};
-use opal_abi::hmi_flags;
-use power_registers::{Hmer, TbState, Tfmr};
+use hypervisor_shim::control::HeaderWord;
+use power_registers::Hmer;
 
 use super::judge::{judge_reports, judge_timebase, wrong_timebases};
-use super::session::Session;
-use super::{
-    EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted,
-};
-use crate::chip_tod::{ChipTod, Move};
+use super::session::{SETTLE_SLICE, Session, Statuses, longer};
+use super::{EventReport, FaultReport, ThreadReport};
+use crate::chip_tod::Move;
 use crate::forge::{Struck, strike};
 use crate::machine::{Halt, Vcpu};
 use crate::plan::Plan;
 use crate::readout::{self, HeaderView, StatusView};
 use crate::stuffing::Change;
-
-/// The machine is looked at this often while it repairs and nothing happens. The end of the repair
-/// stops it by itself, so this may be long; short stops would starve the emulator's threads.
-const LOOK: Duration = Duration::from_millis(50);
-/// The same while an HMI waits for its thread, or for the threads to settle.
-pub(super) const SHORT_LOOK: Duration = Duration::from_millis(4);
 
 /// Strikes a fault, waits for the repair and judges it.
 pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<FaultReport> {
@@ -35,7 +25,6 @@ pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<Faul
     let clock = session.machine.clock()?;
     let wrong_before = wrong_timebases(session, core, &statuses, clock)?;
     let mut struck = strike(&mut session.machine, core, plan, session.shared)?;
-    let start = Instant::now();
     let mut report = begin(session, plan, &struck);
     report.failures.extend(wrong_before);
     let vcpus: Vec<Vcpu> = struck.hits.iter().map(|hit| hit.vcpu).collect();
@@ -50,12 +39,12 @@ pub(super) fn play(session: &mut Session, core: u32, plan: &Plan) -> Result<Faul
     session.machine.client.plant(Watch::Write, epochs, 8)?;
     let back = wait(session, &mut struck, &header, &mut report)?;
     session.machine.client.remove(Watch::Write, epochs, 8)?;
-    report.wall_milliseconds = start.elapsed().as_secs_f64() * 1e3;
     for (thread, hit) in report.threads.iter_mut().zip(&struck.hits) {
         thread.delivery = hit.delivery;
     }
     let Some(after) = back else {
         report.hang = true;
+        report.wall_milliseconds = session.options.patience.as_secs_f64() * 1e3;
         let dump = session.dump()?;
         let seconds = session.options.patience.as_secs();
         report
@@ -126,8 +115,6 @@ fn begin(session: &Session, plan: &Plan, struck: &Struck) -> FaultReport {
     }
 }
 
-pub(super) type Statuses = BTreeMap<u32, StatusView>;
-
 /// Lets the machine run, answers the TOD, delivers what is late, until all threads are back from
 /// the repair. `None`: patience ran out.
 fn wait(
@@ -137,7 +124,7 @@ fn wait(
     report: &mut FaultReport,
 ) -> Result<Option<Statuses>> {
     let start = Instant::now();
-    let mut time = SHORT_LOOK;
+    let mut time = SETTLE_SLICE;
     while start.elapsed() < session.options.patience {
         if struck.is_pending() {
             let statuses = readout::statuses(&mut session.machine, &session.image)?;
@@ -145,18 +132,17 @@ fn wait(
             struck.note_attending(&mut session.machine, &session.image, attends)?;
         }
         report.tod_moves.extend(look(session, struck, time)?);
-        time = if struck.is_pending() {
-            SHORT_LOOK
-        } else {
-            LOOK
-        };
+        time = longer(time);
         let header = readout::header(&mut session.machine, &session.image)?;
         if struck.is_pending() || header.get(HeaderWord::Epochs) == before.get(HeaderWord::Epochs) {
             continue;
         }
-        time = SHORT_LOOK;
+        if report.wall_milliseconds == 0.0 {
+            report.wall_milliseconds = start.elapsed().as_secs_f64() * 1e3;
+            time = SETTLE_SLICE;
+        }
         if session.options.expect_repair {
-            if let Some(statuses) = session.settled(&[struck.core])? {
+            if let Some(statuses) = session.settled(Some(struck.core))? {
                 return Ok(Some(statuses));
             }
         } else if header.get(HeaderWord::Events) != before.get(HeaderWord::Events) {
@@ -205,6 +191,6 @@ fn put_in_order(session: &mut Session, struck: &Struck) -> Result<()> {
             session.machine.change_timebase(vcpu, change)?;
         }
     }
-    session.settle(&[struck.core], session.options.patience)?;
+    session.settle(Some(struck.core), session.options.patience)?;
     Ok(())
 }

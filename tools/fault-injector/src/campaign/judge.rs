@@ -7,9 +7,10 @@ use hypervisor_shim::control::{HeaderWord, ThreadWord};
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, TbState, Tfmr};
 
-use super::fault::{SHORT_LOOK, Statuses};
-use super::session::Session;
-use super::{EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted};
+use super::session::{SETTLE_SLICE, Session, Statuses};
+use super::{
+    EventReport, FaultReport, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadReport, counted,
+};
 use crate::chip_tod::ChipTod;
 use crate::forge::Struck;
 use crate::machine::Vcpu;
@@ -141,7 +142,7 @@ pub(super) fn judge_reports(
                 readout::statuses(&mut session.machine, &session.image)?,
             );
         }
-        session.run(SHORT_LOOK)?;
+        session.run(SETTLE_SLICE)?;
     };
     let (old, new) = (counted(before), counted(&after));
     let grown = |name: &str| new[name].wrapping_sub(old[name]);
@@ -219,4 +220,3 @@ pub(super) fn judge_reports(
     }
     Ok(())
 }
-

@@ -61,9 +61,10 @@ pub struct FaultReport {
     pub resyncs: u64,
     /// Moves of the TOD that the firmware asked for.
     pub tod_moves: Vec<Move>,
-    /// Time from the strike until all threads were back, as the wall clock has it.
+    /// Time until all threads of the core were back from the repair, as the wall clock has it,
+    /// with the time that the machine stood for the tool.
     pub wall_milliseconds: f64,
-    /// The same in time of the machine.
+    /// Time of the machine from the strike until its result was judged.
     pub machine_microseconds: f64,
     /// It never ended.
     pub hang: bool,

@@ -12,13 +12,24 @@ use power_registers::Hmer;
 use super::{Options, Report, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadVerdict};
 use crate::chip_tod::{ChipTod, Move};
 use crate::image::Image;
-use crate::machine::{Halt, MSR_HV, Machine, Vcpu};
+use crate::machine::{Halt, Machine, Vcpu};
 use crate::readout::{self, StatusView};
 
 /// The machine is looked at this often while it boots.
 const BOOT_SLICE: Duration = Duration::from_millis(50);
-/// Pause between two looks for a moment in which all threads are settled.
+/// First pause between two looks at the threads.
 pub(super) const SETTLE_SLICE: Duration = Duration::from_millis(4);
+/// Longest pause.
+const LONGEST_SLICE: Duration = Duration::from_millis(50);
+
+/// The next pause: on a busy host short ones starve the emulator's threads, and those that were
+/// not scheduled in between look the same every time.
+pub(super) fn longer(time: Duration) -> Duration {
+    (time * 3 / 2).min(LONGEST_SLICE)
+}
+
+/// What all threads report, by PIR.
+pub(super) type Statuses = BTreeMap<u32, StatusView>;
 /// Phases of the control block.
 const PHASE_RUNNING: u64 = 1;
 const PHASE_FINISHED_WELL: u64 = 3;
@@ -85,7 +96,7 @@ impl Session {
         }
         let header = readout::header(&mut self.machine, &self.image)?;
         self.shared = header.get(HeaderWord::SharedTimebase) == 1;
-        let Some(statuses) = self.settle(&[], self.options.boot_patience)? else {
+        let Some(statuses) = self.settle(None, self.options.boot_patience)? else {
             let dump = self.dump()?;
             self.fail(format!("not all threads reached host or guest: {dump}"));
             return Ok(());
@@ -107,7 +118,7 @@ impl Session {
     }
 
     /// True host time minus the clock: as thread 0 has it. All threads must agree.
-    fn calibrate(&mut self, statuses: &BTreeMap<u32, StatusView>) -> Result<u64> {
+    fn calibrate(&mut self, statuses: &Statuses) -> Result<u64> {
         let clock = self.machine.clock()?;
         let mut references = Vec::new();
         for vcpu in self.machine.vcpus() {
@@ -130,7 +141,7 @@ impl Session {
     }
 
     /// The offset that is in TB of a thread: its own, or on a shared TB the one of its core.
-    pub(super) fn applied(&self, statuses: &BTreeMap<u32, StatusView>, core: u32, pir: u32) -> u64 {
+    pub(super) fn applied(&self, statuses: &Statuses, core: u32, pir: u32) -> u64 {
         self.machine
             .core(core)
             .iter()
@@ -141,45 +152,38 @@ impl Session {
             })
     }
 
-    /// Runs on until a moment in which all threads are in host or guest, none of them on its way
-    /// into a vector, and none of `cores` has a timer cause in HMER.
+    /// Runs on until a moment in which the threads are settled; see [`Self::settled`].
     pub(super) fn settle(
         &mut self,
-        cores: &[u32],
+        core: Option<u32>,
         patience: Duration,
-    ) -> Result<Option<BTreeMap<u32, StatusView>>> {
+    ) -> Result<Option<Statuses>> {
         let start = Instant::now();
+        let mut time = SETTLE_SLICE;
         loop {
-            if let Some(statuses) = self.settled(cores)? {
+            if let Some(statuses) = self.settled(core)? {
                 return Ok(Some(statuses));
             }
             if start.elapsed() > patience {
                 return Ok(None);
             }
-            self.run(SETTLE_SLICE)?;
+            self.run(time)?;
+            time = longer(time);
         }
     }
 
-    /// Whether this is such a moment.
-    pub(super) fn settled(&mut self, cores: &[u32]) -> Result<Option<BTreeMap<u32, StatusView>>> {
+    /// What the threads say, if each of this core (of all cores) is in host or guest context for
+    /// sure, and has no timer cause in HMER.
+    pub(super) fn settled(&mut self, core: Option<u32>) -> Result<Option<Statuses>> {
         let statuses = readout::statuses(&mut self.machine, &self.image)?;
-        let vcpus = self.machine.vcpus();
-        if statuses.len() != vcpus.len() || !statuses.values().all(StatusView::settled) {
-            return Ok(None);
-        }
-        for vcpu in vcpus {
-            let (pc, msr) = (
-                self.machine.read(vcpu, "pc")?,
-                self.machine.read(vcpu, "msr")?,
-            );
-            if msr & MSR_HV != 0 && pc < 0x4000 {
-                return Ok(None);
+        for vcpu in self.machine.vcpus() {
+            if core.is_some_and(|core| core != vcpu.core) {
+                continue;
             }
-            if cores.contains(&vcpu.core) {
-                let hmer = Hmer::from_bits_retain(self.machine.read(vcpu, "hmer")?);
-                if hmer.intersects(Hmer::TIMER) {
-                    return Ok(None);
-                }
+            let hmer = Hmer::from_bits_retain(self.machine.read(vcpu, "hmer")?);
+            let settled = statuses.get(&vcpu.pir).is_some_and(StatusView::settled);
+            if !settled || hmer.intersects(Hmer::TIMER) {
+                return Ok(None);
             }
         }
         Ok(Some(statuses))

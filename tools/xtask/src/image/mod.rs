@@ -17,15 +17,24 @@ const TARGET: &str = "powerpc64-opaline";
 
 /// What can be taken out of the image, to see that the checks notice: short name, full name.
 const MUTATIONS: &[(&str, &str)] = &[
-    ("mutate-skip-tb-repair", "opaline-firmware/mutate-skip-tb-repair"),
+    (
+        "mutate-skip-tb-repair",
+        "opaline-firmware/mutate-skip-tb-repair",
+    ),
     ("mutate-skip-scrub", "opaline-firmware/mutate-skip-scrub"),
     ("mutate-skip-offset", "hypervisor-shim/mutate-skip-offset"),
-    ("mutate-skip-guest-wait", "hypervisor-shim/mutate-skip-guest-wait"),
+    (
+        "mutate-skip-guest-wait",
+        "hypervisor-shim/mutate-skip-guest-wait",
+    ),
 ];
 
 /// The name under which cargo knows a feature.
 fn full_name(feature: &str) -> &str {
-    MUTATIONS.iter().find(|(short, _)| *short == feature).map_or(feature, |(_, full)| *full)
+    MUTATIONS
+        .iter()
+        .find(|(short, _)| *short == feature)
+        .map_or(feature, |(_, full)| *full)
 }
 
 /// A built image.

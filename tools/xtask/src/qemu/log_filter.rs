@@ -81,7 +81,13 @@ mod tests {
         assert_eq!(sifted.others, ["phb4: reg_read something"]);
         assert_eq!(sift("", true), Sifted::default());
         let log = format!("{OWN_BREAK}\n{OWN_BREAK}\n");
-        assert_eq!((sift(&log, true).own_breaks, sift(&log, true).faults.len()), (2, 0));
-        assert_eq!((sift(&log, false).own_breaks, sift(&log, false).faults.len()), (0, 2));
+        assert_eq!(
+            (sift(&log, true).own_breaks, sift(&log, true).faults.len()),
+            (2, 0)
+        );
+        assert_eq!(
+            (sift(&log, false).own_breaks, sift(&log, false).faults.len()),
+            (0, 2)
+        );
     }
 }

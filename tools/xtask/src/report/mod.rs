@@ -39,7 +39,11 @@ impl Table {
         const WIDEST: usize = 170;
         println!("\n{}", self.title);
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            let cells = self
+                .rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
             cells.chain([self.head[column].len()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
@@ -52,8 +56,10 @@ impl Table {
             return;
         }
         let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let cells: Vec<_> =
-                cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let cells: Vec<_> = cells
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
             println!("  {}", cells.join("  ").trim_end());
         };
         line(&mut self.head.iter().copied());

@@ -195,7 +195,15 @@ pub(crate) fn tfmr(value: u64) -> String {
 /// The state of TB that a TFMR value tells.
 pub(crate) fn timebase_state(value: u64) -> String {
     let tfmr = Tfmr::from_bits_retain(value);
-    format!("{:?}{}", tfmr.state(), if tfmr.tb_usable() { ", valid" } else { ", NOT VALID" })
+    format!(
+        "{:?}{}",
+        tfmr.state(),
+        if tfmr.tb_usable() {
+            ", valid"
+        } else {
+            ", NOT VALID"
+        }
+    )
 }
 
 /// HMER as words.

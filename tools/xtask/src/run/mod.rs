@@ -161,7 +161,11 @@ fn page(scenario: &Scenario<'_>, played: &Played, seconds: f64) -> Page {
 
 fn print(page: &Page, played: &Played, verbose: bool) {
     // The machine has no flash here, and needs none.
-    let said = played.remains.errors.lines().filter(|line| !line.contains("Could not find PNOR"));
+    let said = played
+        .remains
+        .errors
+        .lines()
+        .filter(|line| !line.contains("Could not find PNOR"));
     said.for_each(|line| println!("QEMU: {line}"));
     for (number, episode) in page.episodes.iter().enumerate() {
         let threads = episode.threads().len();

@@ -128,12 +128,20 @@ impl Scenario<'_> {
 /// QEMU's log tells how often the image really broke its TB; as many times it must have met the
 /// error. Otherwise a pass means nothing.
 fn unbroken(console: &[String], breaks: usize) -> Option<String> {
-    let epochs = console
-        .iter()
-        .find_map(|line| line.split("HMI epochs ").nth(1)?.split(',').next()?.trim().parse().ok());
+    let epochs = console.iter().find_map(|line| {
+        line.split("HMI epochs ")
+            .nth(1)?
+            .split(',')
+            .next()?
+            .trim()
+            .parse()
+            .ok()
+    });
     match epochs {
         Some(epochs) if breaks == epochs && breaks > 0 => None,
-        Some(epochs) => Some(format!("TB was broken {breaks} times and repaired {epochs} times")),
+        Some(epochs) => Some(format!(
+            "TB was broken {breaks} times and repaired {epochs} times"
+        )),
         None => Some("the image does not say how often it repaired TB".to_owned()),
     }
 }

@@ -210,7 +210,11 @@ fn place(place: &str) -> String {
         Some((_, last)) if !name.contains(['<', '>']) => last,
         _ => &name,
     };
-    if offset.is_empty() { short.to_owned() } else { format!("{short}+{offset}") }
+    if offset.is_empty() {
+        short.to_owned()
+    } else {
+        format!("{short}+{offset}")
+    }
 }
 
 fn guests(report: &Report) -> Table {

@@ -38,7 +38,7 @@ pub(super) fn run(tally: &mut Tally) {
     let mut command = cargo_tests::cargo();
     // Unit and integration tests; examples in documentation run on the host.
     command
-        .args(["test", "--tests", "--target", TARGET])
+        .args(["test", "--tests", "--no-fail-fast", "--target", TARGET])
         .args(PORTABLE.iter().flat_map(|package| ["--package", package]))
         .env(format!("CARGO_TARGET_{key}_LINKER"), linker)
         .env(

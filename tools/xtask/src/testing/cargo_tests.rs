@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 /// All tests of the workspace on this machine.
 pub(super) fn host(tally: &mut Tally) {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--exclude", "boot"]);
+    // Test programs go on after a failure, so that all failures are counted; so in all parts.
+    command.args(["test", "--workspace", "--exclude", "boot", "--no-fail-fast"]);
     run(tally, "host tests", command);
 }
 
@@ -21,8 +22,7 @@ pub(super) fn cargo() -> Command {
 /// Runs a `cargo test` and counts; what it printed is shown only when something failed.
 pub(super) fn run(tally: &mut Tally, name: &str, mut command: Command) {
     let progress = Progress::start(name);
-    // Test programs go on after a failure, so that all failures are counted.
-    command.arg("--no-fail-fast").stdin(Stdio::null());
+    command.stdin(Stdio::null());
     let output = command.output();
     drop(progress);
     let output = match output {
