@@ -5,7 +5,7 @@ use crate::instructions as cpu;
 use crate::jobs::{self, Job};
 use crate::start::{PLATFORM, PLATFORM_INDEX, is_disabled};
 use crate::{CONTROL, RECORDER, SHIM, SYSTEM};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::oracle::HOST_DEC;
 use hypervisor_shim::run::{attend_after_finish, run_thread};
@@ -17,6 +17,8 @@ use opaline_firmware::platform::Generation;
 use opaline_firmware::system::{Participation, System};
 
 static CORE_WORDS: [SharedCoreWord; MAX_CORES] = [const { SharedCoreWord::new() }; MAX_CORES];
+
+static TURNS: [AtomicU32; MAX_CORES] = [const { AtomicU32::new(0) }; MAX_CORES];
 
 /// Starts the shim on every thread of the cores that work; the calling thread joins by itself.
 pub(crate) fn start(system: &'static System<'static>, tod: bool, shared_timebase: bool) {
@@ -51,6 +53,7 @@ pub(crate) fn start(system: &'static System<'static>, tod: bool, shared_timebase
         control: &CONTROL,
         recorder: &RECORDER,
         cores: &CORE_WORDS,
+        turns: &TURNS,
         configuration: Configuration {
             shared_timebase,
             tfmr_meaningful: tod,

@@ -17,6 +17,11 @@ const STAYS_AFTER: u64 = 12;
 /// Host time is checked every so many spins.
 const SPINS_PER_CHECK: u64 = 32;
 
+/// Refused entries after which a thread does not wait for its turn any more.
+const REFUSALS_BEFORE_PUSHING: u32 = 64;
+/// Refused entries after which a thread whose guest never ran gives up at the end of the run.
+const REFUSALS: u32 = 10_000;
+
 /// A small generator for the lengths of host dwells; not for secrets.
 #[derive(Clone, Copy, Debug)]
 pub struct Dice(u64);
@@ -48,14 +53,26 @@ pub fn run_thread(
     let mut guest = Guest::new(machine, shim, thread);
     let mut dice = Dice::new(u64::from(thread.pir) + 1);
     let mut stays: u64 = 0;
+    let mut refusals: u32 = 0;
     let mut unexpected = None;
     status
         .pir_plus_one
         .store(u64::from(thread.pir) + 1, Ordering::Release);
-    while shim.control.header.stop.load(Ordering::Acquire) == 0 {
+    // Every guest gets in at least once, however short the run.
+    let stopped = || shim.control.header.stop.load(Ordering::Acquire) != 0;
+    while !stopped() || (status.guest_checks.load(Ordering::Relaxed) == 0 && refusals < REFUSALS) {
         machine.set_interrupts(false);
-        match guest.stay(shim, machine, thread) {
-            Stay::Left => stays += 1,
+        let stay = if has_turn(shim, thread, refusals) {
+            guest.stay(shim, machine, thread)
+        } else {
+            Stay::Busy
+        };
+        match stay {
+            Stay::Left => {
+                stays += 1;
+                refusals = 0;
+                pass_turn(shim, thread);
+            }
             // Straight in again: the guest sees a repaired TB and a DEC that was never touched.
             Stay::Attended => continue,
             // After a repair DEC is still the guest's: wait for the core without host business.
@@ -63,7 +80,7 @@ pub fn run_thread(
                 machine.relax();
                 continue;
             }
-            Stay::Busy => {}
+            Stay::Busy => refusals += 1,
             Stay::Unexpected(vector, pc) => {
                 unexpected = Some((vector, pc));
                 break;
@@ -80,6 +97,22 @@ pub fn run_thread(
         .store(Activity::Finished as u64, Ordering::Relaxed);
     shim.finished.fetch_add(1, Ordering::AcqRel);
     unexpected
+}
+
+/// With one TB for the core, guests take turns: or the thread that just left would get in again
+/// and again. A thread whose sibling lets its turn pass goes in without.
+fn has_turn(shim: &Shim<'_>, thread: &Thread, refusals: u32) -> bool {
+    !shim.configuration.shared_timebase
+        || is_summoned(shim, thread)
+        || refusals > REFUSALS_BEFORE_PUSHING
+        || shim.turns[thread.core].load(Ordering::Relaxed) == thread.number
+}
+
+/// Gives the turn to the next thread of the core.
+fn pass_turn(shim: &Shim<'_>, thread: &Thread) {
+    let after = thread.siblings & (0xfe << thread.number);
+    let next = if after == 0 { thread.siblings } else { after };
+    shim.turns[thread.core].store(next.trailing_zeros(), Ordering::Relaxed);
 }
 
 /// Stays in host context for a while, interrupts open, checking host time.

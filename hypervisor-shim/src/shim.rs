@@ -4,7 +4,7 @@ use crate::control::{Control, ThreadStatus};
 use crate::core_word::SharedCoreWord;
 use crate::machine::{GuestLimits, Machine};
 use crate::timebase_offset;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use flight_recorder::{FlightRecorder, Step};
 use power_registers::Tfmr;
 
@@ -64,6 +64,8 @@ pub struct Shim<'a> {
     pub recorder: &'a FlightRecorder,
     /// The word of each core.
     pub cores: &'a [SharedCoreWord; MAX_CORES],
+    /// With one TB for a core: the thread whose guest goes in next.
+    pub turns: &'a [AtomicU32; MAX_CORES],
     /// How the machine is.
     pub configuration: Configuration,
     /// Threads that run the loop.

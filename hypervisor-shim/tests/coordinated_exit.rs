@@ -16,7 +16,7 @@ use hypervisor_shim::{Configuration, Shim, Thread};
 use opal_abi::{Token, message};
 use power_registers::{Hmer, TbState, Tfmr};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const THREADS: usize = 4;
 /// Period of a guest's DEC.
@@ -286,6 +286,7 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
         .store(100, Ordering::Relaxed);
     let recorder = Box::new(FlightRecorder::new());
     let words = [const { SharedCoreWord::new() }; MAX_CORES];
+    let turns = [const { AtomicU32::new(0) }; MAX_CORES];
     let world = Mutex::new(World {
         clock: 1 << 40,
         shared,
@@ -295,6 +296,7 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
         control: &control,
         recorder: &recorder,
         cores: &words,
+        turns: &turns,
         configuration: Configuration {
             shared_timebase: shared,
             tfmr_meaningful: true,

@@ -36,16 +36,14 @@ fn decode_one(program: &Program, index: usize) -> Calls {
         }
         match word {
             _ if word & 0xfc1f_ffff == 0x7c09_03a6 => counter_source = word >> 21 & 0x1f,
-            _ if is_counter_branch(word) => {
-                // A call through a pointer has its target in r12 too, as the ABI demands; other
-                // jumps without link are tables of the function itself.
-                if word & 1 == 1 || counter_source == 12 {
-                    calls.indirect += 1;
-                }
+            // A call through a pointer has its target in r12 too, as the ABI demands; other jumps
+            // without link are tables of the function itself.
+            _ if is_counter_branch(word) && (word & 1 == 1 || counter_source == 12) => {
+                calls.indirect += 1;
             }
             // stdu r1,-n(r1)
             _ if word & 0xffff_0003 == 0xf821_0001 => {
-                calls.frame += u64::from((word & 0xfffc) as i16 as i64 as u64).wrapping_neg();
+                calls.frame += ((word & 0xfffc) as i16 as i64 as u64).wrapping_neg();
             }
             // addi r1,r1,-n
             _ if word & 0xffff_8000 == 0x3821_8000 => {

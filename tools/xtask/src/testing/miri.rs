@@ -87,13 +87,33 @@ pub(super) fn run(tally: &mut Tally) {
     if let Some(why) = obstacle() {
         return tally.skip(NAME, &why);
     }
-    let mut command = rustup(&[
-        "run", "nightly", "cargo", "miri", "test", "--target", TARGET,
-    ]);
+    println!(
+        "  too slow for Miri, so not in this part: {}",
+        TOO_SLOW.join(", ")
+    );
+    let mut command = cleaned("timeout");
     command
-        .args(["--tests", "--target-dir"])
+        .args([
+            PATIENCE_SECONDS,
+            "rustup",
+            "run",
+            "nightly",
+            "cargo",
+            "miri",
+            "test",
+        ])
+        .args([
+            "--lib",
+            "--no-fail-fast",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
         .arg(workspace::target().join("miri"))
         .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
-        .env("MIRIFLAGS", "-Zmiri-disable-isolation");
+        .arg("--")
+        .args(TOO_SLOW.iter().flat_map(|test| ["--skip", test]))
+        .env("MIRIFLAGS", "-Zmiri-disable-isolation")
+        .env("PROPTEST_CASES", "4");
     cargo_tests::run(tally, NAME, command);
 }
