@@ -18,7 +18,12 @@ pub(super) enum Repair {
     Done,
     /// Something is still broken.
     Failed,
+    /// TFMR is corrupt: it does not say. The meeting that repairs TFMR looks at the rest again.
+    Unjudged,
 }
+
+/// Times that the registers are repaired: the same error may come again in the middle.
+const ROUNDS: u32 = 3;
 
 /// Repairs PURR, SPURR and DEC of this thread if TFMR reports them, and clears the reports.
 ///
@@ -33,11 +38,35 @@ pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut 
             Repair::Nothing
         };
     };
-    let tfmr = hw.tfmr();
-    let bits = tfmr & LOCAL;
-    if bits.is_empty() || tfmr.contains(Tfmr::TFMR_CORRUPT) {
-        return Repair::Nothing;
+    let mut repair = Repair::Nothing;
+    for _ in 0..ROUNDS {
+        let tfmr = hw.tfmr();
+        if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+            return Repair::Unjudged;
+        }
+        let bits = tfmr & LOCAL;
+        if bits.is_empty() {
+            return repair;
+        }
+        rewrite(hw, caller, bits);
+        procedures::write_twice(hw, system, bits);
+        let after = hw.tfmr();
+        let gone = !after.intersects(bits) && !after.contains(Tfmr::TFMR_CORRUPT);
+        system.record(hw, Step::RepairLocal, [bits.bits(), u64::from(gone)]);
+        repair = Repair::Done;
     }
+    let after = hw.tfmr();
+    if after.contains(Tfmr::TFMR_CORRUPT) {
+        Repair::Unjudged
+    } else if after.intersects(LOCAL) {
+        Repair::Failed
+    } else {
+        Repair::Done
+    }
+}
+
+/// New values for the registers that `bits` report.
+fn rewrite<H: Hardware>(hw: &mut H, caller: &mut Caller, bits: Tfmr) {
     if bits.contains(Tfmr::DEC_PARITY) {
         hw.set_decrementer(u64::MAX);
         caller.flags |= hmi_flags::DEC_LOST;
@@ -47,13 +76,5 @@ pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut 
     }
     if bits.contains(Tfmr::SPURR_PARITY) {
         hw.set_spurr(0);
-    }
-    procedures::write_twice(hw, system, bits);
-    let repaired = !hw.tfmr().intersects(bits);
-    system.record(hw, Step::RepairLocal, [bits.bits(), u64::from(repaired)]);
-    if repaired {
-        Repair::Done
-    } else {
-        Repair::Failed
     }
 }

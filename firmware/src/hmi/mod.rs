@@ -176,8 +176,9 @@ fn handle_timer<H: Hardware>(
         }
         catch_up(hw, caller, core);
         was_broken |= found.tod || !found.local.is_empty();
-        handle_alone(hw, system, caller, tfmr, found.tod);
-        return was_broken;
+        if handle_alone(hw, system, caller, tfmr, found.tod) {
+            return was_broken;
+        }
     }
     if unrepaired && diagnose(diagnosis::settled(hw, system, caller), tb_should_run).core {
         // Every time the others were at work without this thread, and it is still broken.
@@ -220,15 +221,19 @@ fn catch_up<H: Hardware>(hw: &mut H, caller: &mut Caller, core: &CoreState) {
 }
 
 /// What needs no meeting: errors of this thread, and errors of the TOD that leave TB running. One
-/// event for what this thread repaired; none for what another was faster with.
+/// event for what this thread repaired; none for what another was faster with. `false` when TFMR
+/// became corrupt meanwhile: then it all has to be looked at again.
 fn handle_alone<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     caller: &mut Caller,
     tfmr: Tfmr,
     tod: bool,
-) {
+) -> bool {
     let local = local::repair(hw, system, caller);
+    if local == Repair::Unjudged {
+        return false;
+    }
     let tod = if tod {
         recover_tod(hw, system, caller)
     } else {
@@ -236,7 +241,7 @@ fn handle_alone<H: Hardware>(
     };
     let failed = local == Repair::Failed || tod == TodRecovery::Failed;
     if local == Repair::Nothing && tod == TodRecovery::Nothing {
-        return;
+        return true;
     }
     let disposition = if failed {
         Disposition::NotRecovered
@@ -245,6 +250,7 @@ fn handle_alone<H: Hardware>(
     };
     let hmer = caller.hmer;
     caller.post_timer_event(hw, system, hmer, tfmr, disposition);
+    true
 }
 
 fn recover_tod<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> TodRecovery {
