@@ -93,3 +93,20 @@ fn the_wait_for_guests() {
     );
     assert_failed(&text, test);
 }
+
+/// A thread that takes its guest's offset out of TB only after the firmware put host time back.
+#[test]
+#[cfg_attr(
+    any(miri, target_endian = "big"),
+    ignore = "starts cargo, so it runs on the host only"
+)]
+fn the_offset_before_the_repair() {
+    let test = "guests_and_host_stay_right_with_a_shared_timebase";
+    let text = mutated(
+        "hypervisor-shim",
+        &["--test", "coordinated_exit"],
+        "mutate-skip-offset",
+        test,
+    );
+    assert_failed(&text, test);
+}

@@ -16,6 +16,8 @@ use crate::forge::Struck;
 use crate::machine::Vcpu;
 use crate::readout::{self, HeaderView, StatusView};
 
+/// A decrementer of 32 bits that is not served for 2^31 ticks is positive again.
+const DEC_WRAP_MICROSECONDS: f64 = (1_u64 << 31) as f64 / TICKS_PER_MICROSECOND as f64;
 /// The event may be fetched a little after the threads are back.
 const EVENT_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -156,6 +158,15 @@ pub(super) fn judge_reports(
         tfmr: after.get(HeaderWord::LastEventTfmr),
     };
     let has_tod = session.tod.as_ref().is_some_and(ChipTod::exists);
+    // It still is a failure; the reader should know where to look first.
+    let slow = if report.machine_microseconds > DEC_WRAP_MICROSECONDS {
+        format!(
+            " (the machine took {:.1} s for this fault; a 32-bit DEC wraps after 4.2 s)",
+            report.machine_microseconds / 1e6
+        )
+    } else {
+        String::new()
+    };
     let mut fail = |text: String| report.failures.push(text);
     let found = Tfmr::from_bits_retain(report.event.tfmr);
     let told = found & Tfmr::CORE_ERRORS == struck.tfmr & Tfmr::CORE_ERRORS
@@ -202,7 +213,7 @@ pub(super) fn judge_reports(
                     .map_or(0, |status| status.get(word));
                 if status.get(word) != earlier {
                     let more = status.get(word).wrapping_sub(earlier);
-                    fail(format!("PIR {pir:#x}: {name} grew by {more}"));
+                    fail(format!("PIR {pir:#x}: {name} grew by {more}{slow}"));
                 }
             }
         }
