@@ -43,6 +43,8 @@ pub struct Guest {
     offset: i64,
     applied: i64,
     decrementer: GuestDecrementer,
+    /// DEC when the guest was left for an HMI.
+    left_with: i64,
 }
 
 /// What a stay in the guest ended with.
@@ -70,6 +72,7 @@ impl Guest {
             offset,
             applied: 0,
             decrementer: GuestDecrementer::Fresh,
+            left_with: 0,
         }
     }
 
@@ -182,6 +185,11 @@ impl Guest {
             GuestDecrementer::Fresh => self.decrementer = GuestDecrementer::Running,
             // Entries in the ordinary course would push what matters out of the ring.
             GuestDecrementer::Running => {
+                // DEC only counts down: more than before means that it went below its 32 bits. It
+                // is long over then, which is as good as just over.
+                if machine.decrementer() > self.left_with {
+                    machine.set_decrementer(-1);
+                }
                 let checks = machine.guest_report().checks;
                 let arguments = [self.offset as u64, checks];
                 shim.record(machine, thread, Step::EnterGuest, arguments);
@@ -229,6 +237,7 @@ impl Guest {
         cause: Cause,
     ) -> Stay {
         machine.set_hypervisor_decrementer(HOST_HDEC);
+        self.left_with = machine.decrementer();
         self.attend(shim, machine, thread, cause);
         Stay::Attended
     }

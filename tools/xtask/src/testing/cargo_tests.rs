@@ -9,7 +9,7 @@ pub(super) fn host(tally: &mut Tally) {
     let mut command = cargo();
     // Test programs go on after a failure, so that all failures are counted; so in all parts.
     command.args(["test", "--workspace", "--exclude", "boot", "--no-fail-fast"]);
-    run(tally, "host tests", command);
+    run(tally, "host tests", command, Ignored::Skip);
 }
 
 /// Cargo in the workspace.
@@ -19,8 +19,17 @@ pub(super) fn cargo() -> Command {
     command
 }
 
+/// What an ignored test means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ignored {
+    /// It was not run at all.
+    Skip,
+    /// It runs in another part; here it is only named.
+    RunsElsewhere,
+}
+
 /// Runs a `cargo test` and counts; what it printed is shown only when something failed.
-pub(super) fn run(tally: &mut Tally, name: &str, mut command: Command) {
+pub(super) fn run(tally: &mut Tally, name: &str, mut command: Command, ignored: Ignored) {
     let progress = Progress::start(name);
     command.stdin(Stdio::null());
     let output = command.output();
@@ -30,11 +39,16 @@ pub(super) fn run(tally: &mut Tally, name: &str, mut command: Command) {
         Err(error) => return tally.fail(name, &error.to_string()),
     };
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let counts = Counts::parse(&stdout);
+    let mut counts = Counts::parse(&stdout);
     if !output.status.success() {
         print!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
     }
-    tally.add(name, counts);
+    if ignored == Ignored::RunsElsewhere {
+        for test in counts.ignored.drain(..) {
+            println!("  runs in another part: {test}");
+        }
+    }
+    tally.add(name, &counts);
     if !output.status.success() && counts.failed == 0 {
         tally.fail(name, &format!("cargo test: {}", output.status));
     } else if counts.passed == 0 && counts.failed == 0 {

@@ -115,5 +115,5 @@ pub(super) fn run(tally: &mut Tally) {
         .args(TOO_SLOW.iter().flat_map(|test| ["--skip", test]))
         .env("MIRIFLAGS", "-Zmiri-disable-isolation")
         .env("PROPTEST_CASES", "4");
-    cargo_tests::run(tally, NAME, command);
+    cargo_tests::run(tally, NAME, command, cargo_tests::Ignored::RunsElsewhere);
 }

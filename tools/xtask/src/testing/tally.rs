@@ -36,20 +36,24 @@ impl Tally {
         }
     }
 
-    /// Tests that a harness counted itself.
-    pub(crate) fn add(&mut self, name: &str, counts: Counts) {
+    /// Tests that a harness counted itself; the ones that it ignored are skips.
+    pub(crate) fn add(&mut self, name: &str, counts: &Counts) {
         println!(
-            "  {}    {name}: {} passed, {} failed, {} ignored",
-            if counts.failed == 0 { "ok" } else { "  " },
+            "  {}  {name}: {} passed, {} failed, {} ignored",
+            if counts.failed == 0 { "ok  " } else { "FAIL" },
             counts.passed,
             counts.failed,
-            counts.ignored
+            counts.ignored.len()
         );
         self.passed += counts.passed;
         self.failures
             .extend((0..counts.failed).map(|n| format!("{name}: failure {}", n + 1)));
-        self.skips
-            .extend((0..counts.ignored).map(|n| format!("{name}: ignored test {}", n + 1)));
+        self.skips.extend(
+            counts
+                .ignored
+                .iter()
+                .map(|ignored| format!("{name}: {ignored}")),
+        );
     }
 
     /// Whether the whole is a success; with `strict`, skips are not.
@@ -89,35 +93,39 @@ impl Tally {
 }
 
 /// What a harness reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
-    pub(crate) ignored: usize,
+    /// By name, with the reason if one is given.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Counts {
-    /// Sums up the `test result:` lines of `cargo test`.
+    /// Sums up the `test result:` lines of `cargo test`, and names what was ignored.
     pub(crate) fn parse(output: &str) -> Self {
         let mut counts = Self::default();
         for line in output.lines() {
-            let Some((_, result)) = line.split_once("test result: ") else {
-                continue;
-            };
-            for part in result.split([';', '.']) {
-                let mut words = part.split_whitespace();
-                let (Some(number), Some(what)) = (words.next(), words.next()) else {
-                    continue;
-                };
-                let Ok(number) = number.parse::<usize>() else {
-                    continue;
-                };
-                match what {
-                    "passed" => counts.passed += number,
-                    "failed" => counts.failed += number,
-                    "ignored" => counts.ignored += number,
-                    _ => {}
+            if let Some((_, result)) = line.split_once("test result: ") {
+                for part in result.split([';', '.']) {
+                    let mut words = part.split_whitespace();
+                    let (Some(number), Some(what)) = (words.next(), words.next()) else {
+                        continue;
+                    };
+                    let Ok(number) = number.parse::<usize>() else {
+                        continue;
+                    };
+                    match what {
+                        "passed" => counts.passed += number,
+                        "failed" => counts.failed += number,
+                        _ => {}
+                    }
                 }
+            } else if let Some((name, reason)) = line
+                .strip_prefix("test ")
+                .and_then(|line| line.split_once(" ... ignored"))
+            {
+                counts.ignored.push(format!("{name}{reason}"));
             }
         }
         counts
@@ -131,16 +139,12 @@ mod tests {
     #[test]
     fn results_of_cargo_test_are_summed() {
         let output = "running 3 tests\n\
+            test slow::one ... ignored, starts cargo\n\
             test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.31s\n\
             test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 5 filtered out; finished in 1.20s\n";
-        assert_eq!(
-            Counts::parse(output),
-            Counts {
-                passed: 15,
-                failed: 2,
-                ignored: 1
-            }
-        );
+        let counts = Counts::parse(output);
+        assert_eq!((counts.passed, counts.failed), (15, 2));
+        assert_eq!(counts.ignored, ["slow::one, starts cargo"]);
         assert_eq!(Counts::parse("error: could not compile"), Counts::default());
     }
 
@@ -155,15 +159,13 @@ mod tests {
         assert_eq!(tally.closing_line(), "1 passed, 0 failed, 1 skipped");
         assert!(tally.good(false) && !tally.good(true));
         tally.check("c", &["wrong".to_owned()]);
-        tally.add(
-            "d",
-            Counts {
-                passed: 2,
-                failed: 1,
-                ignored: 0,
-            },
-        );
-        assert_eq!(tally.closing_line(), "3 passed, 2 failed, 1 skipped");
+        let harness = Counts {
+            passed: 2,
+            failed: 1,
+            ignored: vec!["slow".to_owned()],
+        };
+        tally.add("d", &harness);
+        assert_eq!(tally.closing_line(), "3 passed, 2 failed, 2 skipped");
         assert!(!tally.good(false));
     }
 }
