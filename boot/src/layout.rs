@@ -4,10 +4,6 @@ use core::ops::Range;
 
 /// Link address of the image; the same place as the reference, so that tools find it.
 pub(crate) const LINK_BASE: u64 = 0x3000_0000;
-/// The memory console: header, then its ring.
-pub(crate) const MEMORY_CONSOLE: u64 = 0x3100_0000;
-/// Bytes of the memory console.
-pub(crate) const MEMORY_CONSOLE_SIZE: u64 = 0x10_0000;
 /// Partition table and the page tables of the guests.
 pub(crate) const GUEST_TABLES: u64 = 0x3200_0000;
 /// Real address of guest memory; the guest sees it at 0. Aligned as POWER8's RMOR wants it.

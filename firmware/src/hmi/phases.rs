@@ -110,9 +110,16 @@ fn clean<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
     }
     let mut seed = 0;
     let repairs = !cfg!(feature = "mutate-skip-tb-repair");
-    if plan.timebase && repairs && may_write_timebase(hw.tfmr()) {
-        seed = estimate::seed(hw, system, caller.place);
-        estimate::write_timebase(hw, seed);
+    if plan.timebase && repairs {
+        // One at a time: threads may share a TB, and one that is half written would be taken for
+        // what is left of the truth.
+        let Some(_owned) = own_tfmr(hw, system, caller.place) else {
+            return Report::Abort(AbortReason::TfmrHeld);
+        };
+        if may_write_timebase(hw.tfmr()) {
+            seed = estimate::seed(hw, system, caller.place);
+            estimate::write_timebase(hw, seed);
+        }
     }
     system.record(hw, Step::Clean, [seed, 0]);
     DONE

@@ -5,10 +5,14 @@ use crate::{progress::Progress, workspace};
 use std::process::{Command, Stdio};
 
 /// All tests of the workspace on this machine.
-pub(super) fn host(tally: &mut Tally) {
+pub(super) fn host(tally: &mut Tally, qemu: bool) {
     let mut command = cargo();
     // Test programs go on after a failure, so that all failures are counted; so in all parts.
     command.args(["test", "--workspace", "--exclude", "boot", "--no-fail-fast"]);
+    if qemu {
+        // Tests that talk to QEMU must not pass it by.
+        command.env("OPALINE_STRICT", "1");
+    }
     run(tally, "host tests", command, Ignored::Skip);
 }
 
