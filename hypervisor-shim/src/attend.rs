@@ -86,14 +86,21 @@ pub fn attend(
 
     shim.record(machine, thread, Step::WaitForGuests, [word.load().0, 0]);
     if !cfg!(feature = "mutate-skip-guest-wait") {
-        wait(shim, machine, thread, |machine, word, spins| {
-            if spins != 0
-                && spins % (RING_AGAIN_MICROSECONDS * shim.configuration.spins_per_microsecond) == 0
-            {
-                ring_guests(machine, thread, word);
-            }
-            word.in_guest()
-        });
+        wait(
+            shim,
+            machine,
+            thread,
+            Step::GuestsOut,
+            |machine, word, spins| {
+                if spins != 0
+                    && spins % (RING_AGAIN_MICROSECONDS * shim.configuration.spins_per_microsecond)
+                        == 0
+                {
+                    ring_guests(machine, thread, word);
+                }
+                word.in_guest()
+            },
+        );
     }
 
     shim.record(
@@ -156,14 +163,14 @@ fn take_offset_out(
 /// One thread wins the claim and resyncs if the firmware could not; the others wait for it.
 fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
     let word = shim.word(thread);
-    wait(shim, machine, thread, |_, word, _| {
+    wait(shim, machine, thread, Step::SiblingsBack, |_, word, _| {
         word.closing() & !word.returned()
     });
     let (now, claim) = word.claim();
     match claim {
         Claim::Resolved => {}
         Claim::Held => {
-            wait(shim, machine, thread, |_, word, _| {
+            wait(shim, machine, thread, Step::SiblingsBack, |_, word, _| {
                 if word.resolved() || word.closing() & (1 << thread.number) == 0 {
                     0
                 } else {
@@ -184,11 +191,12 @@ fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
     }
 }
 
-/// Waits until `missing` gives 0. On the end of the budget, or an abort, it gives up.
+/// Waits until `missing` gives 0, and records that as `over`. On the end of the budget, or an abort, it gives up.
 fn wait<M: Machine>(
     shim: &Shim<'_>,
     machine: &mut M,
     thread: &Thread,
+    over: Step,
     missing: impl Fn(&mut M, CoreWord, u64) -> u8,
 ) {
     let word = shim.word(thread);
@@ -199,7 +207,7 @@ fn wait<M: Machine>(
         let absent = missing(machine, now, spins);
         if absent == 0 {
             if spins != 0 {
-                shim.record(machine, thread, Step::GuestsOut, [now.0, spins]);
+                shim.record(machine, thread, over, [now.0, spins]);
             }
             return;
         }

@@ -65,6 +65,8 @@ steps! {
     BreakTimebase = 13,
     /// A wait ran out of budget; argument 0 = the core word, 1 = who is missing.
     WaitExpired = 14,
+    /// The siblings are back from the firmware, or their claim is over; argument 0 = the core word, 1 = spins.
+    SiblingsBack = 15,
     // The firmware.
     /// The handler was entered; argument 0 = HMER as found.
     Arrive = 32,

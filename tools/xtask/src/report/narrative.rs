@@ -91,7 +91,11 @@ pub(crate) fn kind(step: Step) -> Kind {
         | Step::FirmwareReturned
         | Step::Claimed
         | Step::Resynced => Kind::Hypervisor,
-        Step::WaitForGuests | Step::GuestsOut | Step::Join | Step::AllArrived => Kind::Wait,
+        Step::WaitForGuests
+        | Step::GuestsOut
+        | Step::SiblingsBack
+        | Step::Join
+        | Step::AllArrived => Kind::Wait,
         Step::GoOn | Step::EnterGuest | Step::Return => Kind::Onward,
         Step::WaitExpired | Step::Abort | Step::Absent => Kind::Trouble,
         _ => Kind::Repair,
@@ -107,6 +111,7 @@ pub(crate) fn label(step: Step) -> &'static str {
         Step::LeftGuest => "left guest",
         Step::WaitForGuests => "wait for guests",
         Step::GuestsOut => "guests are out",
+        Step::SiblingsBack => "siblings are back",
         Step::CallFirmware => "call firmware",
         Step::FirmwareReturned => "firmware is back",
         Step::Claimed => "claims resync",
@@ -148,7 +153,9 @@ pub(crate) fn details(record: &Record) -> String {
                 second as i64
             )
         }
-        Step::GuestsOut => format!("core word {first:#x}, after {second} spins"),
+        Step::GuestsOut | Step::SiblingsBack => {
+            format!("core word {first:#x}, after {second} spins")
+        }
         Step::CallFirmware => format!("token {first}"),
         Step::Arrive => format!("found {:?}", Hmer::from_bits_retain(first)),
         Step::FirmwareReturned => format!("return code {}, flags {second:#x}", first as i64),
