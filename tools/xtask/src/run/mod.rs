@@ -110,6 +110,13 @@ pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
     println!("\nPage: {}", image::shown(&arguments.report));
     if played.failures.is_empty() {
         println!("Every check held.");
+        if arguments.faults > 0 && !scenario.machine.has_chip_tod() {
+            println!(
+                "QEMU models no ChipTOD here, so nothing can repair TB: each fault had to end as \
+                 not recovered, with the event and the flag that say so. What the guests saw of \
+                 time afterwards is not held against the image."
+            );
+        }
     } else {
         println!("FAILED (replay with --seed {seed}):");
         played
