@@ -272,6 +272,6 @@ fn prepare_core(generation: Generation) -> u64 {
 }
 
 const _: () = assert!(
-    OWN.start % 0x1_0000 == 0,
+    OWN.start.is_multiple_of(0x1_0000),
     "the firmware's memory is page-aligned"
 );

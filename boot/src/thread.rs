@@ -90,34 +90,36 @@ impl<const BYTES: usize> Stack<BYTES> {
 unsafe impl Sync for ThreadArea {}
 
 impl ThreadArea {
-    const NEW: Self = Self {
-        block: UnsafeCell::new(ThreadBlock {
-            r11: 0,
-            r12: 0,
-            ctr: 0,
-            cr: 0,
-            in_guest: 0,
-            depth: 0,
-            exception_frame: 0,
-            crash_frame: 0,
-            host_r1: 0,
-            host_r2: 0,
-            host_lr: 0,
-            host_cr: 0,
-            host_gpr: [0; 18],
-            opal_depth: 0,
-            opal_frame: 0,
-            opal_nested_frame: 0,
-            guest: Frame::zeroed(),
-            index: 0,
-            pir: 0,
-        }),
-        main: Stack::new(),
-        exception: Stack::new(),
-        crash: Stack::new(),
-        opal: Stack::new(),
-        opal_nested: Stack::new(),
-    };
+    const fn new() -> Self {
+        Self {
+            block: UnsafeCell::new(ThreadBlock {
+                r11: 0,
+                r12: 0,
+                ctr: 0,
+                cr: 0,
+                in_guest: 0,
+                depth: 0,
+                exception_frame: 0,
+                crash_frame: 0,
+                host_r1: 0,
+                host_r2: 0,
+                host_lr: 0,
+                host_cr: 0,
+                host_gpr: [0; 18],
+                opal_depth: 0,
+                opal_frame: 0,
+                opal_nested_frame: 0,
+                guest: Frame::zeroed(),
+                index: 0,
+                pir: 0,
+            }),
+            main: Stack::new(),
+            exception: Stack::new(),
+            crash: Stack::new(),
+            opal: Stack::new(),
+            opal_nested: Stack::new(),
+        }
+    }
 }
 
 // SAFETY: only the boot thread runs on it; the guard is atomic.
@@ -126,7 +128,7 @@ unsafe impl Sync for Stack<BOOT_STACK_SIZE> {}
 pub(crate) static BOOT_STACK: Stack<BOOT_STACK_SIZE> = Stack::new();
 
 pub(crate) static THREAD_AREAS: [ThreadArea; MAX_THREADS] =
-    [const { ThreadArea::NEW }; MAX_THREADS];
+    [const { ThreadArea::new() }; MAX_THREADS];
 
 /// PIRs that the OPAL entry knows are below this.
 pub(crate) const PIR_LIMIT: usize = 4096;
@@ -240,5 +242,5 @@ pub(crate) fn is_stack(address: u64) -> bool {
     let boot = (&raw const BOOT_STACK) as u64;
     let in_areas = (areas..areas + size_of_val(&THREAD_AREAS) as u64 - 32).contains(&address);
     let in_boot = (boot..boot + size_of_val(&BOOT_STACK) as u64 - 32).contains(&address);
-    address % 16 == 0 && (in_areas || in_boot)
+    address.is_multiple_of(16) && (in_areas || in_boot)
 }

@@ -43,7 +43,7 @@ steps! {
     HmiInGuest = 2,
     /// A sibling asked this thread to come; argument 0 = the core word.
     Summoned = 3,
-    /// The guest was left and the partition switched back; argument 0 = exit vector, 1 = offset removed.
+    /// The guest's offset was taken out of TB; argument 1 = the offset.
     LeftGuest = 4,
     /// The wait for the siblings begins; argument 0 = the core word.
     WaitForGuests = 5,

@@ -177,7 +177,10 @@ fn put_in_order(session: &mut Session, struck: &Struck) -> Result<()> {
         .as_ref()
         .context("no reference of true time")?
         .reference;
-    let statuses = readout::statuses(&mut session.machine, &session.image)?;
+    // Threads on their way back still move TB by their offsets.
+    let statuses = session
+        .settle(None, session.options.patience)?
+        .context("the threads do not come to rest after the fault")?;
     for (index, hit) in struck.hits.iter().enumerate() {
         let vcpu = hit.vcpu;
         session.machine.write(vcpu, "tfmr", hit.before.tfmr)?;

@@ -147,12 +147,7 @@ pub(crate) fn details(record: &Record) -> String {
     match record.step {
         Step::HmiInHost | Step::HmiInGuest => format!("HSRR0 {first:#x}, HSRR1 {second:#018x}"),
         Step::Summoned | Step::WaitForGuests | Step::Claimed => format!("core word {first:#x}"),
-        Step::LeftGuest => {
-            format!(
-                "vector {first:#x}, offset removed {:+} ticks",
-                second as i64
-            )
-        }
+        Step::LeftGuest => format!("offset removed {:+} ticks", second as i64),
         Step::GuestsOut | Step::SiblingsBack => {
             format!("core word {first:#x}, after {second} spins")
         }
