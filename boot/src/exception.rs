@@ -21,32 +21,30 @@ pub(crate) extern "C" fn opaline_exception(frame: &mut Frame, block: &ThreadBloc
     let (pc, msr) = frame.interrupted();
     frame.pc = pc;
     frame.msr = msr;
-    let index = block.index as usize;
     match frame.vector {
         0x900 => {
             cpu::set_dec(HOST_DEC as u64);
-            if let Some((thread, _)) = crate::shim::this_thread(index) {
+            if let Some((thread, _)) = crate::shim::this_thread() {
                 count(&crate::CONTROL.threads[thread.index].decrementer_interrupts);
             }
         }
         vector::DOORBELL => cpu::clear_doorbell(),
-        vector::HMI => maintenance_interrupt(index, pc, msr),
+        vector::HMI => maintenance_interrupt(pc, msr),
         _ => report(frame, block),
     }
 }
 
 /// An HMI in host context: the shim's protocol if it runs, else the firmware alone.
-fn maintenance_interrupt(index: usize, pc: u64, msr: u64) {
+fn maintenance_interrupt(pc: u64, msr: u64) {
     if let Some(shim) = SHIM.get()
-        && let Some((thread, mut machine)) = crate::shim::this_thread(index)
-        && shim.status(&thread).activity.load(Ordering::Relaxed) != Activity::Absent as u64
+        && let Some((thread, mut machine)) = crate::shim::this_thread()
+        && let activity = &shim.status(&thread).activity
+        && let before = activity.load(Ordering::Relaxed)
+        && before != Activity::Absent as u64
     {
-        let before = shim.status(&thread).activity.load(Ordering::Relaxed);
         // No guest of this thread is in TB: interrupts are open in host context only.
         attend(shim, &mut machine, &thread, Cause::InHost(pc, msr), &mut 0);
-        shim.status(&thread)
-            .activity
-            .store(before, Ordering::Relaxed);
+        activity.store(before, Ordering::Relaxed);
     } else if let Some(system) = SYSTEM.get() {
         opaline_firmware::hmi::handle(&mut ThisThread, system);
     }

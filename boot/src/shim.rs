@@ -3,7 +3,7 @@
 use crate::guest::ShimThread;
 use crate::instructions as cpu;
 use crate::jobs::{self, Job};
-use crate::start::{PLATFORM, PLATFORM_INDEX, is_disabled};
+use crate::start::{PLATFORM, is_disabled};
 use crate::{CONTROL, RECORDER, SHIM, SYSTEM};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hypervisor_shim::core_word::SharedCoreWord;
@@ -89,19 +89,15 @@ pub(crate) fn start(system: &'static System<'static>, tod: bool, shared_timebase
     }
 }
 
-/// The shim's view of the thread with this block index.
-pub(crate) fn this_thread(index: usize) -> Option<(Thread, ShimThread)> {
+/// The shim's view of the calling thread.
+pub(crate) fn this_thread() -> Option<(Thread, ShimThread)> {
     let platform = PLATFORM.get()?;
-    let place_index = PLATFORM_INDEX
-        .get(index)?
-        .load(Ordering::Acquire)
-        .checked_sub(1)? as usize;
     let pir = cpu::pir();
     let place = platform.place(Pir(pir))?;
     let core = &platform.cores[place.core];
     let siblings = (1_u16 << core.threads.len()).wrapping_sub(1) as u8;
     let thread = Thread {
-        index: place_index,
+        index: platform.thread_index(Pir(pir))?,
         pir,
         core: place.core,
         number: place.thread as u32,
@@ -118,8 +114,8 @@ pub(crate) fn this_thread(index: usize) -> Option<(Thread, ShimThread)> {
 }
 
 /// Runs the shim on the calling thread until the run is over on all threads.
-pub(crate) fn run(index: usize) {
-    let (Some(shim), Some((thread, mut machine))) = (SHIM.get(), this_thread(index)) else {
+pub(crate) fn run() {
+    let (Some(shim), Some((thread, mut machine))) = (SHIM.get(), this_thread()) else {
         return;
     };
     if is_disabled(thread.core) {

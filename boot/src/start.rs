@@ -10,7 +10,7 @@ use crate::{RECORDER, SYSTEM, console, shim, verdict};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::{error, info};
 use opaline_firmware::hardware::{Hardware as _, Pir};
-use opaline_firmware::platform::{Generation, MAX_CORES, MAX_THREADS, Platform, device_tree};
+use opaline_firmware::platform::{Generation, MAX_CORES, Platform, device_tree};
 use opaline_firmware::system::{Participation, System};
 use opaline_firmware::{hmi, timebase};
 use power_registers::{Hmeer, Hmer, ibm};
@@ -27,9 +27,6 @@ pub(crate) static PLATFORM: Once<Platform> = Once::new();
 static DISABLED: [AtomicBool; MAX_CORES] = [const { AtomicBool::new(false) }; MAX_CORES];
 /// Checks of the OPAL entry that failed.
 pub(crate) static OPAL_FAILURES: AtomicU32 = AtomicU32::new(0);
-/// Index in the platform's order, plus one, of the thread with each block index.
-pub(crate) static PLATFORM_INDEX: [AtomicU32; MAX_THREADS] =
-    [const { AtomicU32::new(0) }; MAX_THREADS];
 
 /// Reads the device tree, or stops the machine with the reason.
 fn read_platform(address: u64) -> &'static Platform {
@@ -105,12 +102,10 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     }
     for (core, threads) in platform.cores.iter().enumerate() {
         for pir in &threads.threads {
-            match (jobs::index_of(pir.0), platform.thread_index(*pir)) {
-                (Some(index), Some(place)) => {
-                    PLATFORM_INDEX[index].store(place as u32 + 1, Ordering::Release);
-                    system.set_participation(*pir, Participation::FirmwareIdle);
-                }
-                _ => disable(core, format_args!("thread {:#x} did not start", pir.0)),
+            if jobs::index_of(pir.0).is_some() {
+                system.set_participation(*pir, Participation::FirmwareIdle);
+            } else {
+                disable(core, format_args!("thread {:#x} did not start", pir.0));
             }
         }
     }
@@ -137,7 +132,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     prepare_guest_memory();
     console::boot_complete();
     shim::start(system, tod, shared_timebase);
-    shim::run(0);
+    shim::run();
     verdict::finish(system)
 }
 
@@ -147,7 +142,7 @@ pub(crate) fn waiting_thread(index: usize) -> ! {
     jobs::arrive(index, pir);
     loop {
         if let Some(job) = jobs::take(index) {
-            let result = work(index, job);
+            let result = work(job);
             jobs::answer(index, result);
         }
         if let Some(system) = SYSTEM.get()
@@ -160,7 +155,7 @@ pub(crate) fn waiting_thread(index: usize) -> ! {
 }
 
 /// Does a job on the thread that runs it.
-fn work(index: usize, job: Job) -> u64 {
+fn work(job: Job) -> u64 {
     let Some(system) = SYSTEM.get() else { return 0 };
     match job {
         Job::None => 0,
@@ -191,7 +186,7 @@ fn work(index: usize, job: Job) -> u64 {
             1
         }
         Job::RunShim => {
-            shim::run(index);
+            shim::run();
             1
         }
     }
@@ -200,7 +195,7 @@ fn work(index: usize, job: Job) -> u64 {
 /// Does a job on any thread, the own one included, and waits for it.
 pub(crate) fn ask(pir: Pir, job: Job, spins: u64) -> Option<u64> {
     if pir.0 == cpu::pir() {
-        return Some(work(0, job));
+        return Some(work(job));
     }
     jobs::ask(jobs::index_of(pir.0)?, job, PATIENCE_MICROSECONDS * spins)
 }

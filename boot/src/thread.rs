@@ -214,9 +214,11 @@ pub(crate) fn current_block() -> *mut ThreadBlock {
     cpu::hsprg0() as *mut ThreadBlock
 }
 
-/// The stacks of a thread whose guard was overwritten, by name.
+/// The stacks of a thread whose guard was overwritten, by name; none if the thread never came.
 pub(crate) fn broken_guards(index: usize) -> impl Iterator<Item = &'static str> {
     let area = &THREAD_AREAS[index];
+    // SAFETY: `exception_frame` is written once, before any other thread asks.
+    let used = unsafe { (*area.block.get()).exception_frame != 0 };
     [
         ("boot", index != 0 || BOOT_STACK.intact()),
         ("main", area.main.intact()),
@@ -226,14 +228,7 @@ pub(crate) fn broken_guards(index: usize) -> impl Iterator<Item = &'static str> 
         ("nested OPAL", area.opal_nested.intact()),
     ]
     .into_iter()
-    .filter_map(|(name, intact)| (!intact).then_some(name))
-}
-
-/// As [`broken_guards`], for a thread that may never have come.
-pub(crate) fn broken_guards_of_used(index: usize) -> impl Iterator<Item = &'static str> {
-    // SAFETY: `pir` and `exception_frame` are written once, before any other thread runs this.
-    let used = unsafe { (*THREAD_AREAS[index].block.get()).exception_frame != 0 };
-    broken_guards(index).filter(move |_| used)
+    .filter_map(move |(name, intact)| (used && !intact).then_some(name))
 }
 
 /// Whether an address lies in the stacks of some thread; for back-traces.

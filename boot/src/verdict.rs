@@ -155,7 +155,7 @@ pub(crate) fn finish(system: &System<'_>) -> ! {
         ));
     }
     for index in 0..CONTROL.threads.len() {
-        for stack in crate::thread::broken_guards_of_used(index) {
+        for stack in crate::thread::broken_guards(index) {
             fail(format_args!(
                 "the guard of the {stack} stack of thread {index} is overwritten"
             ));

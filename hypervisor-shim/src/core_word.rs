@@ -109,12 +109,6 @@ impl CoreWord {
         self.closing() != 0 && self.in_guest() == 0
     }
 
-    /// Whether every closing thread is back from the firmware.
-    #[must_use]
-    pub const fn all_returned(self) -> bool {
-        self.closing() & !self.returned() == 0
-    }
-
     /// Asks to enter a guest. `shared_timebase`: one TB serves the core, so one guest at a time.
     #[must_use]
     pub const fn enter(self, thread: u32, shared_timebase: bool) -> (Self, Entry) {

@@ -15,7 +15,6 @@ use crate::shim::{Shim, TICKS_PER_MICROSECOND, Thread};
 use crate::timebase_offset;
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
-use opal_abi::hmi_flags;
 use power_registers::Hmer;
 
 /// HDEC in host context: far away.
@@ -90,11 +89,9 @@ impl Guest {
         thread: &Thread,
         cause: Cause,
     ) {
-        let flags = attend(shim, machine, thread, cause, &mut self.applied);
-        if flags & hmi_flags::DEC_LOST != 0 {
-            // The firmware left DEC about to fire; the guest takes that and sets it anew.
-            self.decrementer = GuestDecrementer::Running;
-        }
+        // A lost DEC needs nothing here: it was left about to fire, and either it is the guest's, who
+        // takes that, or the guest's expiry was noted before and is put back on the next entry.
+        attend(shim, machine, thread, cause, &mut self.applied);
     }
 
     /// One stay in the guest. Interrupts must be closed.

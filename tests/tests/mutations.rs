@@ -45,6 +45,23 @@ fn assert_failed(text: &str, test: &str) {
     assert!(text.contains(&line), "no \"{line}\" in:\n{text}");
 }
 
+/// The golden trace of a TB residue error must fail without this safeguard of the firmware.
+#[track_caller]
+fn assert_recovery_notices(feature: &str) {
+    let suite = ["--test", "recovery"];
+    let text = mutated("opaline-tests", &suite, feature, "golden::t1_");
+    assert_failed(&text, "golden::t1_timebase_residue");
+}
+
+/// The coordinated exit on a shared TB must fail without this safeguard of the shim.
+#[track_caller]
+fn assert_shim_notices(feature: &str) {
+    let test = "guests_and_host_stay_right_with_a_shared_timebase";
+    let suite = ["--test", "coordinated_exit"];
+    let text = mutated("hypervisor-shim", &suite, feature, test);
+    assert_failed(&text, test);
+}
+
 /// One thread that does not rewrite its TB: the residue latches again.
 #[test]
 #[cfg_attr(
@@ -52,13 +69,7 @@ fn assert_failed(text: &str, test: &str) {
     ignore = "starts cargo, so it runs on the host only"
 )]
 fn the_scrub_on_one_thread() {
-    let text = mutated(
-        "opaline-tests",
-        &["--test", "recovery"],
-        "mutate-skip-scrub",
-        "golden::t1_",
-    );
-    assert_failed(&text, "golden::t1_timebase_residue");
+    assert_recovery_notices("mutate-skip-scrub");
 }
 
 /// A repair that says "recovered" and leaves TB as it is.
@@ -68,13 +79,7 @@ fn the_scrub_on_one_thread() {
     ignore = "starts cargo, so it runs on the host only"
 )]
 fn the_timebase_repair() {
-    let text = mutated(
-        "opaline-tests",
-        &["--test", "recovery"],
-        "mutate-skip-tb-repair",
-        "golden::t1_",
-    );
-    assert_failed(&text, "golden::t1_timebase_residue");
+    assert_recovery_notices("mutate-skip-tb-repair");
 }
 
 /// A thread that does not wait until its siblings left their guests.
@@ -84,14 +89,7 @@ fn the_timebase_repair() {
     ignore = "starts cargo, so it runs on the host only"
 )]
 fn the_wait_for_guests() {
-    let test = "guests_and_host_stay_right_with_a_shared_timebase";
-    let text = mutated(
-        "hypervisor-shim",
-        &["--test", "coordinated_exit"],
-        "mutate-skip-guest-wait",
-        test,
-    );
-    assert_failed(&text, test);
+    assert_shim_notices("mutate-skip-guest-wait");
 }
 
 /// A thread that takes its guest's offset out of TB only after the firmware put host time back.
@@ -101,12 +99,5 @@ fn the_wait_for_guests() {
     ignore = "starts cargo, so it runs on the host only"
 )]
 fn the_offset_before_the_repair() {
-    let test = "guests_and_host_stay_right_with_a_shared_timebase";
-    let text = mutated(
-        "hypervisor-shim",
-        &["--test", "coordinated_exit"],
-        "mutate-skip-offset",
-        test,
-    );
-    assert_failed(&text, test);
+    assert_shim_notices("mutate-skip-offset");
 }

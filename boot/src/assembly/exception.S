@@ -25,17 +25,10 @@ opaline_exception_entry:
     ld    11, {block_exception_frame}(13)
     blt   1f
     ld    11, {block_crash_frame}(13)
-1:  std   0, {frame_gpr}+0*8(11)
-    std   1, {frame_gpr}+1*8(11)
-    std   2, {frame_gpr}+2*8(11)
-    std   3, {frame_gpr}+3*8(11)
-    std   4, {frame_gpr}+4*8(11)
-    std   5, {frame_gpr}+5*8(11)
-    std   6, {frame_gpr}+6*8(11)
-    std   7, {frame_gpr}+7*8(11)
-    std   8, {frame_gpr}+8*8(11)
-    std   9, {frame_gpr}+9*8(11)
-    std   10, {frame_gpr}+10*8(11)
+1:
+    .irp n, 0,1,2,3,4,5,6,7,8,9,10
+    std   \n, {frame_gpr}+\n*8(11)
+    .endr
     ld    3, {block_r11}(13)
     std   3, {frame_gpr}+11*8(11)
     ld    3, {block_r12}(13)
