@@ -9,6 +9,7 @@ pub mod budget;
 pub mod chip_tod;
 pub mod console;
 pub mod debug_descriptor;
+pub mod decisions;
 pub mod hardware;
 pub mod hmi;
 pub mod ipmi;

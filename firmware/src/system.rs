@@ -2,6 +2,7 @@
 
 use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND};
 use crate::chip_tod::ChipTod;
+use crate::decisions::Decisions;
 use crate::hardware::{Hardware, Pir};
 use crate::hmi::core_state::{CoreState, FirstSeer};
 use crate::hmi::counters::Counters;
@@ -55,6 +56,8 @@ pub struct System<'a> {
     pub chip_tod: ChipTod,
     /// Oddities that were seen.
     pub counters: Counters,
+    /// Rows of the decision tables that were acted upon.
+    pub decisions: Decisions,
     /// Which threads have seen the present malfunction alert.
     pub(crate) malfunction: FirstSeer,
     cores: [CoreState; MAX_CORES],
@@ -81,6 +84,7 @@ impl<'a> System<'a> {
             events: EventQueue::new(),
             chip_tod: ChipTod::new(),
             counters: Counters::new(),
+            decisions: Decisions::new(),
             malfunction: FirstSeer::new(),
             cores: [const { CoreState::new() }; MAX_CORES],
             base,
