@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::{error, info};
 use opaline_firmware::hardware::{Hardware as _, Pir};
 use opaline_firmware::platform::{Generation, MAX_CORES, Platform, device_tree};
+use opaline_firmware::quirks::core_recovery;
 use opaline_firmware::system::{Participation, System};
 use opaline_firmware::{hmi, timebase};
 use power_registers::{Hmeer, Hmer, ibm};
@@ -259,7 +260,8 @@ fn prepare_core(generation: Generation) -> u64 {
         Generation::Power9 => (ibm(3), ibm(4), Hmeer::POWER8_POWER9),
         Generation::Power10 => (ibm(3), ibm(4), Hmeer::POWER10),
     };
-    cpu::set_hid0((cpu::hid0() | attn) & !little_endian_interrupts);
+    let hid0 = (cpu::hid0() | attn) & !little_endian_interrupts;
+    cpu::set_hid0(core_recovery::hid0(generation, hid0));
     let mut thread = ThisThread;
     let value = thread.hmeer() | enable.0;
     thread.set_hmeer(value);

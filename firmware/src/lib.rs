@@ -18,6 +18,7 @@ pub mod lpc;
 pub mod memory_console;
 pub mod opal;
 pub mod platform;
+pub mod quirks;
 pub mod system;
 pub mod timebase;
 pub mod xscom;

@@ -1,7 +1,8 @@
 //! Repair of TOD errors that the ERROR register reports, and that TFMR shows as bit 51.
 
-use super::{TodState, is_running, quirks};
+use super::{TodState, is_running};
 use crate::hardware::{ChipId, Hardware};
+use crate::quirks::never_zero_field;
 use crate::system::System;
 use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
@@ -173,7 +174,7 @@ impl System<'_> {
         cached: u64,
     ) -> bool {
         let now = self.tod_read(hw, chip, register).ok();
-        let plan = quirks::restore(self.platform.generation, register, cached, now);
+        let plan = never_zero_field::restore(self.platform.generation, register, cached, now);
         if let Some(first) = plan.first
             && self.tod_write(hw, chip, register, first).is_err()
         {

@@ -4,7 +4,6 @@
 //! changes them holds the TOD lock. The lock is machine-wide, as the topology is.
 
 mod errors;
-mod quirks;
 mod target;
 
 use crate::budget::{Budget, Expired, lock_within};

@@ -4,16 +4,10 @@ use super::Caller;
 use crate::chip_tod::core_scom;
 use crate::hardware::Hardware;
 use crate::platform::Generation;
+use crate::quirks::latched_errors::{TRUTH, latched};
 use crate::system::System;
 use crate::timebase::{own_tfmr, settled_tfmr};
 use power_registers::{Hmer, TbState, Tfmr};
-
-/// POWER9: bits that threads other than 0 keep reading as 1 after they were cleared (erratum).
-const LATCHED: Tfmr = Tfmr::HDEC_PARITY.union(Tfmr::TB_RESIDUE_ERROR);
-/// POWER9, SPRC: selects TFMR of thread 0 for SPRD.
-const SPRC_TFMR_OF_THREAD_0: u64 = 8 << 3;
-const POWER9_SPRC: u32 = 0x0001_0a80;
-const POWER9_SPRD: u32 = 0x0001_0a81;
 
 /// Bits of one thread that the thread repairs itself.
 pub(super) const LOCAL: Tfmr = Tfmr::THREAD_ERRORS
@@ -60,7 +54,8 @@ pub(super) fn settled<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Cal
     }
     // A running TB with nothing but these bits: this is the case in which they may be old. Anything
     // else needs the whole core anyway.
-    let only_latched = tfmr.tb_usable() && (tfmr & Tfmr::CORE_ERRORS & !LATCHED).is_empty();
+    let others = Tfmr::CORE_ERRORS & !latched_for(system, caller);
+    let only_latched = tfmr.tb_usable() && !tfmr.intersects(others);
     if !only_latched {
         return tfmr;
     }
@@ -83,33 +78,37 @@ pub(super) fn owned<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Calle
 /// TFMR with the stale bits ignored: thread 0 looks at these itself.
 pub(super) fn ignoring_latched(system: &System<'_>, caller: &Caller, tfmr: Tfmr) -> Tfmr {
     if may_be_latched(system, caller, tfmr) {
-        tfmr & !LATCHED
+        tfmr & !latched_for(system, caller)
     } else {
         tfmr
     }
 }
 
+fn latched_for(system: &System<'_>, caller: &Caller) -> Tfmr {
+    latched(system.platform.generation, caller.place.thread)
+}
+
 fn may_be_latched(system: &System<'_>, caller: &Caller, tfmr: Tfmr) -> bool {
-    system.platform.generation == Generation::Power9
-        && caller.place.thread != 0
-        && tfmr.intersects(LATCHED)
-        && !tfmr.contains(Tfmr::TFMR_CORRUPT)
+    tfmr.intersects(latched_for(system, caller)) && !tfmr.contains(Tfmr::TFMR_CORRUPT)
 }
 
 /// Takes the latched bits from thread 0's TFMR, when that can be read. The caller owns TFMR, which
 /// also keeps the two SCOMs of two threads of the core apart.
 fn unlatched<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller, tfmr: Tfmr) -> Tfmr {
     let core = &system.platform.cores[caller.place.core];
-    let number = core.scom_number(Generation::Power9);
-    let address = |register| core_scom(Generation::Power9, number, register);
-    let (sprc, sprd) = (address(POWER9_SPRC), address(POWER9_SPRD));
+    let generation = system.platform.generation;
+    let number = core.scom_number(generation);
+    let address = |register| core_scom(generation, number, register);
+    let select = address(TRUTH.select_register);
+    let data = address(TRUTH.data_register);
+    let stale = latched_for(system, caller);
     let selected = system
         .xscom
-        .write(hw, system.platform, core.chip, sprc, SPRC_TFMR_OF_THREAD_0);
-    let read = selected.and_then(|()| system.xscom.read(hw, system.platform, core.chip, sprd));
+        .write(hw, system.platform, core.chip, select, TRUTH.selector);
+    let read = selected.and_then(|()| system.xscom.read(hw, system.platform, core.chip, data));
     // QEMU answers 0; a real TFMR always has this bit. Without the truth the bits count.
     match read.map(Tfmr::from_bits_retain) {
-        Ok(truth) if truth.contains(Tfmr::TB_ECLIPZ) => tfmr & !LATCHED | truth & LATCHED,
+        Ok(truth) if truth.contains(Tfmr::TB_ECLIPZ) => tfmr & !stale | truth & stale,
         _ => tfmr,
     }
 }
@@ -126,8 +125,8 @@ pub(super) fn most_informative(
         .map(|(_, found)| found.0);
     let believed = |thread: usize, tfmr: Tfmr| {
         let stale = match thread_0 {
-            Some(truth) if generation == Generation::Power9 && thread != 0 => LATCHED & !truth,
-            _ => Tfmr::empty(),
+            Some(truth) => latched(generation, thread) & !truth,
+            None => Tfmr::empty(),
         };
         tfmr & (Tfmr::CORE_ERRORS | LOCAL) & !stale
     };

@@ -4,7 +4,8 @@
 //! must be near the truth, and never behind what was seen before.
 
 use crate::hardware::Hardware;
-use crate::platform::{Generation, ThreadPlace};
+use crate::platform::ThreadPlace;
+use crate::quirks::latched_errors::latched;
 use crate::system::System;
 use power_registers::Tfmr;
 
@@ -56,11 +57,7 @@ impl System<'_> {
         };
         let timebase = hw.timebase();
         let tfmr = hw.tfmr();
-        // On threads of POWER9 other than 0 this bit may be old.
-        let stale = match self.platform.generation {
-            Generation::Power9 if place.thread != 0 => Tfmr::TB_RESIDUE_ERROR,
-            _ => Tfmr::empty(),
-        };
+        let stale = latched(self.platform.generation, place.thread);
         if tfmr.tb_usable() && !tfmr.intersects(Tfmr::TB_FATAL & !stale) {
             core.note_good_timebase(place.thread, timebase);
         }

@@ -10,6 +10,7 @@ mod tables;
 use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND, lock_within};
 use crate::hardware::{ChipId, Hardware};
 use crate::platform::Platform;
+use crate::quirks::lost_wakeup::{LostWakeup, lost_wakeup};
 use core::sync::atomic::{AtomicU64, Ordering};
 use power_registers::Hmer;
 use spin::Mutex;
@@ -117,7 +118,7 @@ impl Xscom {
                 }
                 Err(XscomError::InvalidAddress) => {
                     self.reset(hw, platform, chip);
-                    let Some(rule) = tables::lost_wakeup(platform.generation, address) else {
+                    let Some(rule) = lost_wakeup(platform.generation, address) else {
                         return Err(XscomError::InvalidAddress);
                     };
                     if wakeups == rule.attempts {
@@ -176,7 +177,7 @@ impl Xscom {
         hw: &mut H,
         platform: &Platform,
         chip: ChipId,
-        rule: tables::LostWakeup,
+        rule: LostWakeup,
     ) {
         self.pause(hw);
         let poked = real_address(platform, chip, rule.poke)

@@ -1,4 +1,9 @@
-//! Exceptions in restoring a ChipTOD register, as data.
+//! POWER10: a field of S_PATH_CTRL that must never be written as 0 (erratum HW480746).
+//!
+//! The TOD may not start when all clocks come from one oscillator. Once the field was 0 it takes a
+//! write of all ones and then one that is not 0. The configured tolerance is restored, not lost.
+//!
+//! Source: HMI and ChipTOD specification, section 3.9.
 
 use crate::platform::Generation;
 use power_registers::chip_tod::TodRegister;
@@ -13,24 +18,24 @@ struct NeverZero {
     field: u64,
 }
 
-const NEVER_ZERO: &[NeverZero] = &[
-    // The TOD may not start when all clocks come from one oscillator.
-    NeverZero {
-        generation: Generation::Power10,
-        register: TodRegister::SlavePathControl,
-        field: ibm_range(26, 31),
-    },
-];
+const NEVER_ZERO: &[NeverZero] = &[NeverZero {
+    generation: Generation::Power10,
+    register: TodRegister::SlavePathControl,
+    field: ibm_range(26, 31),
+}];
 
 /// The writes that restore a register: first, if there is one, then the value that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Restore {
-    pub(super) first: Option<u64>,
-    pub(super) value: u64,
+pub struct Restore {
+    /// Written before it, if anything.
+    pub first: Option<u64>,
+    /// What stays.
+    pub value: u64,
 }
 
 /// How to restore `register` to `cached` when it reads `now` (`None`: it cannot be read).
-pub(super) fn restore(
+#[must_use]
+pub fn restore(
     generation: Generation,
     register: TodRegister,
     cached: u64,
