@@ -1,4 +1,4 @@
-use crate::schedule::{Kind, Turns};
+use crate::schedule::{Kind, Turn};
 use hardware_model::Thread;
 use opaline_firmware::hardware::{Hardware, Pir};
 use power_registers::{Hmer, Spr, Tfmr};
@@ -7,19 +7,19 @@ use power_registers::{Hmer, Spr, Tfmr};
 #[derive(Debug)]
 pub struct ModelHardware<'a> {
     thread: Thread<'a>,
-    turns: Option<&'a Turns>,
+    turn: Option<Turn<'a>>,
 }
 
 impl<'a> ModelHardware<'a> {
-    /// The thread; with `turns`, each access waits for its turn.
+    /// The thread; with `turn`, each access waits for it.
     #[must_use]
-    pub const fn new(thread: Thread<'a>, turns: Option<&'a Turns>) -> Self {
-        Self { thread, turns }
+    pub const fn new(thread: Thread<'a>, turn: Option<Turn<'a>>) -> Self {
+        Self { thread, turn }
     }
 
     fn turn(&self, kind: Kind) {
-        if let Some(turns) = self.turns {
-            turns.pass(self.thread.index(), kind);
+        if let Some(turn) = self.turn {
+            turn.pass(kind);
         }
     }
 
@@ -98,7 +98,7 @@ impl Hardware for ModelHardware<'_> {
     fn relax(&mut self) {
         self.turn(Kind::Relax);
         self.thread.relax();
-        if self.turns.is_none() {
+        if self.turn.is_none() {
             // A spin is a microsecond of the model, however busy the host is.
             std::thread::yield_now();
         }

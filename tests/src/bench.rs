@@ -1,6 +1,6 @@
 use crate::adapter::ModelHardware;
 use crate::checks::Event;
-use crate::schedule::{Schedule, Turns};
+use crate::schedule::{Schedule, Turn, play};
 use flight_recorder::FlightRecorder;
 use hardware_model::{Configuration, Machine};
 use opaline_firmware::hardware::{ChipId, Hardware, Pir};
@@ -158,33 +158,14 @@ impl Run<'_> {
                 coming.push(thread);
             }
         }
-        let turns = match self.schedule {
-            Schedule::Free => None,
-            Schedule::Seeded(seed) => Some(Turns::new(seed, self.roles.len(), coming.len())),
-        };
         let resting = AtomicUsize::new(0);
         let mut outcomes: Vec<Vec<Outcome>> = self.roles.iter().map(|_| Vec::new()).collect();
-        std::thread::scope(|scope| {
-            let running: Vec<_> = coming
-                .iter()
-                .map(|&thread| {
-                    let (turns, resting, this, coming) = (turns.as_ref(), &resting, &self, &coming);
-                    let body = move || this.thread(thread, turns, resting, coming);
-                    (thread, scope.spawn(body))
-                })
-                .collect();
-            let mut failure = None;
-            for (thread, handle) in running {
-                match handle.join() {
-                    Ok(answers) => outcomes[thread] = answers,
-                    Err(panic) => failure = failure.or(Some(panic)),
-                }
-            }
-            if let Some(panic) = failure {
-                eprintln!("schedule: {:?}", self.schedule);
-                std::panic::resume_unwind(panic);
-            }
+        let answers = play(self.schedule, &coming, |thread, turn| {
+            self.thread(thread, turn, &resting, &coming)
         });
+        for (&thread, answers) in coming.iter().zip(answers) {
+            outcomes[thread] = answers;
+        }
         let events = std::iter::from_fn(|| self.system.events.take())
             .map(Event::decode)
             .collect();
@@ -199,13 +180,12 @@ impl Run<'_> {
     fn thread(
         &self,
         thread: usize,
-        turns: Option<&Turns>,
+        turn: Option<Turn<'_>>,
         resting: &AtomicUsize,
         coming: &[usize],
     ) -> Vec<Outcome> {
         let machine = &self.bench.machine;
-        let _turn = turns.map(|turns| turns.join(thread));
-        let mut hardware = ModelHardware::new(machine.thread(thread), turns);
+        let mut hardware = ModelHardware::new(machine.thread(thread), turn);
         if let Role::Late(spins) = self.roles[thread] {
             (0..spins).for_each(|_| hardware.relax());
         }
@@ -231,8 +211,8 @@ impl Run<'_> {
                     if resting.load(Ordering::SeqCst) == coming.len() {
                         return answers;
                     }
-                    match turns {
-                        Some(turns) => turns.rest(thread),
+                    match turn {
+                        Some(turn) => turn.rest(),
                         None => std::thread::yield_now(),
                     }
                 }

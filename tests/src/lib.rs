@@ -13,4 +13,4 @@ mod schedule;
 pub use adapter::ModelHardware;
 pub use bench::{Bench, Ran, Role, Run};
 pub use checks::{Event, firmware_writes, writes_of};
-pub use schedule::{Schedule, Turns};
+pub use schedule::{Schedule, Turn, play};

@@ -1,0 +1,112 @@
+//! In which order the threads of a run make their accesses.
+//!
+//! With a seed one thread runs at a time, and the seed decides who is next at each access. Two
+//! carriers do that with the same decisions: coroutines on one OS thread, which are fast, and OS
+//! threads that wait for their turn, for Miri and for architectures without coroutines. The same
+//! seed gives the same interleaving on both.
+
+#[cfg(coroutines)]
+mod coroutines;
+mod decider;
+mod turns;
+
+pub(crate) use decider::Kind;
+
+use decider::Decider;
+use turns::Turns;
+
+/// In which order the threads run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// As the host likes: each thread is an OS thread.
+    Free,
+    /// One at a time; this seed decides who is next at each access.
+    Seeded(u64),
+    /// As [`Self::Seeded`], on OS threads even where there are coroutines.
+    SeededOsThreads(u64),
+}
+
+/// What a thread holds while a seed decides who runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    thread: usize,
+    carrier: Carrier<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Carrier<'a> {
+    OsThread(&'a Turns),
+    #[cfg(coroutines)]
+    Coroutine(coroutines::Place<'a>),
+}
+
+impl Turn<'_> {
+    /// One access is about to happen: perhaps another thread comes first.
+    pub(crate) fn pass(&self, kind: Kind) {
+        match self.carrier {
+            Carrier::OsThread(turns) => turns.pass(self.thread, kind),
+            #[cfg(coroutines)]
+            Carrier::Coroutine(place) => place.pass(self.thread, kind),
+        }
+    }
+
+    /// Nothing to do for now: perhaps another thread's turn.
+    pub fn rest(&self) {
+        match self.carrier {
+            Carrier::OsThread(turns) => turns.rest(self.thread),
+            #[cfg(coroutines)]
+            Carrier::Coroutine(place) => place.rest(self.thread),
+        }
+    }
+}
+
+/// Plays these threads, each with its index below 64 and, where a seed decides, its turn. Gives
+/// what each answered, in the order of `threads`.
+///
+/// # Panics
+/// If a thread panics: with its message, after the schedule was printed.
+pub fn play<R: Send>(
+    schedule: Schedule,
+    threads: &[usize],
+    body: impl Fn(usize, Option<Turn<'_>>) -> R + Sync,
+) -> Vec<R> {
+    let played = match schedule {
+        Schedule::Free => os_threads(threads, |thread| body(thread, None)),
+        #[cfg(coroutines)]
+        Schedule::Seeded(seed) => coroutines::play(Decider::new(seed, threads), threads, &body),
+        #[cfg(not(coroutines))]
+        Schedule::Seeded(seed) => turns_of(seed, threads, body),
+        Schedule::SeededOsThreads(seed) => turns_of(seed, threads, body),
+    };
+    played.unwrap_or_else(|panic| {
+        eprintln!("schedule: {schedule:?}");
+        std::panic::resume_unwind(panic)
+    })
+}
+
+type Played<R> = std::thread::Result<Vec<R>>;
+
+fn turns_of<R: Send>(
+    seed: u64,
+    threads: &[usize],
+    body: impl Fn(usize, Option<Turn<'_>>) -> R + Sync,
+) -> Played<R> {
+    let turns = Turns::new(Decider::new(seed, threads), threads);
+    os_threads(threads, |thread| {
+        let _membership = turns.join(thread);
+        let carrier = Carrier::OsThread(&turns);
+        body(thread, Some(Turn { thread, carrier }))
+    })
+}
+
+fn os_threads<R: Send>(threads: &[usize], body: impl Fn(usize) -> R + Sync) -> Played<R> {
+    let body = &body;
+    std::thread::scope(|scope| {
+        let running: Vec<_> = threads
+            .iter()
+            .map(|&thread| scope.spawn(move || body(thread)))
+            .collect();
+        let ended: Vec<_> = running.into_iter().map(|handle| handle.join()).collect();
+        ended.into_iter().collect()
+    })
+}
