@@ -1,3 +1,4 @@
+use alloc::vec::Vec;
 use power_registers::Tfmr;
 
 /// Processor generation of the modelled machine; POWER11 counts as POWER10.
@@ -42,6 +43,42 @@ pub struct Costs {
     pub relax: u64,
     /// From a TFMR command or a MOVE to its completion.
     pub command: u64,
+    /// From the error that stops a TOD, injected through SCOM, to FSM saying so.
+    pub tod_stop: u64,
+    /// From the command that starts a TOD, or the answer to a TTYPE, to FSM saying so.
+    pub tod_start: u64,
+    /// From special wakeup to a core that is awake.
+    pub wakeup: u64,
+}
+
+/// The step network of one chip as it stands at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StepNetwork {
+    /// Whether steps come on master path 0 and 1: the oscillators.
+    pub master_valid: [bool; 2],
+    /// Whether steps come on slave path 0 and 1.
+    pub slave_valid: [bool; 2],
+    /// Master path that the primary topology selects.
+    pub primary_master: u8,
+    /// Slave path that the primary topology selects.
+    pub primary_slave: u8,
+    /// Master path that the secondary topology selects.
+    pub secondary_master: u8,
+    /// Slave path that the secondary topology selects.
+    pub secondary_slave: u8,
+}
+
+impl Default for StepNetwork {
+    fn default() -> Self {
+        Self {
+            master_valid: [true; 2],
+            slave_valid: [true; 2],
+            primary_master: 0,
+            primary_slave: 0,
+            secondary_master: 1,
+            secondary_slave: 1,
+        }
+    }
 }
 
 /// Chips that the device tree would name as TOD masters.
@@ -60,7 +97,7 @@ pub struct Configuration {
     pub generation: Generation,
     /// Chips.
     pub chips: usize,
-    /// Cores of each chip.
+    /// Cores of each chip; small cores on POWER9 and POWER10, each with a timer facility.
     pub cores_per_chip: usize,
     /// Threads of each core: at most 8 on POWER8, 4 on the others.
     pub threads_per_core: usize,
@@ -76,8 +113,24 @@ pub struct Configuration {
     pub latched_errors: bool,
     /// Which threads share TB and HDEC.
     pub copies: TimebaseCopies,
+    /// POWER9, POWER10: cores 2k and 2k+1 are one fused core, whose threads take turns between
+    /// them. TFMR, HMEER and TB stay those of the small cores; PIRs are numbered otherwise.
+    pub fused: bool,
+    /// POWER10 DD2 quirk of fused cores: a MOVE aimed at the even small core serves both, one
+    /// aimed at the odd one does nothing.
+    pub fused_aim: bool,
     /// TOD masters.
     pub topology: Topology,
+    /// Step networks of the chips, the first ones at least; the others have the default.
+    pub networks: Vec<StepNetwork>,
+    /// A step check whose path stays dead reports again as soon as it was cleared.
+    pub persistent_step_checks: bool,
+    /// SCOM offsets of the CAPP units of each chip (POWER8, POWER9).
+    pub capps: Vec<u32>,
+    /// SCOM base addresses of the NPUs or PAUs of each chip.
+    pub npus: Vec<u32>,
+    /// Whether accesses are traced. Violations and counters always are.
+    pub trace: bool,
     /// What accesses cost.
     pub costs: Costs,
     /// Accesses after which the model panics: some wait will never end.
@@ -132,16 +185,33 @@ impl Configuration {
             } else {
                 TimebaseCopies::PerThread
             },
+            fused: false,
+            fused_aim: generation == Generation::Power10,
             topology: Topology {
                 primary: 0,
                 secondary: (chips > 1).then_some(1),
             },
+            networks: Vec::new(),
+            persistent_step_checks: true,
+            capps: match generation {
+                Generation::Power8 | Generation::Power9 => alloc::vec![0],
+                Generation::Power10 => Vec::new(),
+            },
+            npus: match generation {
+                Generation::Power8 => alloc::vec![0x0801_3c00],
+                Generation::Power9 => alloc::vec![0x0501_1000],
+                Generation::Power10 => alloc::vec![0x1001_0800, 0x1101_0800],
+            },
+            trace: true,
             costs: Costs {
                 spr: 8,
                 xscom: 64,
                 xscom_latency: 256,
                 relax: 512,
                 command: 64,
+                tod_stop: 512,
+                tod_start: 1024,
+                wakeup: 5120,
             },
             watchdog: 20_000_000,
             seed: 1,
@@ -183,6 +253,12 @@ impl Configuration {
         thread % self.threads_per_core
     }
 
+    /// The other small core of a fused core.
+    #[must_use]
+    pub const fn pair_of(&self, core: usize) -> Option<usize> {
+        if self.fused { Some(core ^ 1) } else { None }
+    }
+
     /// Index of the chip that a core belongs to.
     #[must_use]
     pub const fn chip_of(&self, core: usize) -> usize {
@@ -197,6 +273,7 @@ impl Configuration {
         let number = self.number_in_core(thread);
         let pir = match self.generation {
             Generation::Power8 => chip << 7 | core << 3 | number,
+            _ if self.fused => chip << 8 | core >> 1 << 3 | number << 1 | core & 1,
             Generation::Power9 | Generation::Power10 => chip << 8 | core << 2 | number,
         };
         u32::try_from(pir).expect("a small number")

@@ -14,10 +14,12 @@ impl State {
                     ThreadError::PurrParity => Tfmr::PURR_PARITY,
                     ThreadError::SpurrParity => Tfmr::SPURR_PARITY,
                     ThreadError::DecParity => Tfmr::DEC_PARITY,
+                    ThreadError::PurrOverflow => Tfmr::PURR_OVERFLOW,
+                    ThreadError::SpurrOverflow => Tfmr::SPURR_OVERFLOW,
                 };
                 let own = &mut self.cores[core].threads[number];
                 own.bits |= bit.bits();
-                own.dirty |= bit.bits();
+                own.dirty |= (bit & Tfmr::THREAD_ERRORS).bits();
                 self.threads[*thread].hmer |= Hmer::TFAC_ERROR.bits();
             }
             Fault::Tod { chip, bits } => self.fail_tod(*chip, *bits),
@@ -30,6 +32,9 @@ impl State {
                     self.threads[*thread].hmer |= bits & Hmer::IMPLEMENTED;
                 }
             }
+            Fault::Xscom(fault) => self.xscom_faults.push(*fault),
+            Fault::XscomHealed => self.xscom_faults.clear(),
+            other => panic!("the model cannot do {other:?} yet"),
         }
     }
 
@@ -88,6 +93,10 @@ impl State {
                     timer.leave_move();
                 }
             }
+            other @ (CoreError::StepsLost { .. }
+            | CoreError::TodTimeout
+            | CoreError::TodParity
+            | CoreError::CommandsFail { .. }) => panic!("the model cannot do {other:?} yet"),
             CoreError::StuckMove => {
                 timer.enter(TbState::SyncWait, now);
                 timer.leave_move();

@@ -20,6 +20,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod chip_tod;
 mod configuration;
 mod core_timer;
@@ -33,14 +35,17 @@ mod tfmr_access;
 mod thread;
 mod tod_registers;
 mod trace;
+mod xscom_fault;
 
-pub use configuration::{Configuration, Costs, Generation, Start, TimebaseCopies, Topology};
-pub use fault::{CoreError, Fault, ThreadError};
+pub use configuration::{
+    Configuration, Costs, Generation, Start, StepNetwork, TimebaseCopies, Topology,
+};
+pub use fault::{CommandFailure, CoreCause, CoreError, Fault, Impossible, Moment, ThreadError};
 pub use machine::Machine;
 pub use random::Random;
-pub use scom::{XscomAnswer, XscomFault};
 pub use thread::Thread;
-pub use trace::{Access, Register, Violation};
+pub use trace::{Access, Counters, Register, Violation};
+pub use xscom_fault::{Direction, XscomAnswer, XscomFault};
 
 /// Ticks of TB between two sync pulses (16 us).
 pub const SYNC_TICKS: u64 = 8192;

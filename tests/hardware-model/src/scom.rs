@@ -4,29 +4,8 @@ use crate::configuration::{Configuration, Generation};
 use crate::machine::State;
 use crate::tod_registers::tod_register;
 use crate::trace::Register;
+use crate::xscom_fault::XscomAnswer;
 use power_registers::{Hmer, ibm};
-
-/// How an XSCOM access answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum XscomAnswer {
-    /// DONE with FAIL and this status code, 1 to 7.
-    Status(u8),
-    /// DONE never comes.
-    NeverDone,
-}
-
-/// XSCOM accesses that are made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct XscomFault {
-    /// Only accesses to this SCOM address; `None` = all.
-    pub address: Option<u32>,
-    /// Accesses that still succeed before the first failure.
-    pub after: u64,
-    /// How many fail from then on.
-    pub count: u64,
-    /// How they answer.
-    pub answer: XscomAnswer,
-}
 
 /// The answer that an access of a thread still waits for.
 #[derive(Clone, Copy, Debug)]
@@ -82,13 +61,14 @@ impl State {
         if address & 7 != 0 {
             self.violation(thread, "an XSCOM address that is not aligned", address);
         }
-        let status = match self.injected_answer(scom) {
+        let status = match self.injected_answer(thread, chip, scom, value.is_some()) {
             Some(XscomAnswer::NeverDone) => {
                 self.record_scom(thread, chip, scom, value, u64::MAX);
                 return u64::MAX;
             }
             Some(XscomAnswer::Status(status)) => Err(status),
-            None => match value {
+            Some(XscomAnswer::Lie(lie)) => Ok(lie),
+            Some(XscomAnswer::Late(_)) | None => match value {
                 None => self.scom_read(chip, scom),
                 Some(value) => self.scom_write(thread, chip, scom, value).map(|()| value),
             },
@@ -121,11 +101,17 @@ impl State {
         }
     }
 
-    fn injected_answer(&mut self, scom: u32) -> Option<XscomAnswer> {
+    fn injected_answer(
+        &mut self,
+        thread: usize,
+        chip: usize,
+        scom: u32,
+        write: bool,
+    ) -> Option<XscomAnswer> {
         let fault = self
             .xscom_faults
             .iter_mut()
-            .find(|fault| fault.count > 0 && fault.address.is_none_or(|only| only == scom))?;
+            .find(|fault| fault.count > 0 && fault.concerns(thread, chip, scom, write))?;
         if fault.after > 0 {
             fault.after -= 1;
             return None;

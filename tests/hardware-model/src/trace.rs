@@ -46,3 +46,20 @@ pub struct Violation {
     /// The value that broke it.
     pub value: u64,
 }
+
+/// What the accesses of one thread came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// `mfspr`, and `mftb`.
+    pub spr_reads: u64,
+    /// `mtspr`.
+    pub spr_writes: u64,
+    /// Loads from XSCOM windows.
+    pub scom_reads: u64,
+    /// Stores to XSCOM windows.
+    pub scom_writes: u64,
+    /// Spins of waits.
+    pub relaxes: u64,
+    /// Most spins without a write between them: the longest wait.
+    pub longest_wait: u64,
+}

@@ -92,10 +92,9 @@ fn xscom_statuses() {
     for status in 1..=7 {
         let machine = machine(Generation::Power9, 1, 1);
         let fault = XscomFault {
-            address: None,
             after: 1,
             count: 1,
-            answer: XscomAnswer::Status(status),
+            ..XscomFault::new(XscomAnswer::Status(status))
         };
         machine.inject_xscom(fault);
         let thread = machine.thread(0);
@@ -123,9 +122,8 @@ fn failed_xscom_writes_do_nothing() {
         let machine = machine(Generation::Power9, 1, 1);
         machine.inject_xscom(XscomFault {
             address: Some(0x40018),
-            after: 0,
             count: 1,
-            answer,
+            ..XscomFault::new(answer)
         });
         let thread = machine.thread(0);
         thread.write_spr(Spr::Hmer, !Hmer::XSCOM_MAILBOX.bits());

@@ -96,10 +96,8 @@ fn boot_survives_a_dead_xscom() {
             let bench = at_boot(Generation::Power9, Start::Reset, 1);
             let system = bench.system();
             bench.machine.inject_xscom(XscomFault {
-                address: None,
                 after,
-                count: u64::MAX,
-                answer,
+                ..XscomFault::new(answer)
             });
             let result = boot::initialise_master(&mut bench.hardware(0), &system);
             let valid = bench.machine.tfmr(0).contains(Tfmr::TB_VALID);
@@ -120,10 +118,9 @@ fn boot_tries_again() {
         let system = bench.system();
         let answer = XscomAnswer::Status(7);
         bench.machine.inject_xscom(XscomFault {
-            address: None,
             after,
             count: 1,
-            answer,
+            ..XscomFault::new(answer)
         });
         boot::initialise_master(&mut bench.hardware(0), &system).expect("the second attempt");
         assert!(bench.machine.tfmr(0).contains(Tfmr::TB_VALID));

@@ -45,10 +45,9 @@ fn every_step_every_status() {
                     let system = bench.booted_system();
                     bench.machine.inject(&core_fault(0, CoreError::TbResidue));
                     bench.machine.inject_xscom(XscomFault {
-                        address: None,
                         after,
                         count,
-                        answer,
+                        ..XscomFault::new(answer)
                     });
                     let ran = bench.run(&system, Schedule::Seeded(1)).go();
                     let context = format!("{generation:?} {answer:?} x{count} at step {after}");
@@ -92,10 +91,9 @@ fn a_busy_engine_is_retried() {
             bench.machine.inject(&core_fault(0, CoreError::TbResidue));
             let answer = XscomAnswer::Status(1);
             bench.machine.inject_xscom(XscomFault {
-                address: None,
                 after,
                 count: 20,
-                answer,
+                ..XscomFault::new(answer)
             });
             let ran = bench.run(&system, Schedule::Seeded(1)).go();
             assert!(ran.events.iter().all(|event| event.recovered));
