@@ -20,10 +20,7 @@ pub(crate) fn platform(generation: Generation, threads: u32) -> Platform {
         xscom_size: 1 << 34,
         chip_tod: Some(TodRole::Primary),
     };
-    let core = Core {
-        chip: ChipId(0),
-        threads: (0..threads).map(Pir).collect(),
-    };
+    let core = Core::new(ChipId(0), (0..threads).map(Pir).collect());
     Platform {
         generation,
         chips: [chip].into_iter().collect(),
@@ -37,6 +34,7 @@ pub(crate) fn platform(generation: Generation, threads: u32) -> Platform {
         lpc: LpcBus::Mapped { base: 0 },
         uart_port: 0x3f8,
         core_hz: 1_000_000_000,
+        processor_version: 0,
     }
 }
 

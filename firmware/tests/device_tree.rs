@@ -58,7 +58,22 @@ fn threads_are_those_of_the_machine() {
             [vec![0, 1, 2, 3], vec![0x100, 0x101, 0x102, 0x103]]
         );
     }
-    assert_eq!(pirs(P9_BIG), [(0..8).collect::<Vec<_>>()]);
+}
+
+#[test]
+fn a_fused_core_is_two_small_cores() {
+    let platform = parse(P9_BIG).unwrap();
+    assert_eq!(pirs(P9_BIG), [[0, 2, 4, 6], [1, 3, 5, 7]]);
+    let pairs: Vec<_> = platform.cores.iter().map(|core| core.pair).collect();
+    assert_eq!(pairs, [Some(1), Some(0)]);
+    assert!(platform.cores.iter().all(|core| core.fused));
+    assert_eq!(platform.processor_version, 0x004e_0202);
+    let normal = parse(P9_4).unwrap();
+    assert!(!normal.cores[0].fused);
+    assert_eq!(normal.cores[0].pair, None);
+    assert_eq!(normal.processor_version, 0x004e_1202);
+    // Eight threads of a POWER8 core are one core.
+    assert!(!parse(P8_8).unwrap().cores[0].fused);
 }
 
 #[test]
@@ -267,6 +282,11 @@ fn each_refusal_names_node_property_and_what_was_expected() {
             |t| t.at(CPU).set_cells(SERVERS, &[0, 1, 1]),
             "/cpus/PowerPC,POWER9@0: ibm,ppc-interrupt-server#s: expected different numbers below \
              0x8000",
+        ),
+        (
+            |t| t.at(CPU).set_cells(SERVERS, &[0, 1, 2, 3, 4, 6]),
+            "/cpus/PowerPC,POWER9@0: ibm,ppc-interrupt-server#s: expected as many even as odd \
+             numbers of a fused core",
         ),
         (
             |t| t.at(CPU).set_cells(SERVERS, &[0x8000]),

@@ -248,12 +248,8 @@ fn platform(configuration: &Configuration) -> Platform {
     let cores = (0..configuration.cores()).map(|core| {
         let first = core * configuration.threads_per_core;
         let threads = first..first + configuration.threads_per_core;
-        Core {
-            chip: id(configuration.chip_of(core)),
-            threads: threads
-                .map(|thread| Pir(configuration.pir(thread)))
-                .collect(),
-        }
+        let threads = threads.map(|thread| Pir(configuration.pir(thread)));
+        Core::new(id(configuration.chip_of(core)), threads.collect())
     });
     Platform {
         generation,
@@ -270,5 +266,6 @@ fn platform(configuration: &Configuration) -> Platform {
         },
         uart_port: 0x3f8,
         core_hz: configuration.core_hz,
+        processor_version: 0,
     }
 }

@@ -150,7 +150,7 @@ impl System<'_> {
     pub(crate) fn tod_aim<H: Hardware>(&self, hw: &mut H, core: &Core) -> Result<(), XscomError> {
         let register = TodRegister::TxTtypeControl;
         let old = self.tod_read(hw, core.chip, register)?;
-        let value = aim(self.platform.generation, core, old);
+        let value = aim(self.platform, core, hw.pir(), old);
         self.tod_write(hw, core.chip, register, value)
     }
 

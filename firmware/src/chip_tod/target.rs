@@ -1,6 +1,8 @@
 //! Which core receives the TOD: the value of TX_TTYPE_CTRL for MOVE_TOD_TO_TB.
 
-use crate::platform::{Core, Generation};
+use crate::hardware::Pir;
+use crate::platform::{Core, Generation, Platform};
+use crate::quirks::fused_aim;
 use power_registers::{ibm, ibm_range};
 
 /// Core-ID mode: multicast.
@@ -29,14 +31,16 @@ pub const fn core_scom(generation: Generation, core: u32, register: u32) -> u32 
     }
 }
 
-/// The new value of TX_TTYPE_CTRL that aims at `core`; `old` is its present value.
+/// The new value of TX_TTYPE_CTRL that aims at the small core of `thread`, one of `core`'s; `old`
+/// is its present value.
 ///
 /// POWER8 and POWER9 name the core by number, POWER10 by the SCOM address of its receiver (core
-/// numbers do not work there). Of a fused core the even half is named, since the number is that of
-/// thread 0. Bits that are not the target stay as they are.
+/// numbers do not work there). Bits that are not the target stay as they are.
 #[must_use]
-pub fn aim(generation: Generation, core: &Core, old: u64) -> u64 {
-    let number = core.scom_number(generation);
+pub fn aim(platform: &Platform, core: &Core, thread: Pir, old: u64) -> u64 {
+    let generation = platform.generation;
+    let own = core.scom_number_of(generation, thread);
+    let number = fused_aim::receiver(generation, platform.processor_version, core.fused, own);
     let by_number = |select: u64| old & !(MULTICAST | SLAVE) | select << 32;
     match generation {
         Generation::Power8 => by_number(0x10 | u64::from(number & 0xf)),
@@ -51,13 +55,19 @@ pub fn aim(generation: Generation, core: &Core, old: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hardware::{ChipId, Pir};
+    use crate::hardware::ChipId;
+    use crate::test_hardware::platform;
+
+    const POWER10_2_0: u32 = 0x0080_0200;
+    const POWER10_1_0: u32 = 0x0080_0100;
 
     fn core(pir: u32) -> Core {
-        Core {
-            chip: ChipId(0),
-            threads: [Pir(pir)].into_iter().collect(),
-        }
+        Core::new(ChipId(0), [Pir(pir)].into_iter().collect())
+    }
+
+    fn aim(generation: Generation, core: &Core, old: u64) -> u64 {
+        let thread = core.threads[0];
+        super::aim(&platform(generation, 1), core, thread, old)
     }
 
     #[test]
@@ -101,13 +111,42 @@ mod tests {
         );
     }
 
-    #[test]
-    fn of_a_fused_core_the_even_half_is_named() {
-        // Threads of big core 1: PIR 8..16, small cores 2 and 3.
-        let fused = Core {
-            chip: ChipId(0),
-            threads: (8..16).map(Pir).collect(),
+    /// The address part of the aim at the half of fused core 1 (small cores 2 and 3) that begins
+    /// with this PIR.
+    fn aim_at_half(generation: Generation, version: u32, first: u32) -> u64 {
+        let mut platform = platform(generation, 1);
+        platform.processor_version = version;
+        let threads = (0..4).map(|thread| Pir(first + 2 * thread)).collect();
+        let half = Core {
+            fused: true,
+            ..Core::new(ChipId(0), threads)
         };
-        assert_eq!(aim(Generation::Power10, &fused, 0) >> 32, 0x2002_24a3);
+        super::aim(&platform, &half, Pir(first + 2), 0) >> 32
+    }
+
+    #[test]
+    fn of_a_fused_power10_of_revision_2_the_even_half_is_named() {
+        assert_eq!(
+            aim_at_half(Generation::Power10, POWER10_2_0, 8),
+            0x2002_24a3
+        );
+        assert_eq!(
+            aim_at_half(Generation::Power10, POWER10_2_0, 9),
+            0x2002_24a3
+        );
+        assert_eq!(
+            aim_at_half(Generation::Power10, POWER10_1_0, 8),
+            0x2002_24a3
+        );
+        assert_eq!(
+            aim_at_half(Generation::Power10, POWER10_1_0, 9),
+            0x2002_14a3
+        );
+    }
+
+    #[test]
+    fn of_a_fused_power9_each_half_is_named() {
+        assert_eq!(aim_at_half(Generation::Power9, 0x004e_0202, 8), 0x22);
+        assert_eq!(aim_at_half(Generation::Power9, 0x004e_0202, 9), 0x23);
     }
 }

@@ -4,6 +4,7 @@
 //! firmware acts on must be as expected, or the tree is refused as a whole.
 
 mod blob;
+mod cores;
 mod error;
 mod lpc;
 mod node;
@@ -12,19 +13,13 @@ pub use blob::MAX_BYTES;
 pub use error::TreeError;
 
 use super::{
-    Chip, Core, Generation, LpcBus, MAX_CHIPS, MAX_CORES, MAX_MEMORY_RANGES, MAX_THREADS,
-    MemoryRange, Platform, TodRole,
+    Chip, Generation, LpcBus, MAX_CHIPS, MAX_MEMORY_RANGES, MemoryRange, Platform, TodRole,
 };
-use crate::hardware::{ChipId, Pir};
+use crate::hardware::ChipId;
 use arrayvec::ArrayVec;
 use fdt::Fdt;
 use lpc::DEFAULT_UART_PORT;
 use node::Node;
-
-/// PIR has 15 bits from POWER9 on, 13 before.
-const PIR_LIMIT: u32 = 1 << 15;
-
-const THREAD_NUMBERS: &str = "ibm,ppc-interrupt-server#s";
 
 /// Parses a flattened device tree; what follows it in `bytes` is ignored.
 ///
@@ -38,7 +33,7 @@ pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
         return Err(root.error("compatible", "ibm,powernv"));
     }
     let (generation, chips) = chips(root)?;
-    let (cores, core_hz) = cores(root, generation, &chips)?;
+    let (cores, processor) = cores::cores(root, generation, &chips)?;
     let memory = memory(root)?;
     let (lpc, uart_port) = lpc::lpc(root, generation)?;
     Ok(Platform {
@@ -48,7 +43,8 @@ pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
         memory,
         lpc,
         uart_port,
-        core_hz,
+        core_hz: processor.core_hz,
+        processor_version: processor.processor_version,
     })
 }
 
@@ -90,6 +86,7 @@ pub fn console_only(generation: Generation) -> Platform {
         lpc,
         uart_port: DEFAULT_UART_PORT,
         core_hz: 1,
+        processor_version: 0,
     }
 }
 
@@ -169,94 +166,6 @@ fn chip_tod(xscom: Node<'_>) -> Result<Option<TodRole>, TreeError> {
         (true, false) => Ok(Some(TodRole::Primary)),
         (false, true) => Ok(Some(TodRole::Secondary)),
         (false, false) => Ok(Some(TodRole::Slave)),
-    }
-}
-
-fn cores(
-    root: Node<'_>,
-    generation: Generation,
-    chips: &[Chip],
-) -> Result<(ArrayVec<Core, MAX_CORES>, u64), TreeError> {
-    let mut cores = ArrayVec::<Core, MAX_CORES>::new();
-    let mut threads = 0;
-    let mut core_hz = 0;
-    let cpus = root
-        .children()
-        .filter(|node| node.name() == "cpus")
-        .flat_map(Node::children);
-    for node in cpus.filter(|node| node.lists("device_type", "cpu") && node.is_okay()) {
-        if name_generation(node.name()).is_some_and(|named| named != generation) {
-            return Err(node.error("", "a core of the same generation as the chips"));
-        }
-        let chip = chip_id(node)?;
-        if !chips.iter().any(|known| known.id == chip) {
-            return Err(node.error("ibm,chip-id", "a chip that has an xscom node"));
-        }
-        // TFMR needs the steps of the fastest core.
-        core_hz = core_hz.max(clock(node)?);
-        let core = Core {
-            chip,
-            threads: thread_numbers(node)?,
-        };
-        let taken = |pir| cores.iter().any(|other| other.threads.contains(pir));
-        if core.threads.iter().any(taken) {
-            return Err(node.error(THREAD_NUMBERS, "numbers that no other core has"));
-        }
-        threads += core.threads.len();
-        let fits = threads <= MAX_THREADS && cores.try_push(core).is_ok();
-        if !fits {
-            return Err(root.error("cpus", "at most 64 threads"));
-        }
-    }
-    if cores.is_empty() {
-        return Err(root.error("cpus", "at least one core with status okay"));
-    }
-    cores.sort_unstable_by_key(|core| core.threads.first().copied());
-    Ok((cores, core_hz))
-}
-
-/// The generation that the name of a cpu node tells, as in `PowerPC,POWER9@0`.
-fn name_generation(name: &str) -> Option<Generation> {
-    match name.split('@').next()?.strip_prefix("PowerPC,POWER")? {
-        "8" | "8E" | "8NVL" => Some(Generation::Power8),
-        "9" => Some(Generation::Power9),
-        "10" | "11" => Some(Generation::Power10),
-        _ => None,
-    }
-}
-
-fn thread_numbers(node: Node<'_>) -> Result<ArrayVec<Pir, { super::MAX_CORE_THREADS }>, TreeError> {
-    let count = node.error(THREAD_NUMBERS, "1 to 8 thread numbers");
-    let mut threads = ArrayVec::new();
-    for number in node.cells(THREAD_NUMBERS).ok_or(count)? {
-        if number >= PIR_LIMIT || threads.contains(&Pir(number)) {
-            return Err(node.error(THREAD_NUMBERS, "different numbers below 0x8000"));
-        }
-        threads.try_push(Pir(number)).map_err(|_| count)?;
-    }
-    if threads.is_empty() {
-        Err(count)
-    } else {
-        Ok(threads)
-    }
-}
-
-/// The clock of a core in Hz; TFMR is computed from it, so a missing or zero one is refused.
-fn clock(node: Node<'_>) -> Result<u64, TreeError> {
-    let (property, hz) = match node.value("ibm,extended-clock-frequency") {
-        Some(bytes) => (
-            "ibm,extended-clock-frequency",
-            bytes.try_into().map_or(0, u64::from_be_bytes),
-        ),
-        None => (
-            "clock-frequency",
-            node.cell("clock-frequency", "a frequency in Hz")?.into(),
-        ),
-    };
-    if hz == 0 {
-        Err(node.error(property, "a frequency in Hz above 0"))
-    } else {
-        Ok(hz)
     }
 }
 

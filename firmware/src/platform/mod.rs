@@ -62,22 +62,50 @@ pub struct Chip {
     pub chip_tod: Option<TodRole>,
 }
 
-/// One core.
+/// One core: the threads that share a TFMR and an HMEER, and meet to repair TB.
+///
+/// A fused core has two of these sets, so it is two of these, its even and its odd small core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Core {
     /// The chip that it is on.
     pub chip: ChipId,
     /// Its threads, thread 0 first.
     pub threads: ArrayVec<Pir, MAX_CORE_THREADS>,
+    /// Belongs to a fused core; then PIRs alternate between the two small cores.
+    pub fused: bool,
+    /// Index of the other small core of a fused core, in [`Platform::cores`]. A fused core whose
+    /// halves share one TFMR stands as one and has none: see [`Platform::join_halves`].
+    pub pair: Option<usize>,
 }
 
 impl Core {
-    /// The core number that SCOM addresses use: the (small) core of thread 0 within its chip.
+    /// A core that is not fused.
+    #[must_use]
+    pub const fn new(chip: ChipId, threads: ArrayVec<Pir, MAX_CORE_THREADS>) -> Self {
+        Self {
+            chip,
+            threads,
+            fused: false,
+            pair: None,
+        }
+    }
+
+    /// The core number that SCOM addresses use: the small core of thread 0 within its chip.
     #[must_use]
     pub fn scom_number(&self, generation: Generation) -> u32 {
-        let pir = self.threads.first().map_or(0, |pir| pir.0);
+        let first = self.threads.first().copied().unwrap_or_default();
+        self.scom_number_of(generation, first)
+    }
+
+    /// The core number of one of its threads: the halves of a fused core have their own.
+    #[must_use]
+    pub const fn scom_number_of(&self, generation: Generation, thread: Pir) -> u32 {
+        let pir = thread.0;
         match generation {
             Generation::Power8 => pir >> 3 & 0xf,
+            Generation::Power9 | Generation::Power10 if self.fused => {
+                (pir >> 3 & 0x1f) << 1 | pir & 1
+            }
             Generation::Power9 | Generation::Power10 => pir >> 2 & 0x3f,
         }
     }
@@ -135,6 +163,8 @@ pub struct Platform {
     pub uart_port: u16,
     /// Core clock in Hz, never 0.
     pub core_hz: u64,
+    /// Processor version (PVR), from the tree; 0 if it does not say.
+    pub processor_version: u32,
 }
 
 impl Platform {
@@ -165,5 +195,86 @@ impl Platform {
     #[must_use]
     pub fn thread_count(&self) -> usize {
         self.cores.iter().map(|core| core.threads.len()).sum()
+    }
+
+    /// Makes one core of a fused core's two halves, for a machine where they share one TFMR.
+    ///
+    /// Real ones do not; QEMU's do. `core` is either half; anything else is left as it is.
+    pub fn join_halves(&mut self, core: usize) {
+        let Some(pair) = self.cores.get(core).and_then(|found| found.pair) else {
+            return;
+        };
+        let (stays, goes) = (core.min(pair), core.max(pair));
+        if stays == goes || goes >= self.cores.len() {
+            return;
+        }
+        let other = self.cores.remove(goes);
+        let joined = &mut self.cores[stays];
+        joined.pair = None;
+        for thread in other.threads {
+            // Two halves of four: they fit.
+            let _ = joined.threads.try_push(thread);
+        }
+        joined.threads.sort_unstable();
+        for pair in self.cores.iter_mut().filter_map(|core| core.pair.as_mut()) {
+            *pair -= usize::from(*pair > goes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_hardware::platform;
+
+    fn half(first: u32, pair: usize) -> Core {
+        Core {
+            fused: true,
+            pair: Some(pair),
+            ..Core::new(
+                ChipId(0),
+                (0..4).map(|thread| Pir(first + 2 * thread)).collect(),
+            )
+        }
+    }
+
+    fn fused() -> Platform {
+        let mut platform = platform(Generation::Power10, 4);
+        platform.cores = [half(0, 1), half(1, 0), half(8, 3), half(9, 2)]
+            .into_iter()
+            .collect();
+        platform
+    }
+
+    #[test]
+    fn small_cores_are_numbered_by_their_threads() {
+        let numbers = |platform: &Platform| -> std::vec::Vec<u32> {
+            let cores = platform.cores.iter();
+            cores
+                .map(|core| core.scom_number(Generation::Power10))
+                .collect()
+        };
+        assert_eq!(numbers(&fused()), [0, 1, 2, 3]);
+        let normal = platform(Generation::Power9, 4);
+        assert_eq!(numbers(&normal), [0]);
+    }
+
+    #[test]
+    fn halves_that_share_become_one_core_and_the_others_stay_linked() {
+        let mut platform = fused();
+        platform.join_halves(1);
+        assert_eq!(platform.cores.len(), 3);
+        let pirs: std::vec::Vec<u32> = platform.cores[0].threads.iter().map(|pir| pir.0).collect();
+        assert_eq!(pirs, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(
+            platform.cores[0].scom_number_of(Generation::Power9, Pir(5)),
+            1
+        );
+        let pairs: std::vec::Vec<_> = platform.cores.iter().map(|core| core.pair).collect();
+        assert_eq!(pairs, [None, Some(2), Some(1)]);
+        let before = platform.clone();
+        platform.join_halves(0);
+        platform.join_halves(9);
+        assert_eq!(platform, before, "not a half, not a core");
     }
 }
