@@ -5,6 +5,8 @@
 //! seed decides.
 #![forbid(unsafe_code)]
 
+pub mod scenario;
+
 mod adapter;
 mod bench;
 mod checks;

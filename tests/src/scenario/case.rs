@@ -1,0 +1,415 @@
+//! What a case is: the machine, what its threads do, the faults and when they strike.
+
+use super::expect::Expect;
+use super::word::Word;
+use serde::{Deserialize, Serialize};
+
+/// One case, on each of its generations and with each of its seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Case {
+    /// What it is about, in one line.
+    pub title: String,
+    /// Sections of specifications and numbers of field bugs that ask for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cites: Vec<String>,
+    /// The processors; all three when absent.
+    #[serde(default = "Processor::all")]
+    pub generations: Vec<Processor>,
+    /// Each decides an order of the threads; 1 and 2 when absent.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shape: Shape,
+    /// What the threads do; a later entry overrides an earlier one, others are in the host.
+    #[serde(default, rename = "thread", skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<ThreadCase>,
+    /// What breaks.
+    #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultCase>,
+    /// What must come of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub expect: Expect,
+}
+
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![1, 2]
+}
+
+/// A processor generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are the products' own")]
+pub enum Processor {
+    Power8,
+    Power9,
+    Power10,
+}
+
+impl Processor {
+    /// All of them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        vec![Self::Power8, Self::Power9, Self::Power10]
+    }
+
+    /// As the model has it.
+    #[must_use]
+    pub const fn model(self) -> hardware_model::Generation {
+        match self {
+            Self::Power8 => hardware_model::Generation::Power8,
+            Self::Power9 => hardware_model::Generation::Power9,
+            Self::Power10 => hardware_model::Generation::Power10,
+        }
+    }
+}
+
+impl std::fmt::Display for Processor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Power8 => "power8",
+            Self::Power9 => "power9",
+            Self::Power10 => "power10",
+        })
+    }
+}
+
+/// The backup master of the TOD network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backup {
+    /// Chip 1, if there is one.
+    #[default]
+    Present,
+    /// Chip 1 is configured, but its step network is not valid.
+    Disabled,
+    /// No secondary topology.
+    Absent,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Shape {
+    /// Chips.
+    pub chips: usize,
+    /// Cores of each chip.
+    pub cores: usize,
+    /// Threads of each core.
+    pub threads: usize,
+    /// POWER8: sub-cores of each core, each with its own TB and HDEC.
+    pub subcores: usize,
+    /// POWER9 and POWER10: cores come in fused pairs.
+    pub fused: bool,
+    /// The backup master.
+    pub backup: Backup,
+    /// Whether parity bits and CLEAR need their two identical writes.
+    pub write_twice: bool,
+    /// POWER9: threads other than 0 keep reading TFMR 26 and 45 once these were set.
+    pub latched_errors: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            chips: 1,
+            cores: 1,
+            threads: 4,
+            subcores: 1,
+            fused: false,
+            backup: Backup::Present,
+            write_twice: true,
+            latched_errors: true,
+        }
+    }
+}
+
+impl Shape {
+    /// Cores of the machine.
+    #[must_use]
+    pub const fn all_cores(&self) -> usize {
+        self.chips * self.cores
+    }
+
+    /// Threads of the machine.
+    #[must_use]
+    pub const fn all_threads(&self) -> usize {
+        self.all_cores() * self.threads
+    }
+}
+
+/// Which threads. Keys narrow the choice; none = all threads of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Who {
+    /// Threads of this chip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<usize>,
+    /// Threads of this core, counted over the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<usize>,
+    /// Threads with these numbers in their core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<Vec<usize>>,
+    /// These threads, counted over the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Vec<usize>>,
+}
+
+impl Who {
+    /// Exactly this thread.
+    #[must_use]
+    pub fn thread(thread: usize) -> Self {
+        Self {
+            thread: Some(vec![thread]),
+            ..Self::default()
+        }
+    }
+
+    /// Whether this thread is meant.
+    #[must_use]
+    pub fn means(&self, shape: &Shape, thread: usize) -> bool {
+        let core = thread / shape.threads;
+        self.chip.is_none_or(|chip| chip == core / shape.cores)
+            && self.core.is_none_or(|only| only == core)
+            && (self.number.as_ref()).is_none_or(|some| some.contains(&(thread % shape.threads)))
+            && self
+                .thread
+                .as_ref()
+                .is_none_or(|some| some.contains(&thread))
+    }
+}
+
+/// What threads do when the first faults strike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ThreadCase {
+    /// Which threads.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub who: Who,
+    /// What they do.
+    pub doing: Doing,
+    /// For how many spins, where that has a meaning.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spins: u64,
+    /// After how many accesses of its handler a thread dies.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub accesses: u64,
+}
+
+/// What a thread does.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Default, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doing {
+    /// In the host, interrupts open.
+    #[default]
+    Host,
+    /// In the host, interrupts closed for `spins` more.
+    HostClosed,
+    /// In its guest, with the guest's offset in TB.
+    Guest,
+    /// On the way into its guest; the seed says how far.
+    Entering,
+    /// On the way out of its guest; the seed says how far.
+    Leaving,
+    /// Makes OPAL calls for `spins` more.
+    Opal,
+    /// In the middle of `OPAL_RESYNC_TIMEBASE`; the seed says how far.
+    Resync,
+    /// In the firmware's idle loop: comes when it is summoned.
+    Idle,
+    /// In the host, but its interrupt is delivered only after `spins`.
+    Late,
+    /// Offline in a stop state of the OS: the HMI wakes it, after `spins`, and it sleeps again.
+    Offline,
+    /// Never started; the firmware knows.
+    NeverStarted,
+    /// The firmware waits for it, but it never comes.
+    Lost,
+    /// Comes, and makes no access any more after `accesses`.
+    Dies,
+}
+
+/// Something that breaks. Each kind has a place (`core`, `thread`, `threads` or `chip`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FaultCase {
+    /// What breaks.
+    pub kind: Kind,
+    /// The core, counted over the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<usize>,
+    /// The thread, counted over the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<usize>,
+    /// The threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<Who>,
+    /// The chip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<usize>,
+    /// Bits of the register that the kind is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<Word>,
+    /// A value: of TB, or of a SCOM register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Word>,
+    /// State of the TB state machine, 0 to 9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<u8>,
+    /// Commands left on in TFMR (bits 16 and 18).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Word>,
+    /// Address of a SCOM register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<u32>,
+    /// XSCOM: accesses that still succeed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub skip: u64,
+    /// XSCOM: accesses that fail; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// XSCOM: status code 1 to 7; DONE never comes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u8>,
+    /// When; at the start if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub when: Moment,
+}
+
+impl FaultCase {
+    /// A fault of this kind at the start, with no place yet.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            core: None,
+            thread: None,
+            threads: None,
+            chip: None,
+            bits: None,
+            value: None,
+            state: None,
+            commands: None,
+            address: None,
+            skip: 0,
+            count: None,
+            status: None,
+            when: Moment::default(),
+        }
+    }
+}
+
+/// What can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// `core`: parity of every HDEC (TFMR 26); TB runs on.
+    HdecParity,
+    /// `core`: residue of every TB (TFMR 45).
+    TbResidue,
+    /// `core`: the state machine is corrupt (TFMR 27).
+    TbstCorrupt,
+    /// `core`: a sync pulse was missed (TFMR 43).
+    MissingSync,
+    /// `core`: a step was missed (TFMR 44).
+    MissingStep,
+    /// `core`: an illegal command (TFMR 46).
+    FirmwareControl,
+    /// `core`: POWER10, transfer between shadow and core (TFMR 25); TB runs on.
+    Transfer,
+    /// `core`: ERROR with no error bit.
+    NoReason,
+    /// `core`: TFMR itself (TFMR 60); TB runs on underneath.
+    TfmrCorrupt,
+    /// `core`: TFMR itself (TFMR 60), with TB in ERROR.
+    TfmrCorruptTbLost,
+    /// `core`: MOVE_CHIP_TOD_TO_TB left on in GET_TOD; no error bit.
+    StuckMove,
+    /// `core`: LOAD_TOD_MOD left on in ERROR, with a residue error.
+    StuckLoadTodMod,
+    /// `core`: TFMR with this `state`, these `commands` left on and these error `bits`.
+    Raw,
+    /// `thread`: parity of PURR (TFMR 57).
+    PurrParity,
+    /// `thread`: parity of SPURR (TFMR 58).
+    SpurrParity,
+    /// `thread`: parity of DEC (TFMR 59).
+    DecParity,
+    /// `thread`: TB becomes `value`, and nothing notices.
+    Timebase,
+    /// `threads`: `bits` of HMER come on, with no other effect.
+    Hmer,
+    /// `chip`: `bits` of the ChipTOD's ERROR register come on, with what they entail.
+    Tod,
+    /// `chip`: SCOM register `address` exists and holds `value`.
+    Scom,
+    /// XSCOM accesses fail: after `skip` good ones `count` fail with `status`; only those to
+    /// `address`, if given.
+    Xscom,
+}
+
+/// When a fault strikes. At most one of the keys says it; none = at the start, when every thread is
+/// where it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Moment {
+    /// After so many accesses of the machine, counted from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// Just before this register is read: an SPR by name, or a SCOM address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+    /// Just before this register is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<String>,
+    /// When a meeting of `core` is in this phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseName>,
+    /// When `thread` does this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<Doing>,
+    /// Which thread; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<usize>,
+    /// Which core's meeting; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<usize>,
+    /// At which time that this happens, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u64>,
+}
+
+impl Moment {
+    /// Whether it is the start.
+    #[must_use]
+    pub const fn is_start(&self) -> bool {
+        self.after.is_none()
+            && self.read.is_none()
+            && self.write.is_none()
+            && self.phase.is_none()
+            && self.doing.is_none()
+    }
+}
+
+/// A phase of a meeting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "as in the coordinator")]
+pub enum PhaseName {
+    Arrive,
+    RepairTfmr,
+    Clean,
+    Clear,
+    Local,
+    Reload,
+    Check,
+    Depart,
+}
