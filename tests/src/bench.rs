@@ -7,6 +7,8 @@ use opaline_firmware::hardware::{ChipId, Hardware, Pir};
 use opaline_firmware::hmi::{self, Outcome};
 use opaline_firmware::platform::{Chip, Core, Generation, LpcBus, MemoryRange, Platform, TodRole};
 use opaline_firmware::system::{Participation, System};
+use std::cell::Cell;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A machine, its platform and the memory that a `System` needs.
@@ -16,7 +18,45 @@ pub struct Bench {
     pub machine: Machine,
     /// What the device tree would say of it.
     pub platform: Platform,
-    recorder: Box<FlightRecorder>,
+    recorder: Recorder,
+}
+
+thread_local! {
+    /// Recorders of former benches: they are large, and making one costs more than a recovery.
+    static RECORDERS: Cell<Vec<Box<FlightRecorder>>> = const { Cell::new(Vec::new()) };
+}
+
+/// An empty flight recorder from the store of this OS thread; it goes back there.
+#[derive(Debug)]
+struct Recorder(Option<Box<FlightRecorder>>);
+
+impl Recorder {
+    fn new() -> Self {
+        let mut store = RECORDERS.take();
+        let recorder = store.pop().unwrap_or_default();
+        RECORDERS.set(store);
+        recorder.clear();
+        Self(Some(recorder))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // At the end of the OS thread the store may be gone.
+        let _ = RECORDERS.try_with(|store| {
+            let mut recorders = store.take();
+            recorders.extend(self.0.take());
+            store.set(recorders);
+        });
+    }
+}
+
+impl Deref for Recorder {
+    type Target = FlightRecorder;
+
+    fn deref(&self) -> &FlightRecorder {
+        self.0.as_ref().expect("taken when dropped only")
+    }
 }
 
 /// What a thread does while the others handle an HMI.
@@ -63,7 +103,7 @@ impl Bench {
         Self {
             machine: Machine::new(configuration),
             platform,
-            recorder: Box::new(FlightRecorder::new()),
+            recorder: Recorder::new(),
         }
     }
 

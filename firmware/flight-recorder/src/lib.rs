@@ -186,6 +186,18 @@ impl FlightRecorder {
         self.magic.store(MAGIC, Ordering::Release);
     }
 
+    /// Forgets all records, at the cost of those that were written. Nobody may record meanwhile.
+    pub fn clear(&self) {
+        self.sequence.store(0, Ordering::Release);
+        for ring in &self.rings {
+            let written = ring.written.swap(0, Ordering::AcqRel);
+            let used = usize::try_from(written).map_or(RECORDS, |written| written.min(RECORDS));
+            for words in &ring.records[..used] {
+                words[0].store(0, Ordering::Release);
+            }
+        }
+    }
+
     /// Writes one record for the thread with this index; an index beyond the rings is ignored.
     #[allow(clippy::too_many_arguments, reason = "the fields of one record")]
     pub fn record(
@@ -255,6 +267,10 @@ mod tests {
         assert_eq!(found[0].timebase, 3);
         assert_eq!(found[0].pir, 9);
         assert_eq!(recorder.records(0).count(), 0);
+        recorder.clear();
+        assert_eq!(recorder.records(1).count(), 0);
+        recorder.record(1, 9, Step::Clean, 1, 2, 3, [4, 5]);
+        assert_eq!(recorder.records(1).next().unwrap().sequence, 1);
         recorder.record(THREADS, 0, Step::Clean, 0, 0, 0, [0, 0]);
     }
 
