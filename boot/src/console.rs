@@ -23,8 +23,12 @@ pub(crate) static DEBUG_DESCRIPTOR: DebugDescriptor = DebugDescriptor::new(ADDRE
 
 static CONSOLE: Console<'static> = Console::new(Some(MEMORY_CONSOLE.writer()));
 
-/// The way to the UART: what the device tree says, or what the processor's version suggests.
-static BUS: Once<Platform> = Once::new();
+/// The way to the UART that the device tree names.
+static BUS: Once<&'static Platform> = Once::new();
+/// The way to the UART that the processor's version suggests: for what is to be said before there
+/// is a device tree, or when it was refused. Made at the start, since a platform is large and the
+/// stack of a thread that stops may be short.
+static USUAL_BUS: Once<Platform> = Once::new();
 
 /// The XSCOM engine before the system has one.
 static EARLY_XSCOM: Xscom = Xscom::new();
@@ -39,14 +43,18 @@ pub(crate) fn console() -> &'static Console<'static> {
     &CONSOLE
 }
 
-/// Empties the memory console and writes its header.
-pub(crate) fn prepare_memory_console() {
+/// Empties the memory console and writes its header; from now on last words can be said.
+pub(crate) fn prepare() {
     MEMORY_CONSOLE.initialise(ADDRESS);
+    USUAL_BUS.call_once(|| {
+        let generation = Generation::from_pvr(cpu::pvr() as u32);
+        device_tree::console_only(generation.unwrap_or(Generation::Power10))
+    });
 }
 
 /// Opens the UART that the device tree names, and the log.
-pub(crate) fn open(platform: &Platform) {
-    BUS.call_once(|| platform.clone());
+pub(crate) fn open(platform: &'static Platform) {
+    BUS.call_once(|| platform);
     let _ = CONSOLE.initialise(&mut ThisThread, platform, xscom());
     if log::set_logger(&ImageLog).is_ok() {
         log::set_max_level(LevelFilter::Debug);
@@ -61,14 +69,6 @@ pub(crate) fn boot_complete() {
 /// From now on the console uses the system's XSCOM engine.
 pub(crate) fn use_xscom_of(system: &'static System<'static>) {
     SYSTEM_XSCOM.call_once(|| &system.xscom);
-}
-
-/// Where the UART is on every machine of the processor's generation; for a machine whose device
-/// tree was refused.
-fn usual_bus() -> Platform {
-    device_tree::console_only(
-        Generation::from_pvr(cpu::pvr() as u32).unwrap_or(Generation::Power10),
-    )
 }
 
 struct ImageLog;
@@ -105,8 +105,8 @@ pub(crate) struct Emergency {
 impl Emergency {
     /// Opens the console if nobody has.
     pub(crate) fn open() -> Self {
-        if BUS.get().is_none() {
-            open(BUS.call_once(usual_bus));
+        if let (None, Some(usual)) = (BUS.get(), USUAL_BUS.get()) {
+            open(usual);
         }
         Self {
             line: [0; 240],

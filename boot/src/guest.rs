@@ -3,6 +3,7 @@
 use crate::assembly::{call_opal, enter_guest};
 use crate::instructions as cpu;
 use crate::layout::{GUEST_MEMORY, GUEST_MEMORY_SIZE, GUEST_TABLES};
+use crate::start::PLATFORM;
 use crate::thread::{current_index, with_guest_frame};
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -136,8 +137,8 @@ pub(crate) fn prepare_partition(generation: Generation) {
 pub(crate) struct ShimThread {
     /// Processor generation.
     pub(crate) generation: Generation,
-    /// PIR of thread 0 of this core.
-    pub(crate) first_pir: u32,
+    /// Index of its core in the platform.
+    pub(crate) core: usize,
 }
 
 /// A buffer that OPAL writes, at an address of its own for each thread. It must lie outside the
@@ -312,7 +313,13 @@ impl Machine for ShimThread {
         // A doorbell names a thread of the core on POWER8, a PIR later.
         cpu::send_doorbell(match self.generation {
             Generation::Power8 => u64::from(thread),
-            Generation::Power9 | Generation::Power10 => u64::from(self.first_pir + thread),
+            Generation::Power9 | Generation::Power10 => {
+                let core = PLATFORM.get().and_then(|found| found.cores.get(self.core));
+                match core.and_then(|core| core.threads.get(thread as usize)) {
+                    Some(pir) => u64::from(pir.0),
+                    None => return,
+                }
+            }
         });
     }
 

@@ -22,6 +22,12 @@ pub(crate) enum Job {
     CleanThread = 5,
     /// Run the shim; no result until it ends.
     RunShim = 6,
+    /// Read TFMR; the result is TFMR.
+    ReadTfmr = 7,
+    /// Mark TFMR with a control bit that does no harm.
+    MarkTfmr = 8,
+    /// Take the mark away.
+    UnmarkTfmr = 9,
 }
 
 impl Job {
@@ -33,6 +39,9 @@ impl Job {
             4 => Self::TodCore,
             5 => Self::CleanThread,
             6 => Self::RunShim,
+            7 => Self::ReadTfmr,
+            8 => Self::MarkTfmr,
+            9 => Self::UnmarkTfmr,
             _ => Self::None,
         }
     }

@@ -103,12 +103,11 @@ pub(crate) fn this_thread() -> Option<(Thread, ShimThread)> {
         number: place.thread as u32,
         siblings,
     };
-    let first_pir = core.threads.first().map_or(0, |first| first.0);
     Some((
         thread,
         ShimThread {
             generation: platform.generation,
-            first_pir,
+            core: place.core,
         },
     ))
 }

@@ -14,7 +14,7 @@ use opaline_firmware::platform::{Generation, MAX_CORES, Platform, device_tree};
 use opaline_firmware::quirks::core_recovery;
 use opaline_firmware::system::{Participation, System};
 use opaline_firmware::{hmi, timebase};
-use power_registers::{Hmeer, Hmer, ibm};
+use power_registers::{Hmeer, Hmer, Tfmr, ibm};
 use spin::Once;
 
 /// Longest wait of the boot thread for another thread, in microseconds.
@@ -41,10 +41,57 @@ fn read_platform(address: u64) -> &'static Platform {
             core::slice::from_raw_parts(address as *const u8, size)
         };
         match device_tree::parse(bytes) {
-            Ok(platform) => platform,
+            Ok(mut platform) => {
+                join_halves(&mut platform);
+                platform
+            }
             Err(why) => refuse(format_args!("device tree refused: {why}")),
         }
     })
+}
+
+/// Makes one core of each fused core whose halves share one TFMR. Two small cores of silicon have
+/// their own; QEMU keeps one for all eight threads, and two meetings would disturb each other.
+fn join_halves(platform: &mut Platform) {
+    if platform.cores.iter().all(|core| core.pair.is_none()) {
+        return;
+    }
+    let spins = calibrate();
+    wait_for_threads(platform, spins);
+    let mut index = 0;
+    while let Some(core) = platform.cores.get(index) {
+        let pair = core.pair.and_then(|pair| platform.cores.get(pair));
+        let ends = (
+            core.threads.first(),
+            pair.and_then(|pair| pair.threads.first()),
+        );
+        if let (Some(even), Some(odd)) = ends
+            && share_tfmr(*even, *odd, spins)
+        {
+            platform.join_halves(index);
+        }
+        index += 1;
+    }
+}
+
+/// Whether two threads see one TFMR: a control bit that one sets shows at the other.
+///
+/// The mark keeps the facility's interrupts off; ECLIPZ is set always. Nothing runs yet that needs
+/// what TFMR holds, and every core is given its own value later.
+fn share_tfmr(one: Pir, other: Pir, spins: u64) -> bool {
+    let seen = |job| ask(one, job, spins).and_then(|_| ask(other, Job::ReadTfmr, spins));
+    let marked = seen(Job::MarkTfmr).map(Tfmr::from_bits_retain);
+    let plain = seen(Job::UnmarkTfmr).map(Tfmr::from_bits_retain);
+    matches!((marked, plain), (Some(marked), Some(plain))
+        if marked.contains(Tfmr::MASK_HMI) && !plain.contains(Tfmr::MASK_HMI))
+}
+
+fn set_tfmr_mark(on: bool) {
+    let mut thread = ThisThread;
+    // Written as it stands, or the timer would lose its mode; without the commands and the status.
+    let mut value = thread.tfmr() & Tfmr::CONTROL & !Tfmr::COMMANDS | Tfmr::TB_ECLIPZ;
+    value.set(Tfmr::MASK_HMI, on);
+    thread.set_tfmr(value);
 }
 
 /// Says why the machine cannot be brought up, and stops it.
@@ -59,8 +106,9 @@ pub(crate) fn refuse(why: core::fmt::Arguments<'_>) -> ! {
 
 /// Brings the machine up; runs on the thread that came first.
 pub(crate) fn boot_thread(device_tree: u64) -> ! {
-    console::prepare_memory_console();
+    console::prepare();
     RECORDER.begin();
+    jobs::arrive(0, cpu::pir());
     let platform = read_platform(device_tree);
     console::open(platform);
     info!(
@@ -96,7 +144,6 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     system.set_spins_per_microsecond(spins);
     info!("Wait loop: {spins} spins a microsecond");
 
-    jobs::arrive(0, cpu::pir());
     let missing = wait_for_threads(platform, spins);
     if missing != 0 {
         error!("{missing} threads did not start");
@@ -157,10 +204,18 @@ pub(crate) fn waiting_thread(index: usize) -> ! {
 
 /// Does a job on the thread that runs it.
 fn work(job: Job) -> u64 {
+    match job {
+        Job::None => return 0,
+        Job::ReadTimebase => return cpu::tb(),
+        Job::ReadTfmr => return cpu::tfmr(),
+        Job::MarkTfmr | Job::UnmarkTfmr => {
+            set_tfmr_mark(job == Job::MarkTfmr);
+            return 1;
+        }
+        _ => {}
+    }
     let Some(system) = SYSTEM.get() else { return 0 };
     match job {
-        Job::None => 0,
-        Job::ReadTimebase => cpu::tb(),
         Job::PrepareCore => prepare_core(system.platform.generation),
         Job::TodMaster => match timebase::boot::initialise_master(&mut ThisThread, system) {
             Ok(report) => {
@@ -190,6 +245,8 @@ fn work(job: Job) -> u64 {
             shim::run();
             1
         }
+        // Done above, without the system.
+        Job::None | Job::ReadTimebase | Job::ReadTfmr | Job::MarkTfmr | Job::UnmarkTfmr => 0,
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn shares_timebase(core: &Core, spins: u64) -> bool {
     };
     let mut machine = ShimThread {
         generation: Generation::Power9,
-        first_pir: 0,
+        core: 0,
     };
     let before = machine.timebase();
     hypervisor_shim::timebase_offset::shift(&mut machine, FAR);

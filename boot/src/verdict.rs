@@ -52,7 +52,7 @@ pub(crate) fn finish(system: &System<'_>) -> ! {
     };
     let mut machine = ShimThread {
         generation: Generation::Power9,
-        first_pir: 0,
+        core: 0,
     };
     let Some(shim) = SHIM.get() else {
         cpu::attention()

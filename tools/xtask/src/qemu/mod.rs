@@ -38,8 +38,13 @@ impl Configuration<'_> {
     fn arguments(&self, directory: &Path) -> Vec<String> {
         let path = |name: &str| directory.join(name).display().to_string();
         let machine = format!(
-            "{}{}",
+            "{}{}{}",
             self.machine,
+            if self.topology.big_core {
+                ",big-core=on"
+            } else {
+                ""
+            },
             // POWER8 always is so, and has no such option.
             if self.lpar_per_core && self.machine != Machine::Powernv8 {
                 ",lpar-per-core=on"
@@ -209,6 +214,7 @@ mod tests {
                 chips: 1,
                 cores: 1,
                 threads: 4,
+                big_core: false,
             },
             lpar_per_core: true,
             image: Path::new("/x/opaline.lid"),

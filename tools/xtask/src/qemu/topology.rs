@@ -28,10 +28,11 @@ impl Machine {
         }
     }
 
-    /// Most threads of a core.
-    fn core_threads(self) -> u32 {
+    /// Most threads of a core; `big_core`: two small cores act as one.
+    fn core_threads(self, big_core: bool) -> u32 {
         match self {
             Self::Powernv8 => 8,
+            Self::Powernv9 | Self::Powernv10 if big_core => 8,
             Self::Powernv9 | Self::Powernv10 => 4,
         }
     }
@@ -62,6 +63,8 @@ pub(crate) struct Topology {
     pub(crate) chips: u32,
     pub(crate) cores: u32,
     pub(crate) threads: u32,
+    /// Two small cores act as one.
+    pub(crate) big_core: bool,
 }
 
 impl Topology {
@@ -71,7 +74,12 @@ impl Topology {
         total: u32,
         chips: u32,
         threads: Option<u32>,
+        big_core: bool,
     ) -> Result<Self> {
+        ensure!(
+            !big_core || machine != Machine::Powernv8,
+            "--big-core: only POWER9 and POWER10 have small cores"
+        );
         ensure!(
             matches!(chips, 1 | 2 | 4 | 8 | 16),
             "--chips: a machine has 1, 2, 4, 8 or 16 chips, not {chips}"
@@ -85,7 +93,7 @@ impl Topology {
             "--smp {total} threads do not spread evenly over {chips} chips"
         );
         let per_chip = total / chips;
-        let widest = machine.core_threads();
+        let widest = machine.core_threads(big_core);
         let threads = threads.unwrap_or_else(|| {
             // The widest core that divides the threads of a chip.
             (0..=widest.ilog2())
@@ -113,6 +121,7 @@ impl Topology {
             chips,
             cores,
             threads,
+            big_core,
         })
     }
 
@@ -145,7 +154,8 @@ impl fmt::Display for Topology {
             plural(self.cores),
             self.threads,
             plural(self.threads)
-        )
+        )?;
+        f.write_str(if self.big_core { ", big cores" } else { "" })
     }
 }
 
@@ -154,7 +164,9 @@ mod tests {
     use super::*;
 
     fn smp(machine: Machine, total: u32, chips: u32, threads: Option<u32>) -> String {
-        Topology::new(machine, total, chips, threads).unwrap().smp()
+        Topology::new(machine, total, chips, threads, false)
+            .unwrap()
+            .smp()
     }
 
     #[test]
@@ -176,7 +188,7 @@ mod tests {
     #[test]
     fn impossible_machines_are_refused() {
         let refused = |total, chips, threads| {
-            Topology::new(Machine::Powernv9, total, chips, threads)
+            Topology::new(Machine::Powernv9, total, chips, threads, false)
                 .unwrap_err()
                 .to_string()
         };
@@ -187,5 +199,15 @@ mod tests {
         assert!(refused(8, 1, Some(8)).contains("--threads"));
         assert!(refused(6, 1, Some(4)).contains("whole cores"));
         assert!(refused(32, 1, Some(1)).contains("cores"));
+    }
+
+    #[test]
+    fn big_cores_have_eight_threads_and_power8_has_none() {
+        let big = |machine| Topology::new(machine, 8, 1, None, true);
+        assert_eq!(
+            big(Machine::Powernv9).unwrap().smp(),
+            "8,sockets=1,cores=1,threads=8"
+        );
+        assert!(big(Machine::Powernv8).is_err());
     }
 }

@@ -33,6 +33,9 @@ pub(crate) struct MachineArguments {
     /// Threads of a core; by default as many as a core can have
     #[arg(long, value_name = "T")]
     threads: Option<u32>,
+    /// Two small cores act as one of 8 threads (POWER9 and POWER10)
+    #[arg(long)]
+    big_core: bool,
     /// The threads of a core share one timebase (POWER8 always does this)
     #[arg(long)]
     lpar_per_core: bool,
@@ -81,7 +84,13 @@ pub(crate) fn random_seed() -> u64 {
 /// The verb `run`: true when every check held.
 pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
     let machine = &arguments.machine;
-    let topology = Topology::new(machine.machine, machine.smp, machine.chips, machine.threads)?;
+    let topology = Topology::new(
+        machine.machine,
+        machine.smp,
+        machine.chips,
+        machine.threads,
+        machine.big_core,
+    )?;
     let qemu = image::require_qemu()?;
     let image = image::build(&arguments.features)?;
     image.audit.verdict()?;
@@ -207,7 +216,7 @@ pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
                 qemu: &qemu,
                 image: &image,
                 machine,
-                topology: Topology::new(machine, total, 1, None)?,
+                topology: Topology::new(machine, total, 1, None, false)?,
                 lpar_per_core: false,
                 faults: Some(arguments.faults),
                 seed,

@@ -41,6 +41,19 @@ pub(super) fn struck(tally: &mut Tally, qemu: &OsStr, image: &Image) {
                 );
             }
         }
+        if machine != Machine::Powernv8 {
+            let big_cores = scenario(qemu, image, machine, 8, 1, false, Some(FAULTS));
+            play(
+                tally,
+                big_cores.and_then(|scenario| {
+                    let topology = Topology::new(machine, 8, 1, None, true)?;
+                    Ok(Scenario {
+                        topology,
+                        ..scenario
+                    })
+                }),
+            );
+        }
     }
 }
 
@@ -96,7 +109,7 @@ fn scenario<'a>(
     lpar_per_core: bool,
     faults: Option<u32>,
 ) -> anyhow::Result<Scenario<'a>> {
-    let topology = Topology::new(machine, total, chips, None)?;
+    let topology = Topology::new(machine, total, chips, None, false)?;
     let seed = crate::run::random_seed();
     Ok(Scenario {
         qemu,
