@@ -39,6 +39,8 @@ read!(tfmr, Spr::Tfmr);
 read!(hmer, Spr::Hmer);
 read!(hmeer, Spr::Hmeer);
 read!(dec, Spr::Dec);
+read!(purr, Spr::Purr);
+read!(spurr, Spr::Spurr);
 read!(lpcr, Spr::Lpcr);
 read!(hid0, Spr::Hid0);
 read!(hsprg0, Spr::Hsprg0);

@@ -57,6 +57,14 @@ impl Hardware for ThisThread {
         cpu::set_hdec(value);
     }
 
+    fn purr(&mut self) -> u64 {
+        cpu::purr()
+    }
+
+    fn spurr(&mut self) -> u64 {
+        cpu::spurr()
+    }
+
     fn set_purr(&mut self, value: u64) {
         cpu::set_purr(value);
     }

@@ -39,6 +39,10 @@ pub trait Hardware {
     fn set_decrementer(&mut self, value: u64);
     /// `mtspr HDEC`.
     fn set_hypervisor_decrementer(&mut self, value: u64);
+    /// `mfspr PURR`.
+    fn purr(&mut self) -> u64;
+    /// `mfspr SPURR`.
+    fn spurr(&mut self) -> u64;
     /// `mtspr PURR`.
     fn set_purr(&mut self, value: u64);
     /// `mtspr SPURR`.

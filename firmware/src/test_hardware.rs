@@ -54,6 +54,8 @@ pub(crate) struct Scripted {
     pub(crate) tfmr: u64,
     pub(crate) hmer: u64,
     pub(crate) timebase: u64,
+    pub(crate) purr: u64,
+    pub(crate) spurr: u64,
     pub(crate) spins: u64,
     /// What TB becomes when the TOD is moved.
     pub(crate) tod_value: Option<u64>,
@@ -80,6 +82,8 @@ impl Scripted {
             tfmr: 0x1212_0008_7040_0000,
             hmer: 0,
             timebase: 1_000_000,
+            purr: 0,
+            spurr: 0,
             spins: 0,
             tod_value: None,
             sticky: 0,
@@ -192,6 +196,12 @@ impl Hardware for Scripted {
     }
     fn set_hypervisor_decrementer(&mut self, value: u64) {
         self.decrementers.push(("HDEC", value));
+    }
+    fn purr(&mut self) -> u64 {
+        self.purr
+    }
+    fn spurr(&mut self) -> u64 {
+        self.spurr
     }
     fn set_purr(&mut self, value: u64) {
         self.decrementers.push(("PURR", value));

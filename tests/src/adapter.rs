@@ -75,6 +75,12 @@ impl Hardware for ModelHardware<'_> {
     fn set_hypervisor_decrementer(&mut self, value: u64) {
         self.write(Spr::Hdec, value);
     }
+    fn purr(&mut self) -> u64 {
+        self.read(Spr::Purr)
+    }
+    fn spurr(&mut self) -> u64 {
+        self.read(Spr::Spurr)
+    }
     fn set_purr(&mut self, value: u64) {
         self.write(Spr::Purr, value);
     }

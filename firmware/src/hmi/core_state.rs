@@ -3,6 +3,7 @@
 use super::coordinator::{Coordinator, ThreadMask, mask_of};
 use crate::platform::MAX_CORE_THREADS;
 use crate::system::Participation;
+use crate::timebase::accounting::Accounting;
 use core::sync::atomic::{AtomicU64, Ordering};
 use power_registers::{Hmer, Tfmr};
 use spin::Mutex;
@@ -42,6 +43,7 @@ pub(crate) struct CoreState {
     deposits: [Deposit; MAX_CORE_THREADS],
     /// Per thread, since QEMU and partitioned cores keep one TB for each: last TB while it was good.
     last_good: [AtomicU64; MAX_CORE_THREADS],
+    accounting: [Accounting; MAX_CORE_THREADS],
     /// Causes that the whole core sees, and which threads have seen them: see [`super::causes`].
     pub(crate) hypervisor_resource: FirstSeer,
     pub(crate) unknown: FirstSeer,
@@ -63,6 +65,7 @@ impl CoreState {
                 }
             }; MAX_CORE_THREADS],
             last_good: [const { AtomicU64::new(0) }; MAX_CORE_THREADS],
+            accounting: [const { Accounting::new() }; MAX_CORE_THREADS],
             hypervisor_resource: FirstSeer::new(),
             unknown: FirstSeer::new(),
         }
@@ -159,6 +162,11 @@ impl CoreState {
             hdec: bits & 1 != 0,
             timebase: bits & 2 != 0,
         }
+    }
+
+    /// PURR and SPURR of this thread as last known.
+    pub(crate) fn accounting(&self, thread: usize) -> &Accounting {
+        &self.accounting[thread]
     }
 
     /// Last TB of this thread while it was good; 0 = never.

@@ -4,6 +4,7 @@ use super::Caller;
 use super::diagnosis::LOCAL;
 use crate::hardware::Hardware;
 use crate::system::System;
+use crate::timebase::accounting::Register;
 use crate::timebase::{own_tfmr, procedures};
 use flight_recorder::Step;
 use opal_abi::hmi_flags;
@@ -27,8 +28,8 @@ const ROUNDS: u32 = 3;
 
 /// Repairs PURR, SPURR and DEC of this thread if TFMR reports them, and clears the reports.
 ///
-/// DEC is left about to fire: the OS takes a decrementer interrupt and arms it again. The values of
-/// PURR and SPURR are lost; they start from 0.
+/// DEC is left about to fire: the OS takes a decrementer interrupt and arms it again. PURR and SPURR
+/// go on from their last known value.
 pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller) -> Repair {
     let Some(_owned) = own_tfmr(hw, system, caller.place) else {
         let broken = hw.tfmr().intersects(LOCAL);
@@ -48,7 +49,7 @@ pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut 
         if bits.is_empty() {
             return repair;
         }
-        rewrite(hw, caller, bits);
+        rewrite(hw, system, caller, bits);
         procedures::write_twice(hw, system, bits);
         let after = hw.tfmr();
         let gone = !after.intersects(bits) && !after.contains(Tfmr::TFMR_CORRUPT);
@@ -66,15 +67,17 @@ pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut 
 }
 
 /// New values for the registers that `bits` report.
-fn rewrite<H: Hardware>(hw: &mut H, caller: &mut Caller, bits: Tfmr) {
+fn rewrite<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller, bits: Tfmr) {
     if bits.contains(Tfmr::DEC_PARITY) {
         hw.set_decrementer(u64::MAX);
         caller.flags |= hmi_flags::DEC_LOST;
     }
     if bits.contains(Tfmr::PURR_PARITY) {
-        hw.set_purr(0);
+        let value = system.last_known(hw, caller.place, Register::Purr);
+        hw.set_purr(value);
     }
     if bits.contains(Tfmr::SPURR_PARITY) {
-        hw.set_spurr(0);
+        let value = system.last_known(hw, caller.place, Register::Spurr);
+        hw.set_spurr(value);
     }
 }

@@ -118,7 +118,7 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
         flags: 0,
         backwards: false,
     };
-    system.note_timebase(hw);
+    system.note_timers(hw);
     let mut was_broken = handle_timer(hw, system, &mut caller, core);
     if core.is_idle(place.thread) {
         was_broken |= handle_again(hw, system, &mut caller, core);

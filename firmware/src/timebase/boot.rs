@@ -135,7 +135,7 @@ pub fn initialise_master<H: Hardware>(
         tried(hw, system, |hw| start_master(hw, system, target, loaded))?
     };
     system.budget(SETTLE_MICROSECONDS, 1).elapse(hw);
-    system.note_timebase(hw);
+    system.note_timers(hw);
     let cached = system
         .cache_tod_registers(hw)
         .map_err(|_| BootError::Held)?;
@@ -174,7 +174,7 @@ pub fn initialise_core<H: Hardware>(
         let target = Target { core, place };
         tried(hw, system, |hw| follow(hw, system, target))?
     };
-    system.note_timebase(hw);
+    system.note_timers(hw);
     Ok(CoreReport {
         attempts,
         timebase_before,
@@ -193,7 +193,7 @@ pub fn clean_thread<H: Hardware>(hw: &mut H, system: &System<'_>) {
         write_cleanup(hw, system);
     }
     drop(owned);
-    system.note_timebase(hw);
+    system.note_timers(hw);
 }
 
 fn here<'a, H: Hardware>(

@@ -4,6 +4,7 @@
 //! must be near the truth, and never behind what was seen before.
 
 use crate::hardware::Hardware;
+use crate::hmi::core_state::CoreState;
 use crate::platform::ThreadPlace;
 use crate::quirks::latched_errors::latched;
 use crate::system::System;
@@ -52,15 +53,26 @@ impl System<'_> {
     /// To be called in host context, while no guest's offset is in TB; the more often, the better
     /// the estimate when TB breaks.
     pub fn note_timebase<H: Hardware>(&self, hw: &mut H) {
-        let Some((core, place)) = self.find(hw.pir()) else {
-            return;
-        };
+        if let Some((core, place)) = self.find(hw.pir()) {
+            self.note_timebase_of(hw, core, place);
+        }
+    }
+
+    /// The same for a thread that is found already; gives TFMR, and TB if it was good.
+    pub(crate) fn note_timebase_of<H: Hardware>(
+        &self,
+        hw: &mut H,
+        core: &CoreState,
+        place: ThreadPlace,
+    ) -> (Tfmr, Option<u64>) {
         let timebase = hw.timebase();
         let tfmr = hw.tfmr();
         let stale = latched(self.platform.generation, place.thread);
-        if tfmr.tb_usable() && !tfmr.intersects(Tfmr::TB_FATAL & !stale) {
+        let good = tfmr.tb_usable() && !tfmr.intersects(Tfmr::TB_FATAL & !stale);
+        if good {
             core.note_good_timebase(place.thread, timebase);
         }
+        (tfmr, good.then_some(timebase))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The timebase of a core: its elementary procedures, its initialisation, its reload from the TOD.
 
+pub(crate) mod accounting;
 pub mod boot;
 pub(crate) mod estimate;
 pub(crate) mod procedures;
@@ -94,7 +95,7 @@ fn resync_from_running_tod<H: Hardware>(
     procedures::clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
     procedures::clean_thread(hw, system);
     let reloaded = reload::reload(hw, system, Target { core, place })?;
-    system.note_timebase(hw);
+    system.note_timers(hw);
     Ok(reloaded)
 }
 

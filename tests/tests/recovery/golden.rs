@@ -292,7 +292,8 @@ fn t3_dec_parity() {
     }
 }
 
-/// PURR and SPURR like T3, without a flag: the ABI has none.
+/// PURR and SPURR like T3, without a flag: the ABI has none. They go on: not behind what was read
+/// before the fault, not ahead of the time that passed.
 #[test]
 fn purr_and_spurr_parity() {
     for (error, bit, spr) in [
@@ -301,11 +302,16 @@ fn purr_and_spurr_parity() {
     ] {
         let bench = bench(Generation::Power9, 1, 1, 2);
         let system = bench.booted_system();
+        // As at boot, or at an earlier HMI.
+        system.note_timers(&mut bench.hardware(1));
+        let before = bench.machine.thread(1).read_spr(spr);
         bench.machine.inject(&Fault::Thread { thread: 1, error });
         let ran = bench.run(&system, Schedule::Seeded(5)).go();
         assert_one_event(&ran);
         assert_flags(&ran, 1..2, 0);
-        assert_eq!(writes_of(&bench.machine, 1, spr).len(), 1);
+        let written = writes_of(&bench.machine, 1, spr);
+        assert_eq!(written.len(), 1);
+        assert!(before > 0 && (before..=before + ran.ticks).contains(&written[0]));
         assert_eq!(tfmr_writes(&bench), (1, vec![base_and(&bench, bit); 2]));
         bench.assert_core_good(0);
         bench.assert_rules_kept();
