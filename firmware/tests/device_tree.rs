@@ -457,6 +457,13 @@ fn bad_blobs_are_refused_at_the_first_bad_place() {
             "{offset}"
         );
     }
+    // The list of reserved memory ends at the tree's end at the latest.
+    for offset in [0, 4, 44, size, size - 8, u32::MAX] {
+        assert!(
+            with_header(4, offset).contains("off_mem_rsvmap"),
+            "{offset}"
+        );
+    }
     assert!(with_header(5, 16).contains("version"));
     assert!(with_header(6, 18).contains("version"));
     assert!(with_header(9, u32::MAX).contains("off_dt_struct"));
@@ -468,12 +475,13 @@ fn bad_blobs_are_refused_at_the_first_bad_place() {
 fn raw(structure: &[&[u8]]) -> String {
     let structure = structure.concat();
     let strings = b"a\0\0b";
-    let strings_at = 40 + structure.len();
+    let structure_at = 40 + 16;
+    let strings_at = structure_at + structure.len();
     let total = strings_at + strings.len();
     let fields = [
         0xd00d_feed,
         total,
-        40,
+        structure_at,
         strings_at,
         40,
         17,
@@ -485,7 +493,12 @@ fn raw(structure: &[&[u8]]) -> String {
     let header = fields
         .iter()
         .flat_map(|field| (*field as u32).to_be_bytes());
-    let blob: Vec<u8> = header.chain(structure).chain(*strings).collect();
+    let reserved = [0; 16];
+    let blob: Vec<u8> = header
+        .chain(reserved)
+        .chain(structure)
+        .chain(*strings)
+        .collect();
     parse(&blob)
         .map(|_| ())
         .expect_err("it is no machine")

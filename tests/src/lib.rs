@@ -10,6 +10,7 @@ pub mod scenario;
 mod adapter;
 mod bench;
 mod checks;
+pub mod hostile;
 mod schedule;
 
 pub use adapter::ModelHardware;

@@ -113,7 +113,7 @@ impl EventQueue {
     }
 
     /// Queues an event. `false` when it was lost; then it is counted.
-    pub(crate) fn post(&self, event: HmiEvent) -> bool {
+    pub fn post(&self, event: HmiEvent) -> bool {
         let Some(mut ring) = self.ring() else {
             self.count_lost();
             return false;

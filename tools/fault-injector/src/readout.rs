@@ -19,6 +19,12 @@ const STATUS_SIZE: u64 = size_of::<ThreadStatus>() as u64;
 pub struct HeaderView(Vec<u64>);
 
 impl HeaderView {
+    /// The words as they lie in memory; what is missing reads as 0.
+    #[must_use]
+    pub const fn from_words(words: Vec<u64>) -> Self {
+        Self(words)
+    }
+
     /// One word.
     #[must_use]
     pub fn get(&self, word: HeaderWord) -> u64 {
@@ -154,12 +160,21 @@ pub fn statuses(machine: &mut Machine, image: &Image) -> Result<BTreeMap<u32, St
     const _: () =
         assert!(size_of::<Control>() as u64 == HEADER_SIZE + THREADS as u64 * STATUS_SIZE);
     let count = machine.vcpus().len().min(THREADS);
-    let words_each = STATUS_SIZE as usize / 8;
-    let all = machine
-        .client
-        .read_words(image.control + HEADER_SIZE, count * words_each)?;
+    let words = machine.client.read_words(
+        image.control + HEADER_SIZE,
+        count * STATUS_SIZE as usize / 8,
+    )?;
+    statuses_from_words(&words)
+}
+
+/// What the threads report, by PIR, from the words behind the common ones. A part of a thread's
+/// words at the end is left out.
+///
+/// # Errors
+/// A PIR is none: the memory is something else.
+pub fn statuses_from_words(words: &[u64]) -> Result<BTreeMap<u32, StatusView>> {
     let mut statuses = BTreeMap::new();
-    for (index, words) in all.chunks_exact(words_each).enumerate() {
+    for (index, words) in words.chunks_exact(STATUS_SIZE as usize / 8).enumerate() {
         let pir_plus_one = words[ThreadWord::PirPlusOne as usize];
         if let Some(pir) = pir_plus_one.checked_sub(1) {
             let pir = u32::try_from(pir)?;
@@ -198,10 +213,16 @@ pub fn records(
     );
     let ring = image.recorder + 8 * (HEADER_WORDS + index * RING_WORDS) as u64;
     let words = machine.client.read_words(ring + 8, RECORDS * WORDS)?;
+    add_records(&words, into);
+    Ok(())
+}
+
+/// Decodes the records of a ring, from the words behind its counter. Empty and torn ones are left
+/// out.
+pub fn add_records(words: &[u64], into: &mut BTreeMap<u64, Record>) {
     for words in words.as_chunks::<WORDS>().0 {
         if let Some(record) = Record::from_words(words) {
             into.insert(record.sequence, record);
         }
     }
-    Ok(())
 }

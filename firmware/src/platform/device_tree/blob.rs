@@ -59,6 +59,12 @@ pub(super) fn check(bytes: &[u8]) -> Result<&[u8], TreeError> {
         ));
     }
     let bytes = &bytes[..total];
+    if !reservations_end(bytes, field(4) as usize) {
+        return Err(TreeError::header(
+            "off_mem_rsvmap",
+            "an aligned list with an end within the tree",
+        ));
+    }
     let block = |offset: u32, size: u32| bytes.get(offset as usize..)?.get(..size as usize);
     let structure = block(field(2), field(9))
         .filter(|_| field(2).is_multiple_of(4))
@@ -78,6 +84,13 @@ pub(super) fn check(bytes: &[u8]) -> Result<&[u8], TreeError> {
     }
     .run()?;
     Ok(bytes)
+}
+
+/// Whether the list of reserved memory, which nobody here reads, is one: a tree in which it is not
+/// was damaged, or made by something that cannot be trusted.
+fn reservations_end(bytes: &[u8], offset: usize) -> bool {
+    let entries = bytes.get(offset..).unwrap_or_default().as_chunks::<16>().0;
+    offset.is_multiple_of(8) && offset >= HEADER_BYTES && entries.contains(&[0; 16])
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -1,0 +1,67 @@
+//! Hostile input: each target is a plain function of bytes that must neither panic nor hang.
+//!
+//! The bytes are decisions: which tree, call, fault or register word comes next. The same functions
+//! run with proptest, under `cargo xtask hostile`, and under libFuzzer. A target panics when a
+//! promise is broken: then the input is the report.
+
+mod bytes;
+mod dumps;
+mod fdt;
+mod mutator;
+mod queue;
+
+pub use bytes::Input;
+pub use fdt::blob_of as device_tree_blob;
+pub use mutator::Mutator;
+
+/// What is attacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The device tree that the loader hands over.
+    Fdt,
+    /// The event queue, of an OS that does not drain it.
+    Queue,
+    /// Memory dumps and debugger lines that tools read.
+    Dumps,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Fdt, Self::Queue, Self::Dumps];
+
+    /// Its name on command lines and in file names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fdt => "fdt",
+            Self::Queue => "queue",
+            Self::Dumps => "dumps",
+        }
+    }
+
+    /// The target of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.name() == name)
+    }
+
+    /// Longest input that makes sense.
+    #[must_use]
+    pub const fn most_bytes(self) -> usize {
+        match self {
+            Self::Fdt | Self::Queue | Self::Dumps => 400,
+        }
+    }
+
+    /// Attacks it with one input.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn run(self, input: &[u8]) {
+        match self {
+            Self::Fdt => fdt::run(input),
+            Self::Queue => queue::run(input),
+            Self::Dumps => dumps::run(input),
+        }
+    }
+}
