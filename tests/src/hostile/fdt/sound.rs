@@ -191,6 +191,12 @@ impl Hardware for Watched<'_> {
     fn set_timebase_upper(&mut self, _: u32) {}
     fn set_decrementer(&mut self, _: u64) {}
     fn set_hypervisor_decrementer(&mut self, _: u64) {}
+    fn purr(&mut self) -> u64 {
+        0
+    }
+    fn spurr(&mut self) -> u64 {
+        0
+    }
     fn set_purr(&mut self, _: u64) {}
     fn set_spurr(&mut self, _: u64) {}
     fn load(&mut self, address: u64) -> u64 {
