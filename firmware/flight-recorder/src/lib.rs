@@ -98,6 +98,9 @@ steps! {
     TodError = 45,
     /// A thread was found absent; argument 0 = mask of absent threads.
     Absent = 46,
+    /// A TOD that did not run was restarted; argument 0 = way (0 someone else did, 1 master, 2 backup
+    /// master, 3 helper, 4 rebuilt; all ones: it failed), 1 = spins since TB stopped.
+    TodRestart = 47,
 }
 
 /// One thing that a thread did.

@@ -2,7 +2,7 @@
 //!
 //! Source: HMI and ChipTOD specification, section 3.3 to 3.6.
 
-use crate::ibm;
+use crate::{ibm, ibm_range};
 
 /// A ChipTOD register, by its SCOM address; the same on POWER8, POWER9 and POWER10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,59 @@ impl TodRegister {
 pub const TRIGGER: u64 = ibm(0);
 /// FSM: the TOD is running. Test this bit, never the state code.
 pub const FSM_RUNNING: u64 = ibm(4);
+/// TX_TTYPE_CTRL: this chip answers requests of the network although it is not the master (TTYPE4
+/// send mode and its enable).
+pub const ANSWERS_REQUESTS: u64 = ibm_range(32, 33);
+/// LOAD_TOD: the part of a value below the sync period of 16 us, in ticks.
+pub const SYNC_PERIOD_TICKS: u64 = 0x2000;
+/// LOAD_TOD: the last step before a sync. Bit 63 is 0, which starts the TOD.
+pub const LAST_STEP_BEFORE_SYNC: u64 = 0x1ff0;
+
+bitflags::bitflags! {
+    /// PSS_MSS_STATUS (0x40008): the network as a chip sees it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct TodStatus: u64 {
+        /// The secondary topology is in use (all three bits), else the primary (none).
+        const SECONDARY_IN_USE = ibm_range(0, 2);
+        /// Steps of master path 0 are valid.
+        const M_PATH_0_VALID = ibm(6);
+        /// Steps of master path 1 are valid.
+        const M_PATH_1_VALID = ibm(7);
+        /// Steps of slave path 0 are valid.
+        const S_PATH_0_VALID = ibm(8);
+        /// Steps of slave path 1 are valid.
+        const S_PATH_1_VALID = ibm(10);
+        /// The primary topology selects master path 1.
+        const PRIMARY_M_PATH_1 = ibm(12);
+        /// The primary topology selects slave path 1.
+        const PRIMARY_S_PATH_1 = ibm(15);
+        /// The secondary topology selects master path 1.
+        const SECONDARY_M_PATH_1 = ibm(16);
+        /// The secondary topology selects slave path 1.
+        const SECONDARY_S_PATH_1 = ibm(19);
+        /// This chip is the active master.
+        const ACTIVE_MASTER = ibm(23);
+        /// This chip is the backup master.
+        const BACKUP_MASTER = ibm(24);
+        /// Bits without a name here.
+        const _ = !0;
+    }
+
+    /// PSS_MSS_CTRL (0x40007): the part that a chip plays in both topologies.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct TodRoles: u64 {
+        /// Primary topology: this chip has the master TOD of its drawer.
+        const PRIMARY_MASTER_TOD = ibm(1);
+        /// Primary topology: its drawer is the master drawer.
+        const PRIMARY_MASTER_DRAWER = ibm(2);
+        /// Secondary topology: this chip has the master TOD of its drawer.
+        const SECONDARY_MASTER_TOD = ibm(9);
+        /// Secondary topology: its drawer is the master drawer.
+        const SECONDARY_MASTER_DRAWER = ibm(10);
+        /// Bits without a name here.
+        const _ = !0;
+    }
+}
 
 bitflags::bitflags! {
     /// The ChipTOD ERROR register (0x40030), write-one-to-clear.
@@ -119,6 +172,14 @@ impl TodError {
         .union(Self::DELAY_COMPONENT_PARITY)
         .union(Self::PARITY_10)
         .union(Self::I_PATH_SYNC_CHECK)
+        .union(Self::FSM_STATE_PARITY)
+        .union(Self::TIME_REGISTER_PARITY);
+
+    /// How a transfer failed: invalid or damaged TTYPE, response and request errors, a reset.
+    pub const TRANSFER: Self = Self::from_bits_retain(ibm_range(50, 56));
+
+    /// Errors that stop the TOD.
+    pub const STOPPING: Self = Self::I_PATH_SYNC_CHECK
         .union(Self::FSM_STATE_PARITY)
         .union(Self::TIME_REGISTER_PARITY);
 

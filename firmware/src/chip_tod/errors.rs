@@ -1,23 +1,26 @@
 //! Repair of TOD errors that the ERROR register reports, and that TFMR shows as bit 51.
 
-use super::{TodState, is_running};
-use crate::hardware::{ChipId, Hardware};
+use super::error_table::{Remedy, bits_with, maskable_bits, told_bits};
+use super::{ChipState, TodPlace, aim, is_running};
+use crate::decisions::Table;
+use crate::hardware::Hardware;
+use crate::platform::Core;
 use crate::quirks::never_zero_field;
 use crate::system::System;
 use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
+use power_registers::Tfmr;
 use power_registers::chip_tod::{TodError, TodRegister};
-use power_registers::ibm;
 
-/// Errors that stop the TOD.
-const STOPPING: TodError = TodError::I_PATH_SYNC_CHECK
-    .union(TodError::FSM_STATE_PARITY)
-    .union(TodError::TIME_REGISTER_PARITY);
-/// "External checkstop seen": left for diagnostics.
-const LEFT_ALONE: TodError = TodError::from_bits_retain(ibm(57));
 /// Times that errors are looked for: new ones may come while the first are being repaired.
 const ROUNDS: u32 = 3;
+/// A bit that comes so often within [`WINDOW_TICKS`] is masked.
+const MOST_REPEATS: u8 = 8;
+/// One second of TB.
+const WINDOW_TICKS: u64 = 512_000_000;
+/// How far the TOD's value may be from TB: reading it takes some microseconds. 1 ms.
+const VALUE_TOLERANCE_TICKS: u64 = 512_000;
 
 /// How the repair of TOD errors ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,95 +28,195 @@ const ROUNDS: u32 = 3;
 pub enum TodRecovery {
     /// No error is there: another thread was faster.
     Nothing = 0,
-    /// All errors are gone, and the TOD runs.
+    /// All errors are gone, or masked since they came again and again.
     Recovered = 1,
-    /// Something could not be read, restored or cleared, or the TOD has stopped.
+    /// Something could not be read, restored or cleared.
     Failed = 2,
+    /// The errors are gone, but the TOD has stopped: TB will follow.
+    Stopped = 3,
+}
+
+/// What a chip's ERROR showed before.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    /// Bits that could be neither repaired nor masked, and were reported. They count no more until
+    /// they have been away, so that not each thread of the chip reports them.
+    given_up: u64,
+    repeats: [u8; 64],
+    window_began: u64,
+}
+
+impl History {
+    pub(super) const fn new() -> Self {
+        Self {
+            given_up: 0,
+            repeats: [0; 64],
+            window_began: 0,
+        }
+    }
+
+    /// Counts these bits, and gives those that come too often.
+    fn count(&mut self, bits: TodError, timebase: u64) -> TodError {
+        let lasted = timebase.checked_sub(self.window_began);
+        if lasted.is_none_or(|lasted| lasted > WINDOW_TICKS) {
+            self.window_began = timebase;
+            self.repeats = [0; 64];
+        }
+        let mut too_often = 0;
+        for (shift, repeats) in self.repeats.iter_mut().enumerate() {
+            if bits.bits() >> shift & 1 != 0 {
+                *repeats = repeats.saturating_add(1);
+                too_often |= u64::from(*repeats >= MOST_REPEATS) << shift;
+            }
+        }
+        TodError::from_bits_retain(too_often)
+    }
+}
+
+/// One repair under way.
+struct Repair<'a> {
+    tod: TodPlace,
+    core: &'a Core,
+    timebase_runs: bool,
+    /// Bits that were acted upon.
+    tried: TodError,
+    failed: TodError,
+    masked: TodError,
 }
 
 impl System<'_> {
-    /// Repairs the errors of one chip's TOD: clears what firmware clears, restores registers with
-    /// parity errors from the cache, clears what else is unmasked, so that TFMR 51 drops. Errors
-    /// that come meanwhile are repaired too.
+    /// Repairs the errors of the TOD of the core's chip, by the error table, so that TFMR 51 drops.
+    /// Errors that come meanwhile are repaired too. While TB stands (`timebase_runs` is false), step
+    /// checks stay until [`Self::clear_after_reload`]: they tell the restart which path failed.
     ///
-    /// Whatever could not be repaired is remembered and counts as an error no more, so that it is
-    /// reported once and not by each thread of the chip.
+    /// Whatever could not be repaired is masked or remembered, so that it is reported once and not
+    /// by each thread of the chip.
     pub(crate) fn recover_tod_errors<H: Hardware>(
         &self,
         hw: &mut H,
-        state: &mut TodState,
-        chip: ChipId,
+        core: &Core,
+        timebase_runs: bool,
     ) -> TodRecovery {
-        let Some(index) = self
-            .platform
-            .chips
-            .iter()
-            .position(|found| found.id == chip)
-        else {
+        let Some(tod) = self.tod_of(core.chip) else {
             return TodRecovery::Failed;
         };
-        let mut repaired = TodError::empty();
-        let result = match self.repair_all(hw, state, chip, index, &mut repaired) {
-            // When the register cannot be read back, nothing is proven to be gone.
-            Err(_) => TodRecovery::Failed,
-            Ok(_) if repaired.is_empty() => TodRecovery::Nothing,
-            Ok(failed) => {
-                let runs =
-                    !repaired.intersects(STOPPING) || self.tod_fsm(hw, chip).is_ok_and(is_running);
-                if failed.is_empty() && runs {
-                    TodRecovery::Recovered
-                } else {
-                    TodRecovery::Failed
-                }
-            }
+        let mut repair = Repair {
+            tod,
+            core,
+            timebase_runs,
+            tried: TodError::empty(),
+            failed: TodError::empty(),
+            masked: TodError::empty(),
         };
+        let read = {
+            let Ok(mut state) = self.lock_chip(hw, tod) else {
+                return TodRecovery::Failed;
+            };
+            // Whoever came first has cleared it for the whole chip.
+            if !interrupt_is_on(hw) {
+                return TodRecovery::Nothing;
+            }
+            self.repair_all(hw, &mut state, &mut repair)
+        };
+        let result = match read {
+            // When the register cannot be read, nothing is proven to be gone.
+            Err(_) => TodRecovery::Failed,
+            Ok(()) => self.judge_repair(hw, &repair),
+        };
+        self.decisions.hit_all(Table::Tod, repair.tried.bits());
+        if repair.tried.intersects(told_bits()) || !repair.masked.is_empty() {
+            self.tell_diagnostics(hw, tod);
+        }
         if result != TodRecovery::Nothing {
-            self.record(hw, Step::TodError, [repaired.bits(), result as u64]);
+            self.record(hw, Step::TodError, [repair.tried.bits(), result as u64]);
         }
         result
     }
 
-    /// Repairs until no error is open, or gives up those that are; adds all of them to `tried`.
+    fn judge_repair<H: Hardware>(&self, hw: &mut H, repair: &Repair<'_>) -> TodRecovery {
+        if repair.tried.is_empty() {
+            return TodRecovery::Nothing;
+        }
+        if !repair.failed.is_empty() {
+            return TodRecovery::Failed;
+        }
+        if !repair.timebase_runs {
+            // Who loads TB looks whether the TOD runs.
+            return TodRecovery::Recovered;
+        }
+        if repair.tried.intersects(TodError::STOPPING) {
+            match self.tod_fsm(hw, repair.tod.chip) {
+                Ok(fsm) if is_running(fsm) => {}
+                Ok(_) => return TodRecovery::Stopped,
+                Err(_) => return TodRecovery::Failed,
+            }
+        }
+        let suspect = bits_with(|remedy| remedy == Remedy::CheckValue);
+        if repair.tried.intersects(suspect) && !self.value_is_right(hw, repair.tod) {
+            return match self.restart_beside_running_timebase(hw, repair.core, repair.tod) {
+                Ok(()) => TodRecovery::Recovered,
+                Err(_) => TodRecovery::Failed,
+            };
+        }
+        TodRecovery::Recovered
+    }
+
+    /// Repairs until no error is open, or gives up those that are.
     fn repair_all<H: Hardware>(
         &self,
         hw: &mut H,
-        state: &mut TodState,
-        chip: ChipId,
-        index: usize,
-        tried: &mut TodError,
-    ) -> Result<TodError, XscomError> {
-        let mut failed = TodError::empty();
+        state: &mut ChipState,
+        repair: &mut Repair<'_>,
+    ) -> Result<(), XscomError> {
         for _ in 0..ROUNDS {
-            let errors = self.open_errors(hw, state, chip, index)?;
-            if errors.is_empty() {
-                return Ok(failed);
+            let open = self.open_errors(hw, state, repair)?;
+            if open.is_empty() {
+                return Ok(());
             }
-            *tried |= errors;
-            let hopeless = self.repair(hw, state, chip, index, errors);
-            state.given_up[index] |= hopeless.bits();
-            failed |= hopeless;
+            repair.tried |= open;
+            let failed = self.repair(hw, state, repair, open);
+            repair.failed |= failed;
+            let too_often = state.errors.count(open, hw.timebase());
+            let masked = self.contain(hw, state, repair, failed | too_often);
+            state.errors.given_up |= failed.difference(masked).bits();
+            // Bit 51 off says the same as an ERROR without open bits, for less.
+            if !interrupt_is_on(hw) {
+                return Ok(());
+            }
         }
-        let left = self.open_errors(hw, state, chip, index)?;
-        state.given_up[index] |= left.bits();
-        Ok(failed | left)
+        let left = self.open_errors(hw, state, repair)?;
+        repair.tried |= left;
+        let parity = bits_with(|remedy| matches!(remedy, Remedy::Restore(_)));
+        repair.failed |= left & (parity | !maskable_bits());
+        let stays = left.difference(self.contain(hw, state, repair, left));
+        state.errors.given_up |= stays.bits();
+        repair.failed |= stays;
+        Ok(())
     }
 
-    /// Errors that are reported, unmasked, and not given up.
+    /// Errors that are reported, unmasked, not given up, and to be acted upon now.
     fn open_errors<H: Hardware>(
         &self,
         hw: &mut H,
-        state: &mut TodState,
-        chip: ChipId,
-        index: usize,
+        state: &mut ChipState,
+        repair: &Repair<'_>,
     ) -> Result<TodError, XscomError> {
+        let chip = repair.tod.chip;
         let found = self.tod_read(hw, chip, TodRegister::Error)?;
-        state.given_up[index] &= found;
-        let open = found & !state.given_up[index];
-        if open == 0 {
-            return Ok(TodError::empty());
+        state.errors.given_up &= found;
+        if state.cache.mask.is_none() {
+            state.cache.mask = self.tod_read(hw, chip, TodRegister::ErrorMask).ok();
         }
-        let mask = self.tod_read(hw, chip, TodRegister::ErrorMask).unwrap_or(0);
-        Ok(TodError::from_bits_retain(open & !mask))
+        let ignored = state.errors.given_up | state.cache.mask.unwrap_or(0);
+        let open = TodError::from_bits_retain(found & !ignored);
+        let held_back = &self.chip_tod.held_back[repair.tod.index];
+        if repair.timebase_runs {
+            held_back.store(0, Ordering::Release);
+            return Ok(open);
+        }
+        let later = open & bits_with(|remedy| remedy == Remedy::AfterReload);
+        held_back.fetch_or(later.bits(), Ordering::AcqRel);
+        Ok(open.difference(later))
     }
 
     /// Repairs `errors`, and gives those that are beyond repair. A register is restored before its
@@ -122,40 +225,51 @@ impl System<'_> {
     fn repair<H: Hardware>(
         &self,
         hw: &mut H,
-        state: &TodState,
-        chip: ChipId,
-        index: usize,
+        state: &ChipState,
+        repair: &Repair<'_>,
         errors: TodError,
     ) -> TodError {
+        let chip = repair.tod.chip;
+        let as_a_whole = TodError::FIRMWARE_CLEAR;
         let mut failed = TodError::empty();
-        let mut known = TodError::FIRMWARE_CLEAR;
-        if errors.intersects(TodError::FIRMWARE_CLEAR) {
-            let all = TodError::FIRMWARE_CLEAR.bits();
-            if self.tod_write(hw, chip, TodRegister::Error, all).is_err() {
-                failed |= errors & TodError::FIRMWARE_CLEAR;
+        if errors.intersects(as_a_whole) {
+            let written = self.tod_write(hw, chip, TodRegister::Error, as_a_whole.bits());
+            if written.is_err() {
+                failed |= errors & as_a_whole;
             }
         }
-        let mut restored = TodError::empty();
-        let registers = TodRegister::CACHED.into_iter().zip(TodError::CACHED_PARITY);
-        for ((register, parity), cached) in registers.zip(state.cache[index]) {
-            known |= parity;
-            if !errors.contains(parity) {
+        let mut clear = TodError::empty();
+        for row in super::error_table::TABLE {
+            let bits = errors & TodError::from_bits_retain(row.bits);
+            if bits.is_empty() {
                 continue;
             }
-            if cached.is_some_and(|cached| self.restore_register(hw, chip, register, cached)) {
-                restored |= parity;
+            let may_be_cleared = match row.remedy {
+                Remedy::Restore(register) => state
+                    .cache
+                    .get(register)
+                    .is_some_and(|cached| self.restore_register(hw, repair.tod, register, cached)),
+                Remedy::RewriteTarget => {
+                    let value = aim(self.platform, repair.core, hw.pir(), 0);
+                    self.tod_write(hw, chip, TodRegister::TxTtypeControl, value)
+                        .is_ok()
+                }
+                Remedy::AfterReload => {
+                    self.chip_tod.counters.count_step_check();
+                    true
+                }
+                Remedy::Clear | Remedy::CheckValue | Remedy::Restart => true,
+                Remedy::Leave => false,
+            };
+            if may_be_cleared {
+                clear |= bits;
             } else {
-                failed |= parity;
+                failed |= bits;
             }
         }
-        // Any other error would hold TFMR 51 up for ever.
-        let stray = errors.difference(known);
-        failed |= stray & LEFT_ALONE;
-        let stray = stray.difference(LEFT_ALONE);
-        self.chip_tod
-            .stray_errors
-            .fetch_add(u64::from(stray.bits().count_ones()), Ordering::Relaxed);
-        let clear = restored | stray;
+        // These are gone already, unless their register had to be restored first.
+        let restored = bits_with(|remedy| matches!(remedy, Remedy::Restore(_)));
+        clear &= !as_a_whole | restored;
         if !clear.is_empty()
             && self
                 .tod_write(hw, chip, TodRegister::Error, clear.bits())
@@ -166,21 +280,86 @@ impl System<'_> {
         failed
     }
 
+    /// Masks bits that do not stay away, as far as they may be masked, and gives these.
+    fn contain<H: Hardware>(
+        &self,
+        hw: &mut H,
+        state: &mut ChipState,
+        repair: &mut Repair<'_>,
+        bits: TodError,
+    ) -> TodError {
+        let masked = bits & maskable_bits();
+        let Some(mask) = state.cache.mask.filter(|_| !masked.is_empty()) else {
+            return TodError::empty();
+        };
+        let (chip, value) = (repair.tod.chip, mask | masked.bits());
+        if self
+            .tod_write(hw, chip, TodRegister::ErrorMask, value)
+            .is_err()
+        {
+            return TodError::empty();
+        }
+        state.cache.mask = Some(value);
+        repair.masked |= masked;
+        self.chip_tod.counters.count_masked();
+        masked
+    }
+
     fn restore_register<H: Hardware>(
         &self,
         hw: &mut H,
-        chip: ChipId,
+        tod: TodPlace,
         register: TodRegister,
         cached: u64,
     ) -> bool {
-        let now = self.tod_read(hw, chip, register).ok();
-        let plan = never_zero_field::restore(self.platform.generation, register, cached, now);
+        let generation = self.platform.generation;
+        let now = never_zero_field::applies(generation, register)
+            .then(|| self.tod_read(hw, tod.chip, register).ok())
+            .flatten();
+        let plan = never_zero_field::restore(generation, register, cached, now);
         if let Some(first) = plan.first
-            && self.tod_write(hw, chip, register, first).is_err()
+            && self.tod_write(hw, tod.chip, register, first).is_err()
         {
             return false;
         }
-        self.tod_write(hw, chip, register, plan.value).is_ok()
-            && self.tod_read(hw, chip, register) == Ok(plan.value)
+        self.tod_write(hw, tod.chip, register, plan.value).is_ok()
+            && self.tod_read(hw, tod.chip, register) == Ok(plan.value)
     }
+
+    /// Clears the step checks that were held back while TB stood. To be called when TB follows the
+    /// TOD again.
+    pub(crate) fn clear_after_reload<H: Hardware>(&self, hw: &mut H, tod: TodPlace) {
+        let held_back = &self.chip_tod.held_back[tod.index];
+        if held_back.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let Ok(_chip) = self.lock_chip(hw, tod) else {
+            return;
+        };
+        let bits = held_back.swap(0, Ordering::AcqRel);
+        // If this fails, TFMR 51 stays on, and the next HMI finds them with TB running.
+        if bits != 0
+            && self
+                .tod_write(hw, tod.chip, TodRegister::Error, bits)
+                .is_ok()
+        {
+            self.decisions.hit_all(Table::Tod, bits);
+            for _ in 0..bits.count_ones() {
+                self.chip_tod.counters.count_step_check();
+            }
+        }
+    }
+
+    /// Whether the TOD's value is what TB shows. TB runs by itself, from a value that was right.
+    fn value_is_right<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
+        let timebase = hw.timebase();
+        self.tod_read(hw, tod.chip, TodRegister::TodValue)
+            .is_ok_and(|value| value.abs_diff(timebase) <= VALUE_TOLERANCE_TICKS)
+    }
+}
+
+/// Whether TFMR says that a TOD error is open. A corrupt TFMR does not say that none is.
+fn interrupt_is_on<H: Hardware>(hw: &mut H) -> bool {
+    hw.tfmr()
+        .intersects(Tfmr::CHIP_TOD_INTERRUPT | Tfmr::TFMR_CORRUPT)
 }

@@ -1,45 +1,102 @@
 //! The ChipTOD: the time counter of each chip, from which the cores load TB.
 //!
-//! Its registers are shared by all cores of a chip (the target of a transfer above all), so whoever
-//! changes them holds the TOD lock. The lock is machine-wide, as the topology is.
+//! Two kinds of locks keep its users apart. The **chip lock** covers what one chip's cores share: the
+//! target of transfers (0x27), the repair of ERROR, the cache of registers. The **network lock** is
+//! machine-wide and covers what changes the time of a whole chip: restart, switch of the topology,
+//! rebuild. Who needs both takes the network lock first. No one waits for a sync pulse under a chip
+//! lock, so cores that lost TB together load it together: only the few accesses to 0x27 and 0x17
+//! follow one another.
+//!
+//! | module | what |
+//! |---|---|
+//! | `error_table` | what is done about each bit of ERROR |
+//! | `errors` | the repair of ERROR |
+//! | `topology` | roles, standing, valid steps: pure decisions |
+//! | `restart` | a TOD that does not run: a neighbour's time, or the steps below |
+//! | `switch` | to the backup master |
+//! | `rebuild` | when no TOD of the machine runs: from the best estimate |
+//! | `target`, `transfer` | sending the TOD to a core |
 
+mod cache;
+mod counters;
+pub mod diagnostics;
+pub mod error_table;
 mod errors;
+mod rebuild;
+mod restart;
+mod switch;
 mod target;
+pub mod topology;
+mod transfer;
 
 use crate::budget::{Budget, Expired, lock_within};
 use crate::hardware::{ChipId, Hardware};
-use crate::platform::{Core, MAX_CHIPS, TodRole};
+use crate::platform::{MAX_CHIPS, TodRole};
 use crate::system::System;
 use crate::xscom::XscomError;
+use cache::Cache;
+pub use cache::CachedRegisters;
 use core::sync::atomic::{AtomicU64, Ordering};
+pub use counters::TodCounters;
 pub use errors::TodRecovery;
 use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodRegister};
+pub(crate) use rebuild::value_to_load;
+pub use restart::RestartError;
 use spin::{Mutex, MutexGuard};
 pub use target::{aim, core_scom};
 
-/// Longest wait for the TOD lock: the holder may be reloading another core's TB.
-const LOCK_MICROSECONDS: u64 = 500_000;
+/// Longest wait for a chip's lock: each of its cores holds it for a few accesses.
+const CHIP_LOCK_MICROSECONDS: u64 = 500_000;
+/// Longest wait for the network: its holder restarts a TOD, step by step with bounded waits.
+const NETWORK_LOCK_MICROSECONDS: u64 = 500_000;
 const LEAST_SPINS: u64 = 100_000;
 
 /// What the firmware knows about the ChipTODs of the machine.
 #[derive(Debug)]
 pub struct ChipTod {
-    state: Mutex<TodState>,
-    /// Errors outside the sets that firmware owns, cleared so that they cannot storm.
-    stray_errors: AtomicU64,
+    network: Mutex<Network>,
+    /// By the chip's place in the platform.
+    chips: [Mutex<ChipState>; MAX_CHIPS],
+    /// Per chip: step checks that are cleared after the next reload of TB. Changed under the chip
+    /// lock.
+    held_back: [AtomicU64; MAX_CHIPS],
+    /// Per chip: the cores that took part in an attempt to restart the TOD that failed, by their
+    /// place in the platform. The others of them do not try again.
+    hopeless: [AtomicU64; MAX_CHIPS],
+    /// One bit a chip: it was told to answer requests and could not be told to stop, so the next aim
+    /// does.
+    answers_in_vain: AtomicU64,
+    /// Counts restarts, so that one which happens between a look and the lock is noticed.
+    epoch: AtomicU64,
+    /// What happened so far.
+    pub counters: TodCounters,
 }
 
-/// What the TOD lock protects.
+/// Proof that the network lock is held. What it protects is in the hardware.
 #[derive(Debug)]
-pub(crate) struct TodState {
-    /// Per chip (by its place in the platform): [`TodRegister::CACHED`], as long as they are valid.
-    cache: [[Option<u64>; TodRegister::CACHED.len()]; MAX_CHIPS],
-    /// Per chip: ERROR bits that could not be repaired, and were reported.
-    given_up: [u64; MAX_CHIPS],
+pub(crate) struct Network(());
+
+/// What a chip lock protects.
+#[derive(Debug)]
+pub(crate) struct ChipState {
+    cache: Cache,
+    errors: errors::History,
 }
 
-/// Proof that the TOD lock is held.
-pub(crate) type TodGuard<'a> = MutexGuard<'a, TodState>;
+/// A chip that has a ChipTOD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TodPlace {
+    pub(crate) chip: ChipId,
+    /// Its place in the platform.
+    index: usize,
+}
+
+impl TodPlace {
+    /// Its bit in a mask of chips.
+    const fn bit(self) -> u64 {
+        1 << self.index
+    }
+}
 
 impl Default for ChipTod {
     fn default() -> Self {
@@ -51,29 +108,24 @@ impl ChipTod {
     /// Nothing known yet.
     #[must_use]
     pub const fn new() -> Self {
-        let state = TodState {
-            cache: [[None; TodRegister::CACHED.len()]; MAX_CHIPS],
-            given_up: [0; MAX_CHIPS],
-        };
         Self {
-            state: Mutex::new(state),
-            stray_errors: AtomicU64::new(0),
+            network: Mutex::new(Network(())),
+            chips: [const {
+                Mutex::new(ChipState {
+                    cache: Cache::new(),
+                    errors: errors::History::new(),
+                })
+            }; MAX_CHIPS],
+            held_back: [const { AtomicU64::new(0) }; MAX_CHIPS],
+            hopeless: [const { AtomicU64::new(0) }; MAX_CHIPS],
+            answers_in_vain: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            counters: TodCounters::new(),
         }
     }
 
-    /// ERROR bits outside firmware's sets that were cleared so far.
-    #[must_use]
-    pub fn stray_errors(&self) -> u64 {
-        self.stray_errors.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn lock<H: Hardware>(
-        &self,
-        hw: &mut H,
-        spins_per_microsecond: u64,
-    ) -> Result<TodGuard<'_>, Expired> {
-        let budget = Budget::microseconds(LOCK_MICROSECONDS, spins_per_microsecond, LEAST_SPINS);
-        lock_within(hw, &self.state, budget)
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 }
 
@@ -81,20 +133,59 @@ impl System<'_> {
     /// Whether this chip has a ChipTOD at all.
     #[must_use]
     pub fn has_chip_tod(&self, chip: ChipId) -> bool {
-        self.platform
-            .chip(chip)
-            .is_some_and(|chip| chip.chip_tod.is_some())
+        self.tod_of(chip).is_some()
+    }
+
+    /// The ChipTOD of a chip, if it has one.
+    pub(crate) fn tod_of(&self, chip: ChipId) -> Option<TodPlace> {
+        self.tods().find(|tod| tod.chip == chip)
+    }
+
+    /// The ChipTODs of the machine.
+    pub(crate) fn tods(&self) -> impl Iterator<Item = TodPlace> {
+        let chips = self.platform.chips.iter().enumerate();
+        chips
+            .filter(|(_, chip)| chip.chip_tod.is_some())
+            .map(|(index, chip)| TodPlace {
+                chip: chip.id,
+                index,
+            })
+    }
+
+    /// The chip that the device tree names as master.
+    fn master_of(&self, role: TodRole) -> Option<TodPlace> {
+        let found = |chip: &&crate::platform::Chip| chip.chip_tod == Some(role);
+        let chip = self.platform.chips.iter().find(found)?;
+        self.tod_of(chip.id)
     }
 
     /// The chip that is master of the primary topology.
     #[must_use]
     pub fn primary_tod(&self) -> Option<ChipId> {
-        let primary = |role| role == Some(TodRole::Primary);
-        self.platform
-            .chips
-            .iter()
-            .find(|chip| primary(chip.chip_tod))
-            .map(|chip| chip.id)
+        self.master_of(TodRole::Primary).map(|tod| tod.chip)
+    }
+
+    pub(crate) fn lock_chip<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+    ) -> Result<MutexGuard<'_, ChipState>, Expired> {
+        let budget = self.budget(CHIP_LOCK_MICROSECONDS, LEAST_SPINS);
+        lock_within(hw, &self.chip_tod.chips[tod.index], budget)
+    }
+
+    /// The network, and the spins that it took to get it.
+    pub(crate) fn lock_network<H: Hardware>(
+        &self,
+        hw: &mut H,
+    ) -> Result<(MutexGuard<'_, Network>, u64), Expired> {
+        let mut waiting: Budget = self.budget(NETWORK_LOCK_MICROSECONDS, LEAST_SPINS);
+        loop {
+            if let Some(guard) = self.chip_tod.network.try_lock() {
+                return Ok((guard, waiting.spent()));
+            }
+            waiting.spin(hw)?;
+        }
     }
 
     /// Reads a ChipTOD register.
@@ -110,7 +201,8 @@ impl System<'_> {
         self.xscom.read(hw, self.platform, chip, register.address())
     }
 
-    /// Writes a ChipTOD register. The caller holds the TOD lock, or the machine is not up yet.
+    /// Writes a ChipTOD register. The caller holds the lock that covers it, or the machine is not up
+    /// yet.
     ///
     /// # Errors
     /// [`XscomError`].
@@ -138,56 +230,24 @@ impl System<'_> {
         self.tod_write(hw, chip, register, TRIGGER)
     }
 
-    /// FSM of a chip's TOD; test it with [`is_running`].
+    /// FSM of a chip's TOD; test it with [`is_running`]. A TOD that runs again can be relied on
+    /// again, whatever failed before.
     ///
     /// # Errors
     /// [`XscomError`].
     pub(crate) fn tod_fsm<H: Hardware>(&self, hw: &mut H, chip: ChipId) -> Result<u64, XscomError> {
-        self.tod_read(hw, chip, TodRegister::Fsm)
-    }
-
-    /// Aims the next MOVE_TOD_TO_TB of the core's chip at that core.
-    pub(crate) fn tod_aim<H: Hardware>(&self, hw: &mut H, core: &Core) -> Result<(), XscomError> {
-        let register = TodRegister::TxTtypeControl;
-        let old = self.tod_read(hw, core.chip, register)?;
-        let value = aim(self.platform, core, hw.pir(), old);
-        self.tod_write(hw, core.chip, register, value)
-    }
-
-    /// Reads the nine registers of every chip into the cache, and gives how many are valid and how
-    /// many could not be read.
-    ///
-    /// # Errors
-    /// [`Expired`] when the TOD lock was not to be had.
-    pub fn cache_tod_registers<H: Hardware>(&self, hw: &mut H) -> Result<CachedRegisters, Expired> {
-        let mut state = self.chip_tod.lock(hw, self.spins_per_microsecond())?;
-        let mut counted = CachedRegisters {
-            valid: 0,
-            unreadable: 0,
-        };
-        for (chip, cache) in self.platform.chips.iter().zip(state.cache.iter_mut()) {
-            if chip.chip_tod.is_none() {
-                continue;
-            }
-            for (register, entry) in TodRegister::CACHED.into_iter().zip(cache) {
-                *entry = self.tod_read(hw, chip.id, register).ok();
-                match entry {
-                    Some(_) => counted.valid += 1,
-                    None => counted.unreadable += 1,
-                }
+        let fsm = self.tod_read(hw, chip, TodRegister::Fsm)?;
+        if is_running(fsm)
+            && let Some(tod) = self.tod_of(chip)
+        {
+            let hopeless = &self.chip_tod.hopeless[tod.index];
+            // Mostly it is 0 already: then nothing is written.
+            if hopeless.load(Ordering::Relaxed) != 0 {
+                hopeless.store(0, Ordering::Release);
             }
         }
-        Ok(counted)
+        Ok(fsm)
     }
-}
-
-/// How the reading of the register cache went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct CachedRegisters {
-    /// Registers that can be restored from now on.
-    pub valid: usize,
-    /// Registers whose parity errors cannot be repaired.
-    pub unreadable: usize,
 }
 
 /// Whether an FSM value says that the TOD is running.

@@ -106,6 +106,7 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
                     awaited = Some(phase);
                     waiting = system.budget(limit_microseconds(phase), LEAST_SPINS);
                 }
+                caller.spins += 1;
                 if waiting.spin(hw).is_err() {
                     let expired = core.coordinator.apply(Event::Expire { generation, phase });
                     note_expired(hw, system, core, expired, phase);

@@ -34,6 +34,9 @@ use power_registers::{Hmer, TbState, Tfmr};
 
 /// Meetings that a thread may miss or find stale before it gives up.
 const ROUNDS: u32 = 4;
+/// Longest wait for TB to notice that its TOD has stopped.
+const STEPS_MICROSECONDS: u64 = 100;
+const LEAST_SPINS: u64 = 20;
 
 /// What the handler tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -55,6 +58,8 @@ pub(crate) struct Caller {
     /// TFMR as found.
     tfmr: Tfmr,
     flags: u64,
+    /// Spins that this thread waited for others: what passed since TB stopped, if it did.
+    spins: u64,
     /// TB runs behind a value that this thread saw before.
     backwards: bool,
 }
@@ -116,6 +121,7 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
         hmer,
         tfmr,
         flags: 0,
+        spins: 0,
         backwards: false,
     };
     system.note_timers(hw);
@@ -235,11 +241,16 @@ fn handle_alone<H: Hardware>(
         return false;
     }
     let tod = if tod {
-        recover_tod(hw, system, caller)
+        system.recover_tod_errors(hw, &system.platform.cores[caller.place.core], true)
     } else {
         TodRecovery::Nothing
     };
-    let failed = local == Repair::Failed || tod == TodRecovery::Failed;
+    if tod == TodRecovery::Stopped && loses_timebase(hw, system) {
+        // Now it is the core's affair.
+        return false;
+    }
+    let failed =
+        local == Repair::Failed || matches!(tod, TodRecovery::Failed | TodRecovery::Stopped);
     if local == Repair::Nothing && tod == TodRecovery::Nothing {
         return true;
     }
@@ -253,16 +264,17 @@ fn handle_alone<H: Hardware>(
     true
 }
 
-fn recover_tod<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> TodRecovery {
-    let chip = system.platform.cores[caller.place.core].chip;
-    let Ok(mut tod) = system.chip_tod.lock(hw, system.spins_per_microsecond()) else {
-        return TodRecovery::Failed;
-    };
-    // Whoever came first has cleared it for the whole chip.
-    if !hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
-        return TodRecovery::Nothing;
+/// Whether TB stops now that its TOD has: steps are missed within a microsecond.
+fn loses_timebase<H: Hardware>(hw: &mut H, system: &System<'_>) -> bool {
+    let mut waiting = system.budget(STEPS_MICROSECONDS, LEAST_SPINS);
+    loop {
+        if !hw.tfmr().tb_usable() {
+            return true;
+        }
+        if waiting.spin(hw).is_err() {
+            return false;
+        }
     }
-    system.recover_tod_errors(hw, &mut tod, chip)
 }
 
 /// Whether TB can be used on return, from this thread's own view.

@@ -8,7 +8,7 @@ use super::local;
 use crate::chip_tod::TodRecovery;
 use crate::hardware::Hardware;
 use crate::system::System;
-use crate::timebase::reload::{ReloadError, Target, reload};
+use crate::timebase::reload::{DeadTod, ReloadError, Target, reload};
 use crate::timebase::{TfmrError, estimate, own_tfmr, procedures};
 use flight_recorder::Step;
 use power_registers::{TbState, Tfmr};
@@ -198,33 +198,31 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
         return DONE;
     }
     let core = &system.platform.cores[caller.place.core];
-    if !system.has_chip_tod(core.chip) {
-        return Report::Abort(AbortReason::ReloadFailed);
-    }
-    let spins = system.spins_per_microsecond();
-    let Ok(mut tod) = system.chip_tod.lock(hw, spins) else {
+    let Some(tod) = system.tod_of(core.chip) else {
         return Report::Abort(AbortReason::ReloadFailed);
     };
     let mut findings = Findings::NONE;
-    if tod_error
-        && system.recover_tod_errors(hw, &mut tod, core.chip) == TodRecovery::Failed
-        && tfmr.tb_usable()
-    {
+    if tod_error {
+        let runs = tfmr.tb_usable();
+        let recovery = system.recover_tod_errors(hw, core, runs);
         // If TB is to be reloaded, that shows whether the TOD is of use.
-        findings = Findings::FAILED;
+        if runs && matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped) {
+            findings = Findings::FAILED;
+        }
     }
     // The repair of the TOD took time: judge by what is now.
     if hw.tfmr().tb_usable() {
         return Report::Done(findings);
     }
-    match reload(
-        hw,
-        system,
-        Target {
-            core,
-            place: caller.place,
-        },
-    ) {
+    let place = caller.place;
+    let dead = DeadTod::Restart {
+        spins: caller.spins,
+    };
+    let loaded = reload(hw, system, Target { core, place }, dead, None);
+    if loaded.is_ok() {
+        system.clear_after_reload(hw, tod);
+    }
+    match loaded {
         Ok(reloaded) => {
             let attempts = u64::from(reloaded.attempts);
             system.record(hw, Step::Running, [reloaded.timebase, attempts]);

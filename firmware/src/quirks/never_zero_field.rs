@@ -33,6 +33,14 @@ pub struct Restore {
     pub value: u64,
 }
 
+/// Whether restoring `register` depends on what it holds.
+#[must_use]
+pub fn applies(generation: Generation, register: TodRegister) -> bool {
+    NEVER_ZERO
+        .iter()
+        .any(|rule| rule.generation == generation && rule.register == register)
+}
+
 /// How to restore `register` to `cached` when it reads `now` (`None`: it cannot be read).
 #[must_use]
 pub fn restore(

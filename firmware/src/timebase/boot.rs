@@ -9,7 +9,7 @@ use super::procedures::{
     leave_clean, to_not_set,
 };
 use super::reload::{ReloadError, Target, receive};
-use crate::chip_tod::{CachedRegisters, is_running};
+use crate::chip_tod::{CachedRegisters, is_running, value_to_load};
 use crate::hardware::{ChipId, Hardware};
 use crate::platform::{Core, ThreadPlace};
 use crate::system::System;
@@ -130,7 +130,7 @@ pub fn initialise_master<H: Hardware>(
     begin_anew(system, place);
     let loaded = value_to_load(timebase_before);
     let (attempts, timebase_after) = {
-        let _tod = lock_tod(hw, system)?;
+        let (_network, _) = system.lock_network(hw).map_err(|_| BootError::Held)?;
         let target = Target { core, place };
         tried(hw, system, |hw| start_master(hw, system, target, loaded))?
     };
@@ -169,11 +169,8 @@ pub fn initialise_core<H: Hardware>(
     }
     let timebase_before = hw.timebase();
     begin_anew(system, place);
-    let (attempts, timebase_after) = {
-        let _tod = lock_tod(hw, system)?;
-        let target = Target { core, place };
-        tried(hw, system, |hw| follow(hw, system, target))?
-    };
+    let target = Target { core, place };
+    let (attempts, timebase_after) = tried(hw, system, |hw| follow(hw, system, target))?;
     system.note_timers(hw);
     Ok(CoreReport {
         attempts,
@@ -209,30 +206,9 @@ fn here<'a, H: Hardware>(
     Ok((place, core))
 }
 
-fn lock_tod<'a, H: Hardware>(
-    hw: &mut H,
-    system: &'a System<'_>,
-) -> Result<crate::chip_tod::TodGuard<'a>, BootError> {
-    let spins = system.spins_per_microsecond();
-    system.chip_tod.lock(hw, spins).map_err(|_| BootError::Held)
-}
-
 /// Time is established here: values from before a reboot are no measure for it.
 fn begin_anew(system: &System<'_>, place: ThreadPlace) {
     system.core(place.core).accept_timebase(place.thread, 0);
-}
-
-/// The value for the TOD: one step before the next sync, so that it starts with it, and not behind
-/// `timebase`. Bit 63 is 0, which starts the TOD.
-const fn value_to_load(timebase: u64) -> u64 {
-    const SYNC_PERIOD_TICKS: u64 = 0x2000;
-    const LAST_STEP: u64 = 0x1ff0;
-    let value = timebase & !(SYNC_PERIOD_TICKS - 1) | LAST_STEP;
-    if value < timebase {
-        value.wrapping_add(SYNC_PERIOD_TICKS)
-    } else {
-        value
-    }
 }
 
 /// Tries until it works; in the field a sync sometimes fails and works the next time.
@@ -289,7 +265,8 @@ fn start_master<H: Hardware>(
     system.tod_trigger(hw, chip, TodRegister::TxTtype5)?;
     system.tod_write(hw, chip, TodRegister::LoadTod, loaded)?;
     await_tod(hw, system, chip)?;
-    let timebase = receive(hw, system, target)?;
+    let tod = system.tod_of(chip).ok_or(BootError::NoChipTod)?;
+    let timebase = receive(hw, system, target, tod)?;
     system.tod_trigger(hw, chip, TodRegister::TxTtype4)?;
     Ok(timebase)
 }
@@ -303,7 +280,10 @@ fn follow<H: Hardware>(
     to_not_set(hw, system)?;
     await_tod(hw, system, target.core.chip)?;
     await_tod_interrupt_off(hw, system).map_err(BootError::TodInterrupt)?;
-    Ok(receive(hw, system, target)?)
+    let tod = system
+        .tod_of(target.core.chip)
+        .ok_or(BootError::NoChipTod)?;
+    Ok(receive(hw, system, target, tod)?)
 }
 
 fn await_tod<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId) -> Result<(), BootError> {
@@ -316,19 +296,5 @@ fn await_tod<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId) -> Resu
         waiting
             .spin(hw)
             .map_err(|_| BootError::TodNotRunning { fsm })?;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_loaded_value_is_one_step_before_a_sync_and_never_behind() {
-        assert_eq!(value_to_load(0x1_2345_6789), 0x1_2345_7ff0);
-        assert_eq!(value_to_load(0x1ff0), 0x1ff0);
-        assert_eq!(value_to_load(0x1ff1), 0x3ff0);
-        assert_eq!(value_to_load(0x1fff), 0x3ff0);
-        assert_eq!(value_to_load(0) & 1, 0, "bit 63 of LOAD_TOD starts the TOD");
     }
 }

@@ -10,11 +10,11 @@ use crate::budget::lock_within;
 use crate::chip_tod::is_running;
 use crate::hardware::Hardware;
 use crate::hmi::coordinator::{Event, Phase};
-use crate::platform::{Core, ThreadPlace};
+use crate::platform::ThreadPlace;
 use crate::system::System;
 use power_registers::Tfmr;
 pub use procedures::TfmrError;
-use reload::Target;
+use reload::{DeadTod, Target};
 pub use reload::{ReloadError, Reloaded};
 use spin::MutexGuard;
 
@@ -63,16 +63,12 @@ pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), Resync
     if !system.has_chip_tod(core.chip) {
         return Err(ReloadError::NoChipTod.into());
     }
-    let _tod = system
-        .chip_tod
-        .lock(hw, system.spins_per_microsecond())
-        .map_err(|_| ReloadError::TodHeld)?;
     let fsm = system.tod_fsm(hw, core.chip).map_err(ReloadError::from)?;
     if !is_running(fsm) {
         procedures::leave_clean(hw, system);
         return Err(ReloadError::TodNotRunning { fsm }.into());
     }
-    match resync_from_running_tod(hw, system, core, place) {
+    match resync_from_running_tod(hw, system, Target { core, place }, fsm) {
         Ok(_) => Ok(()),
         // TB was lost, that is why the OS asks; what it shows now is the machine's time.
         Err(ReloadError::WentBackwards { after, .. }) => {
@@ -89,12 +85,12 @@ pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), Resync
 fn resync_from_running_tod<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
-    core: &Core,
-    place: ThreadPlace,
+    target: Target<'_>,
+    fsm: u64,
 ) -> Result<Reloaded, ReloadError> {
     procedures::clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
     procedures::clean_thread(hw, system);
-    let reloaded = reload::reload(hw, system, Target { core, place })?;
+    let reloaded = reload::reload(hw, system, target, DeadTod::Fail, Some(fsm))?;
     system.note_timers(hw);
     Ok(reloaded)
 }

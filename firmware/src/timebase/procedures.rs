@@ -13,6 +13,11 @@ const COMMAND_MICROSECONDS: u64 = 1_000;
 /// Fewest polls of TFMR in a wait, whatever a spin lasts.
 const LEAST_POLLS: u64 = 20_000;
 
+/// Longest wait for a transfer once the TOD was told to send: no sync pulse is awaited here, and
+/// the cores of the chip queue up for it.
+const TRANSFER_MICROSECONDS: u64 = 100;
+const LEAST_TRANSFER_POLLS: u64 = 200;
+
 /// Why a TFMR procedure failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TfmrError {
@@ -57,7 +62,14 @@ fn poll<H: Hardware>(
     system: &System<'_>,
     done: impl Fn(Tfmr) -> bool,
 ) -> Result<Tfmr, TfmrError> {
-    let mut waiting = command_budget(system);
+    poll_within(hw, command_budget(system), done)
+}
+
+fn poll_within<H: Hardware>(
+    hw: &mut H,
+    mut waiting: Budget,
+    done: impl Fn(Tfmr) -> bool,
+) -> Result<Tfmr, TfmrError> {
     loop {
         let tfmr = hw.tfmr();
         if tfmr.contains(Tfmr::TFMR_CORRUPT) {
@@ -112,7 +124,8 @@ pub(crate) fn arm_move<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(
 
 /// Waits until the TOD was received.
 pub(crate) fn await_move<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<Tfmr, TfmrError> {
-    let tfmr = poll(hw, system, |tfmr| {
+    let budget = system.budget(TRANSFER_MICROSECONDS, LEAST_TRANSFER_POLLS);
+    let tfmr = poll_within(hw, budget, |tfmr| {
         !tfmr.contains(Tfmr::MOVE_CHIP_TOD_TO_TB) || tfmr.state() == TbState::Error
     })?;
     match tfmr.state() {

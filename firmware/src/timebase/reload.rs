@@ -1,7 +1,7 @@
 //! Loading TB from a TOD that runs.
 
 use super::procedures::{TfmrError, arm_move, await_move, leave_clean, needs_clear, to_not_set};
-use crate::chip_tod::is_running;
+use crate::chip_tod::{RestartError, TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::platform::{Core, ThreadPlace};
 use crate::system::System;
@@ -15,6 +15,18 @@ const ATTEMPTS: u32 = 3;
 /// Times that the TOD is asked to send, within one try.
 const SENDS: u32 = 2;
 
+/// What to do with a TOD that does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeadTod {
+    /// Fail at once.
+    Fail,
+    /// Restart it. `spins` were spent since TB stopped.
+    Restart {
+        /// The spins.
+        spins: u64,
+    },
+}
+
 /// Why TB could not be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadError {
@@ -27,6 +39,8 @@ pub enum ReloadError {
         /// Its FSM register.
         fsm: u64,
     },
+    /// The TOD is not running, and could not be made to.
+    TodNotRestarted(RestartError),
     /// A ChipTOD register could not be reached.
     Xscom(XscomError),
     /// A step of TFMR failed.
@@ -61,6 +75,12 @@ impl From<XscomError> for ReloadError {
     }
 }
 
+impl From<RestartError> for ReloadError {
+    fn from(error: RestartError) -> Self {
+        Self::TodNotRestarted(error)
+    }
+}
+
 impl From<TfmrError> for ReloadError {
     fn from(error: TfmrError) -> Self {
         Self::Tfmr(error)
@@ -83,21 +103,23 @@ pub(crate) struct Target<'a> {
     pub(crate) place: ThreadPlace,
 }
 
-/// Loads TB of the core from its chip's TOD, which is not repaired here.
+/// Loads TB of the core from its chip's TOD. `fsm`: what the caller has just read, if it has.
 ///
-/// The caller owns the core's TFMR and the TOD. After a failure TFMR is left in ERROR, or with a
-/// command in flight, only if CLEAR does not help.
+/// The caller owns the core's TFMR, and no lock of the ChipTOD. After a failure TFMR is left in
+/// ERROR, or with a command in flight, only if CLEAR does not help.
 pub(crate) fn reload<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     target: Target<'_>,
+    dead: DeadTod,
+    mut fsm: Option<u64>,
 ) -> Result<Reloaded, ReloadError> {
-    if !system.has_chip_tod(target.core.chip) {
-        return Err(ReloadError::NoChipTod);
-    }
+    let tod = system
+        .tod_of(target.core.chip)
+        .ok_or(ReloadError::NoChipTod)?;
     let mut attempts = 1;
     loop {
-        match attempt(hw, system, target) {
+        match attempt(hw, system, target, tod, dead, fsm.take()) {
             Ok(timebase) => return Ok(Reloaded { timebase, attempts }),
             Err(error) => {
                 leave_clean(hw, system);
@@ -105,6 +127,10 @@ pub(crate) fn reload<H: Hardware>(
                     return Err(error);
                 }
                 attempts += 1;
+                if dead != DeadTod::Fail && hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
+                    // The TOD may have said why. Whether it is of use the next try shows.
+                    let _ = system.recover_tod_errors(hw, target.core, false);
+                }
             }
         }
     }
@@ -114,6 +140,9 @@ fn attempt<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     target: Target<'_>,
+    tod: TodPlace,
+    dead: DeadTod,
+    known: Option<u64>,
 ) -> Result<u64, ReloadError> {
     let tfmr = hw.tfmr();
     if tfmr.contains(Tfmr::TFMR_CORRUPT) {
@@ -124,34 +153,62 @@ fn attempt<H: Hardware>(
     }
     // TB is NOT_SET before anything is asked of the TOD.
     to_not_set(hw, system)?;
-    let fsm = system.tod_fsm(hw, target.core.chip)?;
+    let epoch = system.chip_tod.epoch();
+    let fsm = match known {
+        Some(fsm) => fsm,
+        None => system.tod_fsm(hw, tod.chip)?,
+    };
     system.record(hw, Step::Reload, [fsm, 0]);
     if !is_running(fsm) {
-        return Err(ReloadError::TodNotRunning { fsm });
+        match dead {
+            DeadTod::Fail => return Err(ReloadError::TodNotRunning { fsm }),
+            DeadTod::Restart { spins } => {
+                system.restart_tod(hw, tod, target.place, epoch, spins)?;
+            }
+        }
     }
-    receive(hw, system, target)
+    receive(hw, system, target, tod)
 }
 
 /// From NOT_SET to RUNNING with the value of a TOD that runs.
+///
+/// The core waits for its sync pulse without any lock, together with the others that lost TB. Then
+/// it names itself as the target and has the TOD sent, under the lock of its chip.
 pub(super) fn receive<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     target: Target<'_>,
+    tod: TodPlace,
 ) -> Result<u64, ReloadError> {
     let before = hw.tfmr();
-    system.tod_aim(hw, target.core)?;
     arm_move(hw, system)?;
     let mut sends = 0;
     let tfmr = loop {
-        system.tod_trigger(hw, target.core.chip, TodRegister::MoveTodToTb)?;
-        sends += 1;
-        match await_move(hw, system) {
+        match send(hw, system, target, tod) {
             Ok(tfmr) => break tfmr,
-            Err(TfmrError::TimedOut { .. }) if sends < SENDS => {}
-            Err(error) => return Err(error.into()),
+            // A SCOM that failed may work the next time: TB still waits.
+            Err(ReloadError::Tfmr(TfmrError::TimedOut { .. })) if sends < SENDS => {}
+            Err(error) => return Err(error),
         }
+        sends += 1;
     };
     verify(hw, system, target.place, before, tfmr)
+}
+
+/// Has the TOD sent to the core, which is in GET_TOD. The target stays until the value came: the
+/// next core that aims would take it away.
+fn send<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    target: Target<'_>,
+    tod: TodPlace,
+) -> Result<Tfmr, ReloadError> {
+    let chip = system
+        .lock_chip(hw, tod)
+        .map_err(|_| ReloadError::TodHeld)?;
+    system.tod_aim(hw, tod, target.core, &chip)?;
+    system.tod_trigger(hw, tod.chip, TodRegister::MoveTodToTb)?;
+    Ok(await_move(hw, system)?)
 }
 
 /// RUNNING is not enough: TB must be valid, the transfer without parity error, and TB not behind

@@ -134,6 +134,7 @@ pub(crate) fn label(step: Step) -> &'static str {
         Step::Abort => "ABORT",
         Step::Event => "queue event",
         Step::TodError => "TOD error",
+        Step::TodRestart => "TOD restart",
         Step::Absent => "absent threads",
         // A step that a newer recorder knows: its own name is in the table.
         #[allow(unreachable_patterns)]
@@ -182,6 +183,7 @@ pub(crate) fn details(record: &Record) -> String {
         Step::Return => format!("flags {first:#018x}"),
         Step::Abort => format!("reason {first}, missing {second:#x}"),
         Step::Event => format!("event {first:#018x}, {second} lost so far"),
+        Step::TodRestart => format!("way {first}, {second} spins"),
         Step::TodError => format!("ERROR {first:#018x}, result {second}"),
         Step::Absent => format!("threads {first:#x}"),
         #[allow(unreachable_patterns)]

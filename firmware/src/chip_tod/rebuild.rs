@@ -1,0 +1,79 @@
+//! A machine on which no TOD runs: time goes on from the best estimate.
+//!
+//! One chip, which is the master if there is one, is loaded as at boot and sends its time to all.
+//! The estimate is the youngest TB that was good or, if it is plausible, TB as it stopped; plus the
+//! spins since then. So TB is behind nothing that was seen before. That silicon takes a new time at
+//! run time as it does at boot is not proven.
+
+use super::restart::{Restart, RestartError};
+use super::{TodPlace, is_running};
+use crate::hardware::Hardware;
+use crate::system::System;
+use crate::timebase::estimate;
+use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
+
+const TICKS_PER_MICROSECOND: u64 = 512;
+
+impl System<'_> {
+    /// Starts the TOD of `source` from the estimate, and from it all others.
+    pub(super) fn rebuild<H: Hardware>(
+        &self,
+        hw: &mut H,
+        restart: &mut Restart,
+        source: TodPlace,
+    ) -> Result<(), RestartError> {
+        let me = restart.tod;
+        if source != me {
+            // What stopped it; its own cores see to the rest.
+            let stopping = TodError::STOPPING.bits();
+            self.tod_write(hw, source.chip, TodRegister::Error, stopping)?;
+        }
+        self.tod_trigger(hw, source.chip, TodRegister::LoadTodMod)?;
+        self.tod_trigger(hw, source.chip, TodRegister::TxTtype5)?;
+        let value = value_to_load(self.estimate(hw, restart));
+        self.tod_write(hw, source.chip, TodRegister::LoadTod, value)?;
+        self.await_running(hw, restart, source)?;
+        self.tod_trigger(hw, source.chip, TodRegister::TxTtype4)?;
+        self.chip_tod.counters.count_rebuild();
+        if source != me && !is_running(self.tod_fsm(hw, me.chip)?) {
+            // What was sent to all did not arrive here.
+            self.follow(hw, restart)?;
+        }
+        Ok(())
+    }
+
+    /// What TB should be now.
+    fn estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> u64 {
+        if restart.timebase_runs {
+            return hw.timebase();
+        }
+        let stopped = estimate::seed(hw, self, restart.place).max(self.newest_good_timebase());
+        let microseconds = restart.spins / self.spins_per_microsecond();
+        stopped.saturating_add(microseconds.saturating_mul(TICKS_PER_MICROSECOND))
+    }
+}
+
+/// The value for the TOD: one step before the next sync, so that it starts with it, and not behind
+/// `timebase`.
+pub(crate) const fn value_to_load(timebase: u64) -> u64 {
+    let value = timebase & !(SYNC_PERIOD_TICKS - 1) | LAST_STEP_BEFORE_SYNC;
+    if value < timebase {
+        value.wrapping_add(SYNC_PERIOD_TICKS)
+    } else {
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loaded_value_is_one_step_before_a_sync_and_never_behind() {
+        assert_eq!(value_to_load(0x1_2345_6789), 0x1_2345_7ff0);
+        assert_eq!(value_to_load(0x1ff0), 0x1ff0);
+        assert_eq!(value_to_load(0x1ff1), 0x3ff0);
+        assert_eq!(value_to_load(0x1fff), 0x3ff0);
+        assert_eq!(value_to_load(0) & 1, 0, "bit 63 of LOAD_TOD starts the TOD");
+    }
+}

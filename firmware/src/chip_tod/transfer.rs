@@ -1,0 +1,107 @@
+//! Sending the TOD to a core: aim, send, and the mode in which a chip answers others.
+
+use super::{ChipState, TodPlace, aim};
+use crate::budget::Expired;
+use crate::hardware::Hardware;
+use crate::platform::Core;
+use crate::system::System;
+use crate::xscom::XscomError;
+use core::sync::atomic::Ordering;
+use power_registers::chip_tod::{ANSWERS_REQUESTS, TodRegister};
+use spin::MutexGuard;
+
+/// Tries to take a chip out of the answering mode.
+const RELEASE_TRIES: u32 = 3;
+
+const CONTROL: TodRegister = TodRegister::TxTtypeControl;
+
+impl System<'_> {
+    /// Aims the next MOVE_TOD_TO_TB of the core's chip at that core, under the chip lock. The chip
+    /// goes on answering requests, if another chip's restart relies on it.
+    pub(crate) fn tod_aim<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+        core: &Core,
+        _chip: &MutexGuard<'_, ChipState>,
+    ) -> Result<(), XscomError> {
+        let mut old = self.tod_read(hw, core.chip, CONTROL)?;
+        let vain = &self.chip_tod.answers_in_vain;
+        let in_vain = vain.load(Ordering::Acquire) & tod.bit() != 0;
+        if in_vain {
+            old &= !ANSWERS_REQUESTS;
+        }
+        let value = aim(self.platform, core, hw.pir(), old);
+        self.tod_write(hw, core.chip, CONTROL, value)?;
+        if in_vain {
+            vain.fetch_and(!tod.bit(), Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Does `work` while `helper` answers requests of the network in the master's place. Whatever
+    /// comes of it, the helper is taken out of that mode again.
+    pub(super) fn with_helper<H: Hardware, T>(
+        &self,
+        hw: &mut H,
+        helper: TodPlace,
+        work: impl FnOnce(&mut H) -> T,
+    ) -> Result<T, HelperError> {
+        {
+            let _chip = self.lock_chip(hw, helper)?;
+            let old = self.tod_read(hw, helper.chip, CONTROL)?;
+            let value = old | ANSWERS_REQUESTS;
+            if let Err(error) = self.tod_write(hw, helper.chip, CONTROL, value) {
+                // It may have been done for all that.
+                self.release(hw, helper, old);
+                return Err(error.into());
+            }
+        }
+        let done = work(hw);
+        match self.lock_chip(hw, helper) {
+            // Whatever target is written here, the next transfer aims anew.
+            Ok(_chip) => self.release(hw, helper, 0),
+            Err(Expired { .. }) => self.note_in_vain(helper),
+        }
+        Ok(done)
+    }
+
+    /// Takes the chip out of the answering mode; or leaves that to the next aim.
+    fn release<H: Hardware>(&self, hw: &mut H, helper: TodPlace, otherwise: u64) {
+        for _ in 0..RELEASE_TRIES {
+            let now = self.tod_read(hw, helper.chip, CONTROL);
+            let value = now.unwrap_or(otherwise) & !ANSWERS_REQUESTS;
+            if self.tod_write(hw, helper.chip, CONTROL, value).is_ok() {
+                return;
+            }
+        }
+        self.note_in_vain(helper);
+    }
+
+    fn note_in_vain(&self, helper: TodPlace) {
+        let vain = &self.chip_tod.answers_in_vain;
+        vain.fetch_or(helper.bit(), Ordering::AcqRel);
+        self.chip_tod.counters.count_stubborn();
+    }
+}
+
+/// Why a helper could not be made to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HelperError {
+    /// Its chip lock was not to be had.
+    Held,
+    /// Its register could not be reached.
+    Xscom(XscomError),
+}
+
+impl From<Expired> for HelperError {
+    fn from(_: Expired) -> Self {
+        Self::Held
+    }
+}
+
+impl From<XscomError> for HelperError {
+    fn from(error: XscomError) -> Self {
+        Self::Xscom(error)
+    }
+}
