@@ -1,13 +1,15 @@
 //! Errors of the ChipTOD itself.
 
 use super::*;
+use hardware_model::{XscomAnswer, XscomFault};
 use opal_abi::hmi_flags::{NEW_EVENT, TB_RESYNC, TOD_TB_FAIL};
 use power_registers::chip_tod::TodError;
 use power_registers::ibm;
 
-/// A stopped TOD: said cleanly and fast, by every thread; TFMR is left ready for a later attempt.
+/// A stopped TOD that cannot be restarted: said cleanly and fast, by every thread; TFMR is left
+/// ready for a later attempt.
 #[test]
-fn a_dead_tod_is_reported() {
+fn a_tod_that_stays_dead_is_reported() {
     for generation in GENERATIONS {
         for bits in [
             TodError::I_PATH_SYNC_CHECK,
@@ -16,6 +18,10 @@ fn a_dead_tod_is_reported() {
         ] {
             let bench = bench(generation, 1, 2, 4);
             let system = bench.booted_system();
+            bench.machine.inject_xscom(XscomFault {
+                address: Some(TodRegister::LoadTod.address()),
+                ..XscomFault::new(XscomAnswer::Status(5))
+            });
             bench.machine.inject(&Fault::Tod {
                 chip: 0,
                 bits: bits.bits(),
