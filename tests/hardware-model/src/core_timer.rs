@@ -1,7 +1,16 @@
 //! The timer facility of one core: state machine, error bits, TB and HDEC copies.
 
-use crate::configuration::{Configuration, Start, TimebaseCopies};
-use power_registers::{TbState, Tfmr};
+use crate::SYNC_TICKS;
+use crate::configuration::{Configuration, Generation, Start, TimebaseCopies};
+use crate::fault::CommandFailure;
+use alloc::vec::Vec;
+use power_registers::{Hmeer, TbState, Tfmr};
+
+/// What CLEAR_TB_ERRORS alone clears: these bits are no write-one-to-clear ones.
+pub(crate) const CLEARED_BY_COMMAND: u64 = Tfmr::CHIP_TOD_TIMEOUT
+    .union(Tfmr::CHIP_TOD_PARITY_ERROR)
+    .bits();
+const LATCHED: u64 = Tfmr::HDEC_PARITY.union(Tfmr::TB_RESIDUE_ERROR).bits();
 
 /// A command of TFMR that has not completed.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +52,17 @@ pub(crate) struct CoreTimer {
     pub(crate) base: u64,
     pub(crate) write_twice: bool,
     pub(crate) latches: bool,
-    pub(crate) transfer_errors: bool,
     pub(crate) command_ticks: u64,
+    /// Whether steps and sync pulses of the chip's TOD come.
+    steps: bool,
+    /// Until when none of them reaches this core.
+    pub(crate) steps_lost_until: u64,
+    /// How many of the next commands fail, by [`CommandFailure`].
+    failing: [u32; 6],
+    /// The LOAD_TOD_MOD in flight will time out.
+    pub(crate) load_times_out: bool,
+    /// States entered since the model last asked, one bit for each code.
+    entered: u16,
     /// Bits 0:24 without the commands.
     pub(crate) control: u64,
     pub(crate) load_tod_mod: Option<InFlight>,
@@ -65,12 +83,15 @@ pub(crate) struct CoreTimer {
     pub(crate) enabled: bool,
     /// Error bits of the core.
     pub(crate) errors: u64,
-    pub(crate) sync_occurred: bool,
+    sync_occurred: bool,
+    /// From when on sync pulses were not yet looked for.
+    sync_from: u64,
+    /// When the sync pulse comes that SYNC_WAIT waits for.
+    sync_due: u64,
     pub(crate) latched: u64,
     pub(crate) threads: Vec<ThreadBits>,
     pub(crate) copies: Vec<TimeCopy>,
     pub(crate) copy_of: Vec<usize>,
-    pub(crate) sprc: u64,
     pub(crate) hmeer: u64,
 }
 
@@ -91,8 +112,12 @@ impl CoreTimer {
             base: configuration.base(),
             write_twice: configuration.write_twice,
             latches: configuration.latched_errors,
-            transfer_errors: configuration.generation == crate::Generation::Power10,
             command_ticks: configuration.costs.command,
+            steps: !reset,
+            steps_lost_until: 0,
+            failing: [0; 6],
+            load_times_out: false,
+            entered: 0,
             control: match configuration.start {
                 Start::Running => configuration.base(),
                 Start::Reset => 0,
@@ -122,20 +147,18 @@ impl CoreTimer {
             enabled: !reset,
             errors: 0,
             sync_occurred: false,
+            sync_from: 0,
+            sync_due: u64::MAX,
             latched: 0,
-            threads: vec![ThreadBits::default(); threads],
-            copies: vec![copy; copies],
+            threads: alloc::vec![ThreadBits::default(); threads],
+            copies: alloc::vec![copy; copies],
             copy_of: (0..threads)
                 .map(|thread| thread * copies / threads)
                 .collect(),
-            sprc: 0,
-            hmeer: if configuration.start == Start::Running {
-                match configuration.generation {
-                    crate::Generation::Power10 => power_registers::Hmeer::POWER10.0.bits(),
-                    _ => power_registers::Hmeer::POWER8_POWER9.0.bits(),
-                }
-            } else {
-                0
+            hmeer: match (configuration.start, configuration.generation) {
+                (Start::Running, Generation::Power10) => Hmeer::POWER10.0.bits(),
+                (Start::Running, _) => Hmeer::POWER8_POWER9.0.bits(),
+                _ => 0,
             },
         }
     }
@@ -152,7 +175,79 @@ impl CoreTimer {
         }
         self.last = self.state;
         self.state = state;
+        self.entered |= 1 << (state.code() & 0xf);
+        self.sync_due = if state == TbState::SyncWait {
+            self.next_sync(now)
+        } else {
+            u64::MAX
+        };
         self.new_entry(false);
+    }
+
+    /// The states entered since the last question, one bit for each code.
+    pub(crate) fn take_entered(&mut self) -> u16 {
+        core::mem::take(&mut self.entered)
+    }
+
+    fn next_sync(&self, now: u64) -> u64 {
+        if self.steps && self.steps_lost_until != u64::MAX {
+            (now.max(self.steps_lost_until) / SYNC_TICKS + 1) * SYNC_TICKS
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// The steps and sync pulses of the chip begin or end.
+    pub(crate) fn set_steps(&mut self, steps: bool, now: u64) {
+        if steps == self.steps {
+            return;
+        }
+        self.sync_occurred = self.synced(now);
+        self.sync_from = now;
+        self.steps = steps;
+        if self.state == TbState::SyncWait {
+            self.sync_due = self.next_sync(now);
+        }
+    }
+
+    /// No step reaches the core before `until`.
+    pub(crate) fn lose_steps(&mut self, until: u64, now: u64) {
+        self.sync_occurred = self.synced(now);
+        self.sync_from = until;
+        self.steps_lost_until = until;
+        if self.state == TbState::SyncWait {
+            self.sync_due = self.next_sync(now);
+        }
+    }
+
+    /// Whether no step reaches this core although its chip has some.
+    pub(crate) const fn starved(&self, now: u64) -> bool {
+        now < self.steps_lost_until
+    }
+
+    /// Whether a sync pulse came since TFMR was last written.
+    pub(crate) const fn synced(&self, now: u64) -> bool {
+        self.sync_occurred
+            || self.steps && !self.starved(now) && now / SYNC_TICKS > self.sync_from / SYNC_TICKS
+    }
+
+    /// TFMR was written.
+    pub(crate) const fn forget_sync(&mut self, now: u64) {
+        self.sync_occurred = false;
+        self.sync_from = now;
+    }
+
+    /// The next commands of a kind fail.
+    pub(crate) fn fail_commands(&mut self, failure: CommandFailure, count: u32) {
+        self.failing[failure as usize] = count;
+    }
+
+    /// Whether this command fails like that; counts.
+    pub(crate) fn fails(&mut self, failure: CommandFailure) -> bool {
+        let left = &mut self.failing[failure as usize];
+        let fails = *left > 0;
+        *left = left.saturating_sub(1);
+        fails
     }
 
     pub(crate) fn new_entry(&mut self, struck: bool) {
@@ -180,15 +275,29 @@ impl CoreTimer {
             }
     }
 
-    /// TB of every copy becomes the TOD's value and runs.
-    pub(crate) fn run_from(&mut self, tod: u64, now: u64) {
+    /// TB of every copy becomes the TOD's value and runs; gives whether it failed at once.
+    fn run_from(&mut self, tod: u64, now: u64) -> bool {
+        self.move_tod = None;
+        self.transfer_at = None;
+        if self.fails(CommandFailure::MoveParity) {
+            self.fail(Tfmr::CHIP_TOD_PARITY_ERROR.bits(), now);
+            return true;
+        }
         self.enter(TbState::Running, now);
         for copy in &mut self.copies {
             copy.offset = tod.wrapping_sub(now);
         }
         self.enabled = true;
-        self.move_tod = None;
-        self.transfer_at = None;
+        if self.fails(CommandFailure::MoveResidue) {
+            self.dirty_timebase();
+            self.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now);
+            return true;
+        }
+        if self.starved(now) {
+            self.fail(Tfmr::TB_MISSING_STEP.bits(), now);
+            return true;
+        }
+        false
     }
 
     /// An error that stops TB.
@@ -198,34 +307,58 @@ impl CoreTimer {
         self.enter(TbState::Error, now);
     }
 
-    /// Time moves on to `now`; `synced` = a sync pulse came meanwhile.
-    pub(crate) fn advance(&mut self, now: u64, synced: bool, tod: Option<u64>) {
+    /// When something will happen by itself.
+    pub(crate) fn due(&self) -> u64 {
+        let mut due = self.transfer_at.unwrap_or(u64::MAX);
+        if self.state == TbState::SendTodMod
+            && let Some(command) = self.load_tod_mod
+        {
+            due = due.min(command.done_at);
+        }
+        if self.state == TbState::SyncWait && self.move_tod.is_some() {
+            due = due.min(self.sync_due);
+        }
+        due
+    }
+
+    /// What is due by `now` happens; `tod` is the time of a running TOD. Gives whether an error
+    /// came of it.
+    pub(crate) fn advance(&mut self, now: u64, tod: Option<u64>) -> bool {
+        let mut failed = false;
         if self.state == TbState::SendTodMod
             && self
                 .load_tod_mod
                 .is_some_and(|command| command.done_at <= now)
         {
             self.load_tod_mod = None;
-            self.enter(TbState::NotSet, now);
-        }
-        if synced {
-            self.sync_occurred = true;
-            if self.state == TbState::SyncWait && self.move_tod.is_some() {
-                self.enter(TbState::GetTod, now);
+            if core::mem::take(&mut self.load_times_out) {
+                self.fail(Tfmr::CHIP_TOD_TIMEOUT.bits(), now);
+                self.new_entry(true);
+                failed = true;
+            } else {
+                self.enter(TbState::NotSet, now);
             }
         }
-        if let (Some(at), Some(tod)) = (self.transfer_at, tod)
-            && at <= now
-            && self.state == TbState::GetTod
-        {
-            self.run_from(tod, now);
+        if self.state == TbState::SyncWait && self.move_tod.is_some() && self.sync_due <= now {
+            self.enter(TbState::GetTod, now);
         }
+        if self.transfer_at.is_some_and(|at| at <= now) {
+            self.transfer_at = None;
+            if let Some(tod) = tod
+                && self.state == TbState::GetTod
+                && self.run_from(tod, now)
+            {
+                self.new_entry(true);
+                failed = true;
+            }
+        }
+        failed
     }
 
     /// The TOD sends its value; taken only in GET_TOD.
     pub(crate) fn receive_tod(&mut self, now: u64) -> bool {
         let taken = self.state == TbState::GetTod && self.move_tod.is_some() && !self.corrupt;
-        if taken && self.transfer_at.is_none() {
+        if taken && self.transfer_at.is_none() && !self.fails(CommandFailure::MoveLost) {
             self.transfer_at = Some(now + self.command_ticks);
         }
         taken
@@ -303,7 +436,7 @@ impl CoreTimer {
     pub(crate) fn report(&mut self, bits: u64) {
         self.errors |= bits;
         if self.latches {
-            self.latched |= bits & (Tfmr::HDEC_PARITY | Tfmr::TB_RESIDUE_ERROR).bits();
+            self.latched |= bits & LATCHED;
         }
     }
 

@@ -1,4 +1,5 @@
-//! A model of the POWER timer facility (TFAC), the ChipTOD and XSCOM, with faults to inject.
+//! A model of the POWER timer facility (TFAC), the ChipTOD, XSCOM and the registers of the
+//! malfunction alert, with faults to inject.
 //!
 //! It stands behind the firmware's hardware trait in host tests, and it is stricter than QEMU: TB is
 //! frozen outside RUNNING, errors latch again when a dirty register was not rewritten, commands
@@ -8,7 +9,12 @@
 //! Time is counted in ticks of 512 MHz and moves only when some thread accesses a register, so a
 //! wait on a dead TB never ends and trips the watchdog.
 //!
+//! [`Model`] is the machine as one value without locks, for any driver; it needs no `std`.
+//! With the feature `std` (on by default) [`Machine`] shares it among threads. The timebase of CAPP
+//! units is not modelled.
+//!
 //! ```
+//! # #[cfg(feature = "std")] {
 //! use hardware_model::{Configuration, Fault, Generation, Machine};
 //! use power_registers::{Spr, TbState, Tfmr};
 //!
@@ -17,23 +23,37 @@
 //! let thread = machine.thread(2);
 //! let tfmr = Tfmr::from_bits_retain(thread.read_spr(Spr::Tfmr));
 //! assert_eq!(tfmr.state(), TbState::Error);
+//! # }
 //! ```
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod access;
 mod chip_tod;
+mod chip_units;
 mod configuration;
+mod core_scom;
 mod core_timer;
 mod fault;
+mod fir;
 mod injection;
+mod injection_core;
+#[cfg(feature = "std")]
 mod machine;
+mod model;
+mod query;
 mod random;
 mod scom;
+mod scom_map;
 mod sprs;
 mod tfmr_access;
+#[cfg(feature = "std")]
 mod thread;
+mod tod_errors;
 mod tod_registers;
+mod topology;
 mod trace;
 mod xscom_fault;
 
@@ -41,8 +61,11 @@ pub use configuration::{
     Configuration, Costs, Generation, Start, StepNetwork, TimebaseCopies, Topology,
 };
 pub use fault::{CommandFailure, CoreCause, CoreError, Fault, Impossible, Moment, ThreadError};
+#[cfg(feature = "std")]
 pub use machine::Machine;
+pub use model::Model;
 pub use random::Random;
+#[cfg(feature = "std")]
 pub use thread::Thread;
 pub use trace::{Access, Counters, Register, Violation};
 pub use xscom_fault::{Direction, XscomAnswer, XscomFault};

@@ -1,6 +1,8 @@
 //! Reads and writes of TFMR.
 
-use crate::core_timer::{CoreTimer, InFlight};
+use crate::core_timer::{CLEARED_BY_COMMAND, CoreTimer, InFlight};
+use crate::fault::CommandFailure;
+use crate::random::Random;
 use power_registers::{TbState, Tfmr};
 
 /// Error bits of the core that one write of 1 clears.
@@ -37,7 +39,20 @@ pub(crate) struct WriteEffects {
     /// TFMR was repaired: the second HMI with HMER 4 and 5 comes.
     pub(crate) second_hmi: bool,
     /// Rules that the write broke.
-    pub(crate) violations: Vec<&'static str>,
+    violations: [Option<&'static str>; 4],
+}
+
+impl WriteEffects {
+    /// The rules that the write broke.
+    pub(crate) fn violations(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.violations.into_iter().flatten()
+    }
+
+    fn broke(&mut self, rule: &'static str) {
+        if let Some(free) = self.violations.iter_mut().find(|free| free.is_none()) {
+            *free = Some(rule);
+        }
+    }
 }
 
 impl CoreTimer {
@@ -57,7 +72,7 @@ impl CoreTimer {
         for (on, bit) in [
             (self.enabled, Tfmr::TB_ENABLED),
             (self.state == TbState::Running, Tfmr::TB_VALID),
-            (self.sync_occurred, Tfmr::TB_SYNC_OCCURRED),
+            (self.synced(now), Tfmr::TB_SYNC_OCCURRED),
             (tod.interrupt, Tfmr::CHIP_TOD_INTERRUPT),
         ] {
             if on {
@@ -72,10 +87,16 @@ impl CoreTimer {
     }
 
     /// `mfspr TFMR`; `garbage` is what a corrupt TFMR shows.
-    pub(crate) fn read_tfmr(&mut self, thread: usize, now: u64, tod: TodView, garbage: u64) -> u64 {
+    pub(crate) fn read_tfmr(
+        &mut self,
+        thread: usize,
+        now: u64,
+        tod: TodView,
+        garbage: &mut Random,
+    ) -> u64 {
         self.look(thread);
         if self.corrupt {
-            return garbage | CORRUPT;
+            return garbage.word() | CORRUPT;
         }
         let value = self.true_tfmr(thread, now, tod);
         if thread == 0 {
@@ -109,17 +130,13 @@ impl CoreTimer {
         knew: bool,
     ) -> WriteEffects {
         let mut effects = WriteEffects::default();
-        self.sync_occurred = false;
+        self.forget_sync(now);
 
         let control = value & Tfmr::CONTROL.bits() & !COMMANDS;
         if control & Tfmr::TB_ECLIPZ.bits() == 0 {
-            effects
-                .violations
-                .push("every TFMR write needs bit 14 (TB_ECLIPZ)");
+            effects.broke("every TFMR write needs bit 14 (TB_ECLIPZ)");
         } else if control & !Tfmr::MASK_HMI.bits() != self.base {
-            effects
-                .violations
-                .push("every TFMR write needs the base control field");
+            effects.broke("every TFMR write needs the base control field");
         }
         self.control = control;
 
@@ -136,12 +153,10 @@ impl CoreTimer {
             self.control_error(now, &mut effects);
             return effects;
         }
-        self.keep_or_drop(value, now, &mut effects);
+        self.keep_or_drop(value, global_thread, now, &mut effects);
         self.clear_command(value & CLEAR != 0, now);
         if value & CLEAR == 0 && value & COMMANDS != 0 && now < self.clear_busy_until {
-            effects
-                .violations
-                .push("a TFMR command while CLEAR_TB_ERRORS is not done");
+            effects.broke("a TFMR command while CLEAR_TB_ERRORS is not done");
             self.control_error(now, &mut effects);
             return effects;
         }
@@ -157,9 +172,7 @@ impl CoreTimer {
     /// Nothing works before bit 60 was written twice.
     fn write_corrupt(&mut self, value: u64, knew: bool, effects: &mut WriteEffects) {
         if value & COMMANDS != 0 && knew {
-            effects
-                .violations
-                .push("a TFMR command while TFMR is corrupt");
+            effects.broke("a TFMR command while TFMR is corrupt");
         }
         if value & CORRUPT == 0 {
             self.corrupt_armed = false;
@@ -211,7 +224,7 @@ impl CoreTimer {
     }
 
     /// A command in flight stays only if the write names it again.
-    fn keep_or_drop(&mut self, value: u64, now: u64, effects: &mut WriteEffects) {
+    fn keep_or_drop(&mut self, value: u64, writer: usize, now: u64, effects: &mut WriteEffects) {
         for (bit, moving) in [(LOAD, false), (MOVE, true)] {
             let slot = if moving {
                 &mut self.move_tod
@@ -223,14 +236,21 @@ impl CoreTimer {
                 continue;
             }
             *slot = None;
-            if moving {
-                self.transfer_at = None;
+            // Nothing stands in the way of these: dropping them is a waste at least.
+            let under_way = if moving {
+                self.transfer_at.take().is_some()
+            } else {
+                command.done_at != u64::MAX
+            };
+            if value & CLEAR != 0
+                && under_way
+                && command.issuer.is_some_and(|issuer| issuer != writer)
+            {
+                effects.broke("CLEAR_TB_ERRORS dropped the command of another thread");
             }
             if value & CLEAR == 0 && self.state != TbState::Error {
                 if command.issuer.is_some() {
-                    effects
-                        .violations
-                        .push("a TFMR write dropped a command in flight");
+                    effects.broke("a TFMR write dropped a command in flight");
                 }
                 self.control_error(now, effects);
             }
@@ -248,9 +268,17 @@ impl CoreTimer {
         }
         self.clear_armed = false;
         self.clear_busy_until = now + self.command_ticks;
+        if self.fails(CommandFailure::ClearIneffective) {
+            return;
+        }
+        self.errors &= !CLEARED_BY_COMMAND;
         if self.is_timebase_dirty() {
             self.errors |= RESIDUE;
             self.enter(TbState::Error, now);
+            return;
+        }
+        if self.state == TbState::Error && self.starved(now) {
+            self.errors |= Tfmr::TB_MISSING_STEP.bits();
             return;
         }
         if !matches!(
@@ -270,18 +298,23 @@ impl CoreTimer {
             TbState::Reset | TbState::NotSet | TbState::SyncWait | TbState::Running => {
                 self.enabled = true;
                 self.move_tod = None;
+                self.transfer_at = None;
+                self.load_times_out = self.fails(CommandFailure::LoadTimeout);
+                if self.fails(CommandFailure::LoadStuck) {
+                    in_flight.done_at = u64::MAX;
+                }
                 self.enter(TbState::SendTodMod, now);
             }
             TbState::SendTodMod => {}
             TbState::Error => {
                 if knew {
-                    effects.violations.push("LOAD_TOD_MOD in state ERROR");
+                    effects.broke("LOAD_TOD_MOD in state ERROR");
                 }
                 in_flight.done_at = u64::MAX;
             }
             TbState::GetTod | TbState::Unknown(_) => {
                 if knew {
-                    effects.violations.push("LOAD_TOD_MOD in state GET_TOD");
+                    effects.broke("LOAD_TOD_MOD in state GET_TOD");
                 }
                 self.control_error(now, effects);
             }
@@ -294,9 +327,7 @@ impl CoreTimer {
             self.enter(TbState::SyncWait, now);
         } else {
             if knew {
-                effects
-                    .violations
-                    .push("MOVE_CHIP_TOD_TO_TB outside NOT_SET");
+                effects.broke("MOVE_CHIP_TOD_TO_TB outside NOT_SET");
             }
             self.control_error(now, effects);
         }

@@ -1,4 +1,5 @@
 use crate::machine::Machine;
+use crate::model::Model;
 use power_registers::Spr;
 
 /// One hardware thread of a [`Machine`]: what its instructions can do.
@@ -28,24 +29,18 @@ impl<'m> Thread<'m> {
     /// `mfspr`, and `mftb` for [`Spr::Tb`].
     ///
     /// # Panics
-    /// If the model does not know the register, or the watchdog trips.
+    /// If the watchdog trips.
     #[must_use]
     pub fn read_spr(&self, spr: Spr) -> u64 {
-        let mut state = self.machine.lock();
-        let cost = state.configuration.costs.spr;
-        state.begin(self.index, cost);
-        state.read_spr(self.index, spr)
+        self.access(|model| model.read_spr(self.index, spr))
     }
 
     /// `mtspr`.
     ///
     /// # Panics
-    /// If the model does not know the register, or the watchdog trips.
+    /// If the watchdog trips.
     pub fn write_spr(&self, spr: Spr, value: u64) {
-        let mut state = self.machine.lock();
-        let cost = state.configuration.costs.spr;
-        state.begin(self.index, cost);
-        state.write_spr(self.index, spr, value);
+        self.access(|model| model.write_spr(self.index, spr, value));
     }
 
     /// Cache-inhibited load of a doubleword; only XSCOM windows answer.
@@ -54,10 +49,7 @@ impl<'m> Thread<'m> {
     /// If the watchdog trips.
     #[must_use]
     pub fn load(&self, address: u64) -> u64 {
-        let mut state = self.machine.lock();
-        let cost = state.configuration.costs.xscom;
-        state.begin(self.index, cost);
-        state.xscom(self.index, address, None)
+        self.access(|model| model.load(self.index, address))
     }
 
     /// Cache-inhibited store of a doubleword; only XSCOM windows take it.
@@ -65,10 +57,7 @@ impl<'m> Thread<'m> {
     /// # Panics
     /// If the watchdog trips.
     pub fn store(&self, address: u64, value: u64) {
-        let mut state = self.machine.lock();
-        let cost = state.configuration.costs.xscom;
-        state.begin(self.index, cost);
-        state.xscom(self.index, address, Some(value));
+        self.access(|model| model.store(self.index, address, value));
     }
 
     /// One spin of a wait.
@@ -76,8 +65,21 @@ impl<'m> Thread<'m> {
     /// # Panics
     /// If the watchdog trips.
     pub fn relax(&self) {
-        let mut state = self.machine.lock();
-        let cost = state.configuration.costs.relax;
-        state.begin(self.index, cost);
+        self.access(|model| model.relax(self.index));
+    }
+
+    fn access<T>(&self, act: impl FnOnce(&mut Model) -> T) -> T {
+        let mut model = self.machine.lock();
+        let result = act(&mut model);
+        if model.watchdog_tripped() {
+            let accesses = model.accesses();
+            drop(model);
+            panic!(
+                "watchdog: thread {} made access {accesses} of at most {}: some wait has no end",
+                self.index,
+                self.machine.configuration().watchdog
+            );
+        }
+        result
     }
 }

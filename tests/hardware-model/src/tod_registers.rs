@@ -1,50 +1,29 @@
-//! The ChipTOD registers as XSCOM reaches them, and what they do to other chips and the cores.
+//! The ChipTOD registers as XSCOM reaches them.
 
 use crate::chip_tod::{TodState, offset_of};
 use crate::configuration::Generation;
-use crate::machine::State;
+use crate::model::Model;
 use crate::scom::STATUS_INVALID_ADDRESS;
+use crate::scom_map::power10_core;
 use power_registers::chip_tod::{TRIGGER, TodRegister};
-use power_registers::{ibm, ibm_range};
+use power_registers::ibm;
 
-/// Every step network valid, M-path 0 and S-path 0 selected.
-const STEPS_VALID: u64 = ibm_range(6, 10);
+/// START_TOD bit 2: wait for sync; POWER10 does not start without it.
+const START_AT_SYNC: u64 = ibm(2);
 
-impl State {
+impl Model {
     pub(crate) fn tod_read(&self, chip: usize, register: usize) -> Result<u64, u8> {
         let tod = &self.tods[chip];
         Ok(match register {
             r if r == offset_of(TodRegister::PssMssStatus) => self.tod_status(chip),
             r if r == offset_of(TodRegister::TodValue) => tod.value(self.now) & !0xf,
-            r if r == offset_of(TodRegister::Fsm) => tod.fsm(),
+            r if r == offset_of(TodRegister::Fsm) => tod.fsm(self.now),
             r if r == offset_of(TodRegister::Error) => tod.error,
             r if r == offset_of(TodRegister::ErrorMask) => tod.mask,
             // Write-only.
             r if r == offset_of(TodRegister::ErrorInject) => return Err(STATUS_INVALID_ADDRESS),
             r => tod.registers[r],
         })
-    }
-
-    fn tod_status(&self, chip: usize) -> u64 {
-        let topology = self.configuration.topology;
-        let (active, backup) = if self.secondary_active {
-            (topology.secondary, Some(topology.primary))
-        } else {
-            (Some(topology.primary), topology.secondary)
-        };
-        let mut status = STEPS_VALID;
-        for (on, bits) in [
-            (self.secondary_active, ibm_range(0, 2)),
-            (self.tods[chip].running(), ibm(20)),
-            (active == Some(chip), ibm(23)),
-            (backup == Some(chip), ibm(24)),
-            (active != Some(chip), ibm(25)),
-        ] {
-            if on {
-                status |= bits;
-            }
-        }
-        status
     }
 
     pub(crate) fn tod_write(
@@ -54,59 +33,20 @@ impl State {
         register: usize,
         value: u64,
     ) -> Result<(), u8> {
-        let triggered = value & TRIGGER != 0;
         let is = |known: TodRegister| register == offset_of(known);
-        let now = self.now;
         if is(TodRegister::Error) {
-            self.tods[chip].clear_errors(value);
+            self.clear_tod_errors(chip, value);
         } else if is(TodRegister::ErrorMask) {
-            self.tods[chip].mask = value;
+            self.unmask(chip, value);
         } else if is(TodRegister::ErrorInject) {
-            self.fail_tod(chip, value);
-        } else if is(TodRegister::LoadTodMod) {
-            if triggered {
-                self.tods[chip].state = TodState::NotSet;
-            }
+            self.tod_inject(chip, value);
         } else if is(TodRegister::LoadTod) {
-            if value & 0x1fff != 0x1ff0 && value & 1 == 0 {
-                self.violation(thread, "LOAD_TOD must be one step before a sync", value);
-            }
-            match (self.tods[chip].state, value & 1) {
-                (TodState::NotSet, 0) => self.tods[chip].load(value, now),
-                (TodState::NotSet, _) => self.tods[chip].state = TodState::Stopped,
-                _ => self.violation(thread, "LOAD_TOD outside NOT_SET", value),
-            }
+            self.load_tod(thread, chip, value);
         } else if is(TodRegister::StartTod) {
-            if triggered {
-                self.tods[chip].start();
-            }
-        } else if is(TodRegister::TxTtype5) {
-            for (_, other) in self
-                .tods
-                .iter_mut()
-                .enumerate()
-                .filter(|(other, _)| *other != chip)
-            {
-                if triggered {
-                    other.state = TodState::NotSet;
-                }
-            }
-        } else if is(TodRegister::TxTtype4) {
-            if triggered && self.tods[chip].running() {
-                let sender = self.tods[chip].clone();
-                self.tods.iter_mut().for_each(|other| other.follow(&sender));
-            }
-        } else if is(TodRegister::TxTtype3) {
-            if triggered {
-                self.answer_request(chip);
-            }
-        } else if is(TodRegister::TxTtype1) {
-            if triggered {
-                self.secondary_active = !self.secondary_active;
-            }
-        } else if is(TodRegister::MoveTodToTb) {
-            if triggered {
-                self.move_tod_to_tb(chip);
+            self.start_tod(chip, value);
+        } else if let Some(command) = COMMANDS.into_iter().find(|command| is(*command)) {
+            if value & TRIGGER != 0 {
+                self.tod_command(chip, command);
             }
         } else if [
             TodRegister::PssMssStatus,
@@ -116,48 +56,98 @@ impl State {
         .into_iter()
         .any(is)
         {
-            self.violation(
-                thread,
-                "a write to a ChipTOD register that is read-only",
-                value,
-            );
-        } else if let Some(rule) =
-            self.tods[chip].store(self.configuration.generation, register, value)
-        {
+            let rule = "a write to a ChipTOD register that is read-only";
+            self.violation(thread, rule, value);
+        } else if let Some(rule) = self.tod_store(chip, register, value) {
             self.violation(thread, rule, value);
         }
         Ok(())
     }
 
-    /// TTYPE_3: the running master answers, or a running chip that was told to.
-    fn answer_request(&mut self, chip: usize) {
-        let master = if self.secondary_active {
-            self.configuration.topology.secondary
-        } else {
-            Some(self.configuration.topology.primary)
-        };
-        let answering = master
-            .filter(|master| self.tods[*master].running())
-            .or_else(|| self.tods.iter().position(|tod| tod.answers_requests()));
-        if let Some(answering) = answering {
-            let sender = self.tods[answering].clone();
-            self.tods[chip].follow(&sender);
+    fn tod_command(&mut self, chip: usize, command: TodRegister) {
+        match command {
+            TodRegister::LoadTodMod => self.stop_tod(chip, TodState::NotSet),
+            TodRegister::MoveTodToTb => self.move_tod_to_tb(chip),
+            TodRegister::TxTtype1 => {
+                self.received(chip, 1);
+                self.switch_topology();
+            }
+            TodRegister::TxTtype2 => {
+                self.received(chip, 2);
+                self.enable_checkers();
+            }
+            TodRegister::TxTtype3 => {
+                self.received(chip, 3);
+                self.answer_request(chip);
+            }
+            TodRegister::TxTtype4 => {
+                self.received(chip, 4);
+                self.send_to_all(chip);
+            }
+            TodRegister::TxTtype5 => {
+                self.received(chip, 5);
+                for other in (0..self.tods.len()).filter(|other| *other != chip) {
+                    self.stop_tod(other, TodState::NotSet);
+                }
+            }
+            _ => {}
         }
     }
 
-    fn move_tod_to_tb(&mut self, chip: usize) {
-        let control = self.tods[chip].registers[offset_of(TodRegister::TxTtypeControl)];
-        let Some(core) = self.target_core(chip, control) else {
-            return;
+    /// Errors that were masked show when the mask is taken off.
+    fn unmask(&mut self, chip: usize, mask: u64) {
+        let tod = &mut self.tods[chip];
+        let shown = tod.error & tod.mask & !mask;
+        tod.mask = mask;
+        if shown != 0 {
+            self.report_tod(chip, shown);
+        }
+    }
+
+    fn tod_inject(&mut self, chip: usize, bits: u64) {
+        let at = self.now + self.configuration.costs.tod_stop;
+        let tod = &mut self.tods[chip];
+        tod.injected = match tod.injected {
+            Some((earlier, others)) => Some((earlier, others | bits)),
+            None => Some((at, bits)),
         };
-        if self.tods[chip].running() {
-            let now = self.now;
-            self.cores[core].receive_tod(now);
+        self.tod_changed(chip);
+    }
+
+    fn load_tod(&mut self, thread: usize, chip: usize, value: u64) {
+        let starts = value & 1 == 0;
+        if starts && value & 0x1fff != 0x1ff0 {
+            self.violation(thread, "LOAD_TOD must be one step before a sync", value);
+        }
+        if self.tods[chip].state != TodState::NotSet {
+            self.violation(thread, "LOAD_TOD outside NOT_SET", value);
+        } else if !starts {
+            self.tods[chip].frozen = value & !0xf;
+            self.stop_tod(chip, TodState::Stopped);
+        } else if self.can_start(chip) {
+            let after = self.configuration.costs.tod_start;
+            self.tods[chip].load(value, self.now, after);
+        }
+    }
+
+    fn start_tod(&mut self, chip: usize, value: u64) {
+        let wanted = if self.configuration.generation == Generation::Power10 {
+            TRIGGER | START_AT_SYNC
+        } else {
+            TRIGGER
+        };
+        if value & wanted == wanted
+            && self.tods[chip].state == TodState::Stopped
+            && self.can_start(chip)
+        {
+            let after = self.configuration.costs.tod_start;
+            self.tods[chip].start(self.now, after);
+            self.steps_changed(chip);
         }
     }
 
     /// The core that TX_TTYPE_CTRL names, by the rules of the generation.
-    fn target_core(&self, chip: usize, control: u64) -> Option<usize> {
+    pub(crate) fn target_core(&self, chip: usize, control: u64) -> Option<usize> {
         let by_address = control & ibm(35) != 0;
         let multicast = control & ibm(25) != 0;
         let slave = (control >> 32 & 0x3f) as usize;
@@ -176,10 +166,16 @@ impl State {
     }
 }
 
-/// SCOM address of register 0 of a POWER10 core.
-fn power10_core(core: usize) -> u32 {
-    (0x20 + (core as u32 >> 2)) << 24 | 0x2_0000 | (8 >> (core & 3)) << 12
-}
+/// Registers that do something when bit 0 is written.
+const COMMANDS: [TodRegister; 7] = [
+    TodRegister::LoadTodMod,
+    TodRegister::MoveTodToTb,
+    TodRegister::TxTtype1,
+    TodRegister::TxTtype2,
+    TodRegister::TxTtype3,
+    TodRegister::TxTtype4,
+    TodRegister::TxTtype5,
+];
 
 /// Index of a ChipTOD register.
 pub(crate) fn tod_register(address: u32) -> Option<usize> {

@@ -11,7 +11,10 @@ use power_registers::{Hmer, Spr, TbState, Tfmr};
 const SYNC_CHECK: u64 = TodError::I_PATH_SYNC_CHECK.bits();
 
 fn machine(generation: Generation, chips: usize, cores: usize) -> Machine {
-    Machine::new(Configuration::new(generation, chips, cores, 2))
+    let mut configuration = Configuration::new(generation, chips, cores, 2);
+    configuration.costs.tod_start = 0;
+    configuration.costs.tod_stop = 0;
+    Machine::new(configuration)
 }
 
 fn address(machine: &Machine, chip: usize, scom: u64) -> u64 {
@@ -221,6 +224,7 @@ fn a_stopped_tod_asks_the_network() {
 fn load_and_broadcast() {
     let mut configuration = Configuration::new(Generation::Power10, 2, 1, 1);
     configuration.start = Start::Reset;
+    configuration.costs.tod_start = 0;
     let machine = Machine::new(configuration);
     let thread = machine.thread(0);
     put(thread, 0, R::LoadTodMod, TRIGGER);
