@@ -244,7 +244,8 @@ fn cores_that_lost_timebase_together_load_it_together() {
     for (chips, dead) in [(1, &[0][..]), (2, &[1]), (2, &[0, 1])] {
         let mut times = Vec::new();
         for cores in [1, 2, 4, 8, 16] {
-            let loss = lose(chips, cores, 4, dead);
+            // The firmware runs 64 threads at most.
+            let loss = lose(chips, cores, 4 / chips, dead);
             let microseconds = loss.ticks / MICROSECOND;
             println!(
                 "{chips:5}  {cores:10}  {:10}  {microseconds:15}  {:5}",
