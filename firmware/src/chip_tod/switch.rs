@@ -9,6 +9,9 @@ use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
 use power_registers::chip_tod::{TodError, TodRegister, TodRoles, TodStatus};
 
+/// Longest wait for a TOD to stop after it was told to.
+const STOP_MICROSECONDS: u64 = 50;
+const LEAST_POLLS: u64 = 10;
 /// Tries to turn the step checkers on: without them a later failure goes unnoticed.
 const CHECKER_TRIES: u32 = 3;
 
@@ -138,9 +141,21 @@ impl System<'_> {
         let stop = TodError::I_PATH_SYNC_CHECK.bits();
         for tod in self.tods().filter(|tod| *tod != me && *tod != backup) {
             let injected = self.tod_write(hw, tod.chip, TodRegister::ErrorInject, stop);
-            let fsm = self.tod_read(hw, tod.chip, TodRegister::Fsm);
-            if injected.is_err() || fsm.is_ok_and(is_running) {
+            if injected.is_err() || !self.stops(hw, tod) {
                 self.chip_tod.counters.count_stubborn();
+            }
+        }
+    }
+
+    fn stops<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
+        let mut waiting = self.budget(STOP_MICROSECONDS, LEAST_POLLS);
+        loop {
+            let fsm = self.tod_read(hw, tod.chip, TodRegister::Fsm);
+            if !fsm.is_ok_and(is_running) {
+                return fsm.is_ok();
+            }
+            if waiting.spin(hw).is_err() {
+                return false;
             }
         }
     }

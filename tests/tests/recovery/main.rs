@@ -10,6 +10,7 @@ mod participants;
 mod random;
 mod restart;
 mod resync;
+mod switch;
 mod timebase;
 mod xscom;
 
