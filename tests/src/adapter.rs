@@ -8,13 +8,29 @@ use power_registers::{Hmer, Spr, Tfmr};
 pub struct ModelHardware<'a> {
     thread: Thread<'a>,
     turn: Option<Turn<'a>>,
+    alone: bool,
 }
 
 impl<'a> ModelHardware<'a> {
     /// The thread; with `turn`, each access waits for it.
     #[must_use]
     pub const fn new(thread: Thread<'a>, turn: Option<Turn<'a>>) -> Self {
-        Self { thread, turn }
+        let alone = false;
+        Self {
+            thread,
+            turn,
+            alone,
+        }
+    }
+
+    /// The thread, while no other runs.
+    #[must_use]
+    pub const fn alone(thread: Thread<'a>) -> Self {
+        Self {
+            thread,
+            turn: None,
+            alone: true,
+        }
     }
 
     fn turn(&self, kind: Kind) {
@@ -104,7 +120,7 @@ impl Hardware for ModelHardware<'_> {
     fn relax(&mut self) {
         self.turn(Kind::Relax);
         self.thread.relax();
-        if self.turn.is_none() {
+        if self.turn.is_none() && !self.alone {
             // A spin is a microsecond of the model, however busy the host is.
             std::thread::yield_now();
         }

@@ -144,7 +144,7 @@ impl Bench {
     /// The hardware of one thread, with nobody else running.
     #[must_use]
     pub fn hardware(&self, thread: usize) -> ModelHardware<'_> {
-        ModelHardware::new(self.machine.thread(thread), None)
+        ModelHardware::alone(self.machine.thread(thread))
     }
 
     /// A run in which every thread runs the OS.

@@ -5,12 +5,14 @@
 //! seed decides.
 #![forbid(unsafe_code)]
 
+pub mod campaign;
+pub mod hostile;
 pub mod scenario;
 
 mod adapter;
 mod bench;
 mod checks;
-pub mod hostile;
+mod quiet;
 mod schedule;
 
 pub use adapter::ModelHardware;

@@ -202,11 +202,13 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
         return Report::Abort(AbortReason::ReloadFailed);
     };
     let mut findings = Findings::NONE;
+    let mut tod_failed = false;
     if tod_error {
         let runs = tfmr.tb_usable();
         let recovery = system.recover_tod_errors(hw, core, runs);
+        tod_failed = matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped);
         // If TB is to be reloaded, that shows whether the TOD is of use.
-        if runs && matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped) {
+        if runs && tod_failed {
             findings = Findings::FAILED;
         }
     }
@@ -221,6 +223,17 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
     let loaded = reload(hw, system, Target { core, place }, dead, None);
     if loaded.is_ok() {
         system.clear_after_reload(hw, tod);
+        // A SCOM that failed may have left errors in the TOD: what stays now is not recovered.
+        if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
+            let failed = match system.recover_tod_errors(hw, core, true) {
+                TodRecovery::Failed | TodRecovery::Stopped => true,
+                TodRecovery::Nothing => tod_failed,
+                TodRecovery::Recovered => false,
+            };
+            if failed {
+                findings = Findings::FAILED;
+            }
+        }
     }
     match loaded {
         Ok(reloaded) => {

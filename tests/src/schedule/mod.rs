@@ -12,6 +12,7 @@ mod turns;
 
 pub(crate) use decider::Kind;
 
+use crate::quiet::quiet;
 use decider::Decider;
 use turns::Turns;
 
@@ -79,7 +80,9 @@ pub fn play<R: Send>(
         Schedule::SeededOsThreads(seed) => turns_of(seed, threads, body),
     };
     played.unwrap_or_else(|panic| {
-        eprintln!("schedule: {schedule:?}");
+        if !quiet() {
+            eprintln!("schedule: {schedule:?}");
+        }
         std::panic::resume_unwind(panic)
     })
 }

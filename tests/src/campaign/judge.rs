@@ -1,0 +1,198 @@
+use crate::bench::{Bench, Ran};
+use crate::checks::Event;
+use opal_abi::hmi_flags::TOD_TB_FAIL;
+use power_registers::chip_tod::TodRegister;
+use power_registers::{Hmer, TbState, Tfmr};
+
+/// How a recovery ended, when what it said is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is repaired.
+    Recovered,
+    /// Something is not, and that was said.
+    Failed,
+}
+
+/// The machine before anything broke.
+#[derive(Debug)]
+pub struct Witness {
+    /// The registers that firmware restores, of each chip.
+    registers: Vec<[Option<u64>; 9]>,
+    timebases: Vec<u64>,
+}
+
+/// What the handler said, over all runs of a case.
+#[derive(Debug)]
+pub struct Record {
+    /// Flags of the last call on each thread; `None` if it never came.
+    pub last_flags: Vec<Option<u64>>,
+    /// All events, oldest first.
+    pub events: Vec<Event>,
+    /// Model time that it took, in ticks.
+    pub ticks: u64,
+}
+
+impl Record {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(bench: &Bench) -> Self {
+        Self {
+            last_flags: vec![None; bench.machine.configuration().threads()],
+            events: Vec::new(),
+            ticks: 0,
+        }
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, ran: &Ran) {
+        for (last, outcomes) in self.last_flags.iter_mut().zip(&ran.outcomes) {
+            if let Some(outcome) = outcomes.last() {
+                *last = Some(outcome.flags);
+            }
+        }
+        self.events.extend(&ran.events);
+        self.ticks += ran.ticks;
+    }
+
+    fn says_failed(&self, thread: usize) -> bool {
+        self.last_flags[thread].is_some_and(|flags| flags & TOD_TB_FAIL != 0)
+    }
+}
+
+fn registers(bench: &Bench, chip: usize) -> [Option<u64>; 9] {
+    TodRegister::CACHED.map(|register| bench.machine.peek_scom(chip, register.address()))
+}
+
+impl Witness {
+    /// Looks at a machine that is in order.
+    #[must_use]
+    pub fn new(bench: &Bench) -> Self {
+        let configuration = bench.machine.configuration();
+        Self {
+            registers: (0..configuration.chips)
+                .map(|chip| registers(bench, chip))
+                .collect(),
+            timebases: (0..configuration.threads())
+                .map(|thread| bench.machine.timebase(thread))
+                .collect(),
+        }
+    }
+
+    /// Whether what was said is true. Only threads of `present` count: the others did not come.
+    ///
+    /// # Errors
+    /// What was said, and how it really is.
+    pub fn judge(
+        &self,
+        bench: &Bench,
+        record: &Record,
+        present: impl Fn(usize) -> bool,
+    ) -> Result<Verdict, String> {
+        let machine = &bench.machine;
+        let violations = machine.violations();
+        if let Some(first) = violations.first() {
+            return Err(format!(
+                "{} rules broken, first {first:x?}",
+                violations.len()
+            ));
+        }
+        let unrecovered = record
+            .events
+            .iter()
+            .filter(|event| !event.recovered)
+            .count();
+        let mut failed = unrecovered > 0;
+        for thread in (0..self.timebases.len()).filter(|thread| present(*thread)) {
+            let hmer = machine.hmer(thread) - Hmer::XSCOM_MAILBOX;
+            if record.last_flags[thread].is_some() && !hmer.is_empty() {
+                return Err(format!("thread {thread}: {hmer:?} is left in HMER"));
+            }
+            failed |= record.says_failed(thread);
+            self.judge_time(bench, record, thread, unrecovered)?;
+        }
+        if failed {
+            return Ok(Verdict::Failed);
+        }
+        self.judge_rest(bench, present)?;
+        Ok(Verdict::Recovered)
+    }
+
+    fn judge_time(
+        &self,
+        bench: &Bench,
+        record: &Record,
+        thread: usize,
+        unrecovered: usize,
+    ) -> Result<(), String> {
+        let machine = &bench.machine;
+        let tfmr = machine.tfmr(thread);
+        if record.says_failed(thread) {
+            // Never silent for the rest of the system.
+            return if unrecovered > 0 {
+                Ok(())
+            } else {
+                Err(format!(
+                    "thread {thread}: TOD_TB_FAIL, and no event says it"
+                ))
+            };
+        }
+        if !tfmr.contains(Tfmr::TB_VALID) || tfmr.state() != TbState::Running {
+            return Err(format!("thread {thread}: {tfmr:?}, and nobody said so"));
+        }
+        let timebase = machine.timebase(thread);
+        if timebase < self.timebases[thread] {
+            let before = self.timebases[thread];
+            return Err(format!(
+                "thread {thread}: TB {timebase:#x} is behind {before:#x}"
+            ));
+        }
+        let chip = machine
+            .configuration()
+            .chip_of(machine.configuration().core_of(thread));
+        let (truth, tod) = (machine.true_time(), machine.tod_time(chip));
+        // A TOD that lost its time starts with the best estimate: all follow it then.
+        if timebase != truth && (tod == truth || timebase != tod) {
+            return Err(format!(
+                "thread {thread}: TB {timebase:#x}, time {truth:#x}, TOD {tod:#x}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What must be so when everything is said to be repaired.
+    fn judge_rest(&self, bench: &Bench, present: impl Fn(usize) -> bool) -> Result<(), String> {
+        let machine = &bench.machine;
+        let configuration = machine.configuration();
+        for thread in (0..self.timebases.len()).filter(|thread| present(*thread)) {
+            let tfmr = machine.tfmr(thread);
+            let left = tfmr
+                & (Tfmr::CORE_ERRORS
+                    | Tfmr::THREAD_ERRORS
+                    | Tfmr::COMMANDS
+                    | Tfmr::CHIP_TOD_INTERRUPT);
+            if !left.is_empty() {
+                return Err(format!("thread {thread}: {left:?} is left in TFMR"));
+            }
+            if (tfmr & Tfmr::CONTROL).bits() != configuration.base() {
+                return Err(format!("thread {thread}: {tfmr:?} is not the base value"));
+            }
+        }
+        for chip in 0..configuration.chips {
+            let read = |register: TodRegister| {
+                let value = machine.peek_scom(chip, register.address());
+                value.ok_or_else(|| format!("{register:?} of chip {chip} does not exist"))
+            };
+            let unmasked = read(TodRegister::Error)? & !read(TodRegister::ErrorMask)?;
+            if unmasked != 0 {
+                return Err(format!(
+                    "chip {chip}: {unmasked:#x} is left in the TOD's ERROR"
+                ));
+            }
+            if registers(bench, chip) != self.registers[chip] {
+                let (is, was) = (registers(bench, chip), self.registers[chip]);
+                return Err(format!("TOD of chip {chip}: {is:x?}, was {was:x?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! Campaigns: many recoveries, each judged by what must hold for any of them.
+//!
+//! Nothing here knows what a repair looks like. A recovery may succeed or fail; it may not hang,
+//! and it may not say anything that is not so.
+
+mod judge;
+mod rows;
+pub mod scom;
+
+pub use judge::{Record, Verdict, Witness};
+pub use rows::Rows;
