@@ -134,6 +134,9 @@ impl Tfmr {
         .union(Self::TB_MISSING_STEP)
         .union(Self::TB_RESIDUE_ERROR)
         .union(Self::FW_CONTROL_ERROR);
+    /// Errors in what the TOD sent to the core: a command that timed out (absent on POWER10), and a
+    /// value that arrived damaged.
+    pub const TRANSFER_ERRORS: Self = Self::CHIP_TOD_TIMEOUT.union(Self::CHIP_TOD_PARITY_ERROR);
     /// Errors that the boot sequence clears together with CLEAR_TB_ERRORS.
     pub const BOOT_CLEAR: Self = Self::TB_MISSING_SYNC
         .union(Self::TB_MISSING_STEP)

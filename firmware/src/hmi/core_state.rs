@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) hdec: bool,
     /// TB does not run: every thread rewrites its own.
     pub(crate) timebase: bool,
+    /// TB runs, but what it was loaded with arrived damaged: it is loaded again.
+    pub(crate) reload: bool,
 }
 
 /// The shared state of a core.
@@ -40,6 +42,8 @@ pub(crate) struct CoreState {
     /// Threads that the last meeting waited for in vain.
     missed: AtomicU64,
     plan: AtomicU64,
+    /// Bits of TFMR about transfers that could not be cleared: they mean nothing new.
+    stuck_transfer: AtomicU64,
     deposits: [Deposit; MAX_CORE_THREADS],
     /// Per thread, since QEMU and partitioned cores keep one TB for each: last TB while it was good.
     last_good: [AtomicU64; MAX_CORE_THREADS],
@@ -58,6 +62,7 @@ impl CoreState {
             summons: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             plan: AtomicU64::new(0),
+            stuck_transfer: AtomicU64::new(0),
             deposits: [const {
                 Deposit {
                     tfmr: AtomicU64::new(0),
@@ -152,7 +157,8 @@ impl CoreState {
     }
 
     pub(crate) fn set_plan(&self, plan: Plan) {
-        let bits = u64::from(plan.hdec) | u64::from(plan.timebase) << 1;
+        let bits =
+            u64::from(plan.hdec) | u64::from(plan.timebase) << 1 | u64::from(plan.reload) << 2;
         self.plan.store(bits, Ordering::Release);
     }
 
@@ -161,7 +167,18 @@ impl CoreState {
         Plan {
             hdec: bits & 1 != 0,
             timebase: bits & 2 != 0,
+            reload: bits & 4 != 0,
         }
+    }
+
+    /// Notes which of [`Tfmr::TRANSFER_ERRORS`] stayed on when they were cleared.
+    pub(crate) fn note_stuck_transfer(&self, bits: Tfmr) {
+        self.stuck_transfer.store(bits.bits(), Ordering::Release);
+    }
+
+    /// Those that stayed on.
+    pub(crate) fn stuck_transfer(&self) -> Tfmr {
+        Tfmr::from_bits_retain(self.stuck_transfer.load(Ordering::Acquire))
     }
 
     /// PURR and SPURR of this thread as last known.

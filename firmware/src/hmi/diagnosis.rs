@@ -33,7 +33,8 @@ pub(super) fn diagnose(tfmr: Tfmr, tb_should_run: bool) -> Diagnosis {
     // what a failed resync leaves.
     let stuck = tfmr.state() == TbState::Error
         || tfmr.intersects(Tfmr::LOAD_TOD_MOD | Tfmr::MOVE_CHIP_TOD_TO_TB);
-    let core = tfmr.intersects(Tfmr::CORE_ERRORS) || invalid && (stuck || tb_should_run);
+    let core = tfmr.intersects(Tfmr::CORE_ERRORS | Tfmr::TRANSFER_ERRORS)
+        || invalid && (stuck || tb_should_run);
     Diagnosis {
         core,
         tod: !core && tfmr.contains(Tfmr::CHIP_TOD_INTERRUPT),
@@ -48,7 +49,8 @@ pub(super) fn diagnose(tfmr: Tfmr, tb_should_run: bool) -> Diagnosis {
 
 /// TFMR as it is when no other thread is at work on it, without bits that are known to be stale.
 pub(super) fn settled<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Tfmr {
-    let tfmr = settled_tfmr(hw, system, caller.place);
+    let stuck = stuck_transfer(system, caller);
+    let tfmr = settled_tfmr(hw, system, caller.place) & !stuck;
     if !may_be_latched(system, caller, tfmr) {
         return tfmr;
     }
@@ -65,9 +67,18 @@ pub(super) fn settled<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Cal
     unlatched(hw, system, caller, tfmr)
 }
 
+/// Bits about transfers that mean nothing: this generation has no such bit, or it never goes away.
+fn stuck_transfer(system: &System<'_>, caller: &Caller) -> Tfmr {
+    let unknown = match system.platform.generation {
+        Generation::Power8 | Generation::Power9 => Tfmr::empty(),
+        Generation::Power10 => Tfmr::CHIP_TOD_TIMEOUT,
+    };
+    unknown | system.core(caller.place.core).stuck_transfer()
+}
+
 /// TFMR now, for a thread that owns it already.
 pub(super) fn owned<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Tfmr {
-    let tfmr = hw.tfmr();
+    let tfmr = hw.tfmr() & !stuck_transfer(system, caller);
     if may_be_latched(system, caller, tfmr) {
         unlatched(hw, system, caller, tfmr)
     } else {
@@ -177,7 +188,7 @@ mod tests {
                 local: Tfmr::empty()
             }
         );
-        for bit in [25, 26, 27, 43, 44, 45, 46, 60] {
+        for bit in [25, 26, 27, 43, 44, 45, 46, 54, 56, 60] {
             let found = diagnose(tfmr(RUNNING | 1 << (63 - bit)), true);
             assert!(found.core, "bit {bit}");
         }

@@ -82,6 +82,7 @@ fn repair_tfmr<H: Hardware>(
     core.set_plan(Plan {
         hdec,
         timebase: tfmr.state() != TbState::Running,
+        reload: core.plan().reload || tfmr.contains(Tfmr::CHIP_TOD_PARITY_ERROR),
     });
     Report::Done(if hdec {
         Findings::HDEC_LOST
@@ -149,10 +150,19 @@ fn clear<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
     if !registers.is_empty() {
         procedures::write_twice(hw, system, registers);
     }
-    let fatal = tfmr & Tfmr::TB_FATAL;
+    let transfer = tfmr & Tfmr::TRANSFER_ERRORS;
+    let fatal = tfmr & Tfmr::TB_FATAL | transfer;
     if !fatal.is_empty() || procedures::needs_clear(tfmr) {
         // Judged by the state below.
         let _ = procedures::clear_tb_errors(hw, system, fatal);
+    }
+    if !transfer.is_empty() {
+        let left = hw.tfmr();
+        if !left.contains(Tfmr::TFMR_CORRUPT) {
+            system
+                .core(caller.place.core)
+                .note_stuck_transfer(left & transfer);
+        }
     }
     let after = owned(hw, system, caller);
     let in_error = after.state() == TbState::Error || after.contains(Tfmr::TFMR_CORRUPT);
@@ -194,7 +204,9 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
     };
     let tfmr = hw.tfmr();
     let tod_error = tfmr.contains(Tfmr::CHIP_TOD_INTERRUPT);
-    if tfmr.tb_usable() && !tod_error {
+    let state = system.core(caller.place.core);
+    let plan = state.plan();
+    if tfmr.tb_usable() && !tod_error && !plan.reload {
         return DONE;
     }
     let core = &system.platform.cores[caller.place.core];
@@ -213,7 +225,7 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
         }
     }
     // The repair of the TOD took time: judge by what is now.
-    if hw.tfmr().tb_usable() {
+    if hw.tfmr().tb_usable() && !plan.reload {
         return Report::Done(findings);
     }
     let place = caller.place;
@@ -222,6 +234,10 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
     };
     let loaded = reload(hw, system, Target { core, place }, dead, None);
     if loaded.is_ok() {
+        state.set_plan(Plan {
+            reload: false,
+            ..plan
+        });
         system.clear_after_reload(hw, tod);
         // A SCOM that failed may have left errors in the TOD: what stays now is not recovered.
         if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
