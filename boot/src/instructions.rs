@@ -47,7 +47,6 @@ read!(hsprg0, Spr::Hsprg0);
 read!(pvr, Spr::Pvr);
 write!(set_tfmr, Spr::Tfmr);
 write!(set_hmer, Spr::Hmer);
-write!(set_hmeer, Spr::Hmeer);
 write!(set_tbwl, Spr::Tbwl);
 write!(set_tbwu, Spr::Tbwu);
 write!(set_tbu40, Spr::Tbu40);
@@ -55,7 +54,27 @@ write!(set_dec, Spr::Dec);
 write!(set_hdec, Spr::Hdec);
 write!(set_purr, Spr::Purr);
 write!(set_spurr, Spr::Spurr);
-write!(set_hid0, Spr::Hid0);
+
+/// Writes HMEER between the barriers that a core-wide register needs.
+pub(crate) fn set_hmeer(value: u64) {
+    // SAFETY: the register selects causes of interrupts that the vectors handle.
+    unsafe {
+        asm!("sync", "mtspr {}, {}", "isync", const Spr::Hmeer as u16, in(reg) value,
+             options(nostack));
+    }
+}
+
+/// Writes HID0. POWER8 wants it read six times before the next instruction counts on it; that does
+/// no harm later.
+pub(crate) fn set_hid0(value: u64) {
+    // SAFETY: callers keep all bits but those for diagnosis and for the endianness of interrupts.
+    unsafe {
+        asm!("sync", "mtspr {h}, {v}",
+             "mfspr {v}, {h}", "mfspr {v}, {h}", "mfspr {v}, {h}",
+             "mfspr {v}, {h}", "mfspr {v}, {h}", "mfspr {v}, {h}", "isync",
+             h = const Spr::Hid0 as u16, v = inout(reg) value => _, options(nostack));
+    }
+}
 
 /// Processor Identification Register.
 pub(crate) fn pir() -> u32 {

@@ -12,7 +12,7 @@ pub(crate) enum Job {
     None = 0,
     /// Read TB; the result is TB.
     ReadTimebase = 1,
-    /// Set up this core's HMEER and HID0; the result is HMEER.
+    /// Set up this core's HMEER and HID0; the result is what HMEER refused.
     PrepareCore = 2,
     /// Start the ChipTOD network and this core's TB, as the master.
     TodMaster = 3,
@@ -28,6 +28,8 @@ pub(crate) enum Job {
     MarkTfmr = 8,
     /// Take the mark away.
     UnmarkTfmr = 9,
+    /// Clear what is pending from before; 1 if the thread is ready for an HMI.
+    SettleThread = 10,
 }
 
 impl Job {
@@ -42,6 +44,7 @@ impl Job {
             7 => Self::ReadTfmr,
             8 => Self::MarkTfmr,
             9 => Self::UnmarkTfmr,
+            10 => Self::SettleThread,
             _ => Self::None,
         }
     }

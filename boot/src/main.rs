@@ -15,6 +15,7 @@
 //! | [`exception`] | what host context expects, and the report of all else |
 //! | [`console`] | log lines, memory console, emergency output |
 //! | [`jobs`] | work for threads that wait |
+//! | [`cores`] | cores and threads before their first HMI |
 //! | [`start`] | from the first Rust instruction to the shim |
 //! | [`timebase`] | the timebases of all cores, started and compared |
 //! | [`shim`] | the shim's state and threads on this machine |
@@ -26,6 +27,7 @@
 
 mod assembly;
 mod console;
+mod cores;
 mod exception;
 mod frame;
 mod guest;

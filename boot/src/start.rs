@@ -6,15 +6,13 @@ use crate::jobs::{self, Job};
 use crate::layout::{DEVICE_TREE_LIMIT, OWN};
 use crate::machine::ThisThread;
 use crate::timebase::{measure_spread, shares_timebase, start_timebase};
-use crate::{RECORDER, SYSTEM, console, shim, verdict};
+use crate::{RECORDER, SYSTEM, console, cores, shim, verdict};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::{error, info};
-use opaline_firmware::hardware::{Hardware as _, Pir};
+use opaline_firmware::hardware::Pir;
 use opaline_firmware::platform::{Generation, MAX_CORES, Platform, device_tree};
-use opaline_firmware::quirks::core_recovery;
 use opaline_firmware::system::{Participation, System};
 use opaline_firmware::{hmi, timebase};
-use power_registers::{Hmeer, Hmer, Tfmr, ibm};
 use spin::Once;
 
 /// Longest wait of the boot thread for another thread, in microseconds.
@@ -42,56 +40,12 @@ fn read_platform(address: u64) -> &'static Platform {
         };
         match device_tree::parse(bytes) {
             Ok(mut platform) => {
-                join_halves(&mut platform);
+                cores::join_halves(&mut platform);
                 platform
             }
             Err(why) => refuse(format_args!("device tree refused: {why}")),
         }
     })
-}
-
-/// Makes one core of each fused core whose halves share one TFMR. Two small cores of silicon have
-/// their own; QEMU keeps one for all eight threads, and two meetings would disturb each other.
-fn join_halves(platform: &mut Platform) {
-    if platform.cores.iter().all(|core| core.pair.is_none()) {
-        return;
-    }
-    let spins = calibrate();
-    wait_for_threads(platform, spins);
-    let mut index = 0;
-    while let Some(core) = platform.cores.get(index) {
-        let pair = core.pair.and_then(|pair| platform.cores.get(pair));
-        let ends = (
-            core.threads.first(),
-            pair.and_then(|pair| pair.threads.first()),
-        );
-        if let (Some(even), Some(odd)) = ends
-            && share_tfmr(*even, *odd, spins)
-        {
-            platform.join_halves(index);
-        }
-        index += 1;
-    }
-}
-
-/// Whether two threads see one TFMR: a control bit that one sets shows at the other.
-///
-/// The mark keeps the facility's interrupts off; ECLIPZ is set always. Nothing runs yet that needs
-/// what TFMR holds, and every core is given its own value later.
-fn share_tfmr(one: Pir, other: Pir, spins: u64) -> bool {
-    let seen = |job| ask(one, job, spins).and_then(|_| ask(other, Job::ReadTfmr, spins));
-    let marked = seen(Job::MarkTfmr).map(Tfmr::from_bits_retain);
-    let plain = seen(Job::UnmarkTfmr).map(Tfmr::from_bits_retain);
-    matches!((marked, plain), (Some(marked), Some(plain))
-        if marked.contains(Tfmr::MASK_HMI) && !plain.contains(Tfmr::MASK_HMI))
-}
-
-fn set_tfmr_mark(on: bool) {
-    let mut thread = ThisThread;
-    // Written as it stands, or the timer would lose its mode; without the commands and the status.
-    let mut value = thread.tfmr() & Tfmr::CONTROL & !Tfmr::COMMANDS | Tfmr::TB_ECLIPZ;
-    value.set(Tfmr::MASK_HMI, on);
-    thread.set_tfmr(value);
 }
 
 /// Says why the machine cannot be brought up, and stops it.
@@ -112,7 +66,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     let platform = read_platform(device_tree);
     console::open(platform);
     info!(
-        "Opaline {} on {:?}: {} chips, {} cores, {} threads, core clock {} MHz",
+        "Opaline {} on {}: {} chips, {} cores, {} threads, core clock {} MHz",
         env!("CARGO_PKG_VERSION"),
         platform.generation,
         platform.chips.len(),
@@ -122,7 +76,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     );
     if Generation::from_pvr(cpu::pvr() as u32) != Some(platform.generation) {
         refuse(format_args!(
-            "the device tree is of a {:?}, the processor's version is {:#x}",
+            "the device tree is of a {}, the processor's version is {:#x}",
             platform.generation,
             cpu::pvr()
         ));
@@ -137,7 +91,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     }
     let system = match System::new(platform, &RECORDER) {
         Ok(system) => SYSTEM.call_once(|| system),
-        Err(why) => refuse(format_args!("cannot set up: {why:?}")),
+        Err(why) => refuse(format_args!("cannot set up: {why}")),
     };
     console::use_xscom_of(system);
     let spins = calibrate();
@@ -149,16 +103,19 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
         error!("{missing} threads did not start");
     }
     for (core, threads) in platform.cores.iter().enumerate() {
+        let missing = |pir: &&Pir| jobs::index_of(pir.0).is_none();
+        if let Some(pir) = threads.threads.iter().find(missing) {
+            disable(core, format_args!("{pir} did not start"));
+            continue;
+        }
         for pir in &threads.threads {
-            if jobs::index_of(pir.0).is_some() {
-                system.set_participation(*pir, Participation::FirmwareIdle);
-            } else {
-                disable(core, format_args!("thread {:#x} did not start", pir.0));
-            }
+            system.set_participation(*pir, Participation::FirmwareIdle);
         }
     }
-    prepare_cores(platform, spins);
+    cores::prepare(platform, spins);
     let tod = start_timebase(system, spins);
+    cores::clear_alerts(system);
+    cores::settle(platform, spins);
     let shared_timebase = platform
         .cores
         .iter()
@@ -209,31 +166,32 @@ fn work(job: Job) -> u64 {
         Job::ReadTimebase => return cpu::tb(),
         Job::ReadTfmr => return cpu::tfmr(),
         Job::MarkTfmr | Job::UnmarkTfmr => {
-            set_tfmr_mark(job == Job::MarkTfmr);
+            cores::set_tfmr_mark(job == Job::MarkTfmr);
             return 1;
         }
         _ => {}
     }
     let Some(system) = SYSTEM.get() else { return 0 };
     match job {
-        Job::PrepareCore => prepare_core(system.platform.generation),
+        Job::PrepareCore => cores::prepare_this(system),
+        Job::SettleThread => cores::settle_this(system),
         Job::TodMaster => match timebase::boot::initialise_master(&mut ThisThread, system) {
             Ok(report) => {
-                info!("ChipTOD master on PIR {:#x}: {report:?}", cpu::pir());
+                info!("ChipTOD master on {}: {report}", Pir(cpu::pir()));
                 1
             }
             Err(why) => {
-                error!("ChipTOD master on PIR {:#x} failed: {why:?}", cpu::pir());
+                error!("ChipTOD master on {} failed: {why}", Pir(cpu::pir()));
                 0
             }
         },
         Job::TodCore => match timebase::boot::initialise_core(&mut ThisThread, system) {
             Ok(report) => {
-                info!("Timebase of PIR {:#x}: {report:?}", cpu::pir());
+                info!("Timebase of {}: {report}", Pir(cpu::pir()));
                 1
             }
             Err(why) => {
-                error!("Timebase of PIR {:#x} failed: {why:?}", cpu::pir());
+                error!("Timebase of {} failed: {why}", Pir(cpu::pir()));
                 0
             }
         },
@@ -276,7 +234,7 @@ pub(crate) fn is_disabled(core: usize) -> bool {
 }
 
 /// Spins of a wait in a microsecond, by the TB that reset left running.
-fn calibrate() -> u64 {
+pub(crate) fn calibrate() -> u64 {
     let begin = cpu::tb();
     let mut spins: u64 = 0;
     while cpu::tb().wrapping_sub(begin) < CALIBRATION_TICKS && spins < 1 << 24 {
@@ -287,7 +245,7 @@ fn calibrate() -> u64 {
 }
 
 /// Gives how many threads are missing.
-fn wait_for_threads(platform: &Platform, spins: u64) -> usize {
+pub(crate) fn wait_for_threads(platform: &Platform, spins: u64) -> usize {
     let all = platform.thread_count();
     for _ in 0..PATIENCE_MICROSECONDS * spins {
         if jobs::arrived() >= all {
@@ -296,33 +254,6 @@ fn wait_for_threads(platform: &Platform, spins: u64) -> usize {
         cpu::relax();
     }
     all - jobs::arrived()
-}
-
-fn prepare_cores(platform: &Platform, spins: u64) {
-    for (core, found) in platform.cores.iter().enumerate() {
-        let Some(first) = found.threads.first() else {
-            continue;
-        };
-        match ask(*first, Job::PrepareCore, spins) {
-            Some(hmeer) => info!("Core {core}: {:?}", Hmer::from_bits_retain(hmeer)),
-            None => disable(core, format_args!("thread 0 does not answer")),
-        }
-    }
-}
-
-/// Sets what HMEER and HID0 of a core need for HMIs and `attn`; gives HMEER.
-fn prepare_core(generation: Generation) -> u64 {
-    let (attn, little_endian_interrupts, enable) = match generation {
-        Generation::Power8 => (ibm(31), ibm(19), Hmeer::POWER8_POWER9),
-        Generation::Power9 => (ibm(3), ibm(4), Hmeer::POWER8_POWER9),
-        Generation::Power10 => (ibm(3), ibm(4), Hmeer::POWER10),
-    };
-    let hid0 = (cpu::hid0() | attn) & !little_endian_interrupts;
-    cpu::set_hid0(core_recovery::hid0(generation, hid0));
-    let mut thread = ThisThread;
-    let value = thread.hmeer() | enable.0;
-    thread.set_hmeer(value);
-    thread.hmeer().bits()
 }
 
 const _: () = assert!(

@@ -3,6 +3,7 @@
 //! On the machine, `boot` implements it with instructions; on the host, the hardware model does.
 //! Units and semantics are the architecture's; nothing here waits.
 
+use core::fmt;
 use power_registers::{Hmer, Tfmr};
 
 /// Processor Identification Register: the number of a hardware thread in the machine.
@@ -12,6 +13,18 @@ pub struct Pir(pub u32);
 /// Number of a processor chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ChipId(pub u32);
+
+impl fmt::Display for Pir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PIR {:#x}", self.0)
+    }
+}
+
+impl fmt::Display for ChipId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chip {}", self.0)
+    }
+}
 
 /// What one thread can do to the hardware.
 pub trait Hardware {

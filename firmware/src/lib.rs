@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bring_up;
 pub mod budget;
 pub mod chip_tod;
 pub mod console;

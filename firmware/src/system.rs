@@ -9,6 +9,7 @@ use crate::hmi::counters::Counters;
 use crate::hmi::events::EventQueue;
 use crate::platform::{MAX_CORES, Platform, ThreadPlace};
 use crate::xscom::Xscom;
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use flight_recorder::{FlightRecorder, Step};
 use power_registers::Tfmr;
@@ -39,6 +40,22 @@ pub enum SystemError {
         /// The threads.
         threads: usize,
     },
+}
+
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CoreFrequency { hz } => {
+                write!(f, "no TFMR can be computed for a core clock of {hz} Hz")
+            }
+            Self::TooManyThreads { threads } => {
+                write!(
+                    f,
+                    "{threads} threads are more than the flight recorder has room for"
+                )
+            }
+        }
+    }
 }
 
 /// What all threads share.

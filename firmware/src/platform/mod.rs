@@ -2,6 +2,7 @@
 
 use crate::hardware::{ChipId, Pir};
 use arrayvec::ArrayVec;
+use core::fmt;
 
 pub mod device_tree;
 
@@ -35,6 +36,16 @@ impl Generation {
             0x80 | 0x82 => Some(Self::Power10),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Power8 => "POWER8",
+            Self::Power9 => "POWER9",
+            Self::Power10 => "POWER10",
+        })
     }
 }
 

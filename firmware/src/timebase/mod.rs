@@ -2,6 +2,7 @@
 
 pub(crate) mod accounting;
 pub mod boot;
+mod describe;
 pub(crate) mod estimate;
 pub(crate) mod procedures;
 pub(crate) mod reload;

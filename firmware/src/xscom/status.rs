@@ -1,5 +1,6 @@
 //! How an XSCOM access can end.
 
+use core::fmt;
 use power_registers::Hmer;
 
 /// Why an XSCOM access gave nothing. The data of a failed access is never handed out.
@@ -46,6 +47,25 @@ impl XscomError {
             Self::Parity => -28,
             Self::Timeout => -29,
         }
+    }
+}
+
+impl fmt::Display for XscomError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchChip => "no such chip",
+            Self::OutsideWindow => "outside the chip's window",
+            Self::EngineHeld => "the engine is held by another thread",
+            Self::NeverDone => "the access is never done",
+            Self::Busy => "the engine stays busy",
+            Self::ChipletOffline => "the chiplet is offline",
+            Self::PartialGood => "the region is not good",
+            Self::InvalidAddress => "invalid address",
+            Self::Clock => "clock error",
+            Self::Parity => "parity error",
+            Self::Timeout => "timeout on the bus",
+            Self::Unspecified => "it failed without a status",
+        })
     }
 }
 

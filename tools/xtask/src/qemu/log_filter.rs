@@ -14,6 +14,9 @@ const CHIP_TOD_GAPS: &[(u64, &str)] = &[
     (0x13, "TTYPE_2, enable the step checkers"),
 ];
 
+/// The same for SCOM registers of other units, by address.
+const XSCOM_GAPS: &[(u64, &str)] = &[(0x0202_0011, "malfunction alert of POWER8")];
+
 /// Words that mark a line as one about the timebase or the way to it.
 const TOPICS: &[&str] = &["tfmr", "chiptod", "xscom", "timebase"];
 
@@ -57,7 +60,14 @@ fn is_gap(line: &str) -> bool {
         .strip_prefix("pnv_chiptod: unimplemented register")
         .and_then(|rest| rest.rsplit('x').next())
         .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
-    register.is_some_and(|register| CHIP_TOD_GAPS.iter().any(|(gap, _)| *gap == register))
+    let scom = line
+        .strip_prefix("xscom read failed at")
+        .and_then(|rest| rest.rsplit("pcba=0x").next())
+        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    let listed = |found: Option<u64>, gaps: &[(u64, &str)]| {
+        found.is_some_and(|found| gaps.iter().any(|(gap, _)| *gap == found))
+    };
+    listed(register, CHIP_TOD_GAPS) || listed(scom, XSCOM_GAPS)
 }
 
 #[cfg(test)]
@@ -70,13 +80,14 @@ mod tests {
             "pnv_chiptod: unimplemented register: Ox13\n\
              pnv_chiptod: unimplemented register: Ox10\n\
              pnv_chiptod: unimplemented register: Ox14\n\
+             XSCOM read failed at @0x20200108 pcba=0x02020011\n\
              pnv_chiptod: xscom write reg TOD_MOVE_TOD_TO_TB_REG in bad state\n\
              TFMR error: mtspr TFMR in TB_ERROR state\n\
              XSCOM read failed at @0x603fc00200000 pcba=0x00040000\n\
              phb4: reg_read something\n\n",
             true,
         );
-        assert_eq!(sifted.gaps, 2);
+        assert_eq!(sifted.gaps, 3);
         assert_eq!(sifted.faults.len(), 4, "{sifted:?}");
         assert_eq!(sifted.others, ["phb4: reg_read something"]);
         assert_eq!(sift("", true), Sifted::default());
