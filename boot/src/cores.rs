@@ -110,6 +110,17 @@ pub(crate) fn clear_alerts(system: &System<'_>) {
     }
 }
 
+/// Says what recovery can do here.
+pub(crate) fn say_capability(system: &System<'_>) {
+    let capability = bring_up::capability(&mut ThisThread, system);
+    let grain = if system.platform.is_qemu {
+        " (so say the registers; QEMU's network of TODs is constant)"
+    } else {
+        ""
+    };
+    info!("Recovery: {capability}{grain}");
+}
+
 /// Clears what is pending on every thread, and takes cores with an unsound one out of service.
 pub(crate) fn settle(platform: &Platform, spins: u64) {
     for (core, found) in platform.cores.iter().enumerate() {

@@ -66,9 +66,10 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     let platform = read_platform(device_tree);
     console::open(platform);
     info!(
-        "Opaline {} on {}: {} chips, {} cores, {} threads, core clock {} MHz",
+        "Opaline {} on {}{}: {} chips, {} cores, {} threads, core clock {} MHz",
         env!("CARGO_PKG_VERSION"),
         platform.generation,
+        if platform.is_qemu { " (QEMU)" } else { "" },
         platform.chips.len(),
         platform.cores.len(),
         platform.thread_count(),
@@ -116,6 +117,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     let tod = start_timebase(system, spins);
     cores::clear_alerts(system);
     cores::settle(platform, spins);
+    cores::say_capability(system);
     let shared_timebase = platform
         .cores
         .iter()

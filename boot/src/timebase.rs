@@ -123,7 +123,14 @@ pub(crate) fn measure_spread(platform: &Platform, spins: u64) {
     if measured == 0 {
         return;
     }
-    info!("TB of {measured} cores: {lowest}..{highest} ticks from this one's, to within {doubt}");
+    info!(
+        "TB of other cores: {lowest}..{highest} ticks from this one's, to within {doubt}{}",
+        if platform.is_qemu {
+            " (QEMU: one clock for all)"
+        } else {
+            ""
+        }
+    );
     if lowest.unsigned_abs().max(highest.unsigned_abs()) > TOLERANCE_TICKS + doubt {
         warn!("TB of the cores is more than {TOLERANCE_TICKS} ticks apart");
     }

@@ -35,6 +35,7 @@ pub(crate) fn platform(generation: Generation, threads: u32) -> Platform {
         uart_port: 0x3f8,
         core_hz: 1_000_000_000,
         processor_version: 0,
+        is_qemu: false,
     }
 }
 

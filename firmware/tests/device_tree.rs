@@ -68,6 +68,7 @@ fn a_fused_core_is_two_small_cores() {
     assert_eq!(pairs, [Some(1), Some(0)]);
     assert!(platform.cores.iter().all(|core| core.fused));
     assert_eq!(platform.processor_version, 0x004e_0202);
+    assert!(platform.is_qemu);
     let normal = parse(P9_4).unwrap();
     assert!(!normal.cores[0].fused);
     assert_eq!(normal.cores[0].pair, None);

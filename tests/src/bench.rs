@@ -307,5 +307,6 @@ fn platform(configuration: &Configuration) -> Platform {
         uart_port: 0x3f8,
         core_hz: configuration.core_hz,
         processor_version: 0,
+        is_qemu: false,
     }
 }

@@ -239,7 +239,7 @@ impl System<'_> {
         }
     }
 
-    pub(super) fn tod_status<H: Hardware>(
+    pub(crate) fn tod_status<H: Hardware>(
         &self,
         hw: &mut H,
         tod: TodPlace,
@@ -249,7 +249,7 @@ impl System<'_> {
     }
 
     /// The chip that is master when this topology is in use.
-    pub(super) fn master_in(&self, topology: Topology) -> Option<TodPlace> {
+    pub(crate) fn master_in(&self, topology: Topology) -> Option<TodPlace> {
         self.master_of(match topology {
             Topology::Primary => TodRole::Primary,
             Topology::Secondary => TodRole::Secondary,

@@ -124,7 +124,13 @@ impl System<'_> {
         Ok(errors & path.bits() != 0)
     }
 
-    fn can_take_over<H: Hardware>(&self, hw: &mut H, backup: TodPlace, next: Topology) -> bool {
+    /// Whether a chip says that it can be the master in this topology, which is not in use.
+    pub(crate) fn can_take_over<H: Hardware>(
+        &self,
+        hw: &mut H,
+        backup: TodPlace,
+        next: Topology,
+    ) -> bool {
         let Ok(status) = self.tod_status(hw, backup) else {
             return false;
         };

@@ -16,7 +16,7 @@ use opal_abi::hmi_flags;
 use power_registers::{Hmer, Tfmr};
 
 /// Longest wait for threads to arrive.
-const ARRIVAL_MICROSECONDS: u64 = 500_000;
+pub(crate) const ARRIVAL_MICROSECONDS: u64 = 500_000;
 /// Longest wait in any other phase; the leader's own waits, for TFMR and the TOD, fit in.
 const PHASE_MICROSECONDS: u64 = 2_000_000;
 const LEAST_SPINS: u64 = 10_000;

@@ -27,6 +27,7 @@ use core_state::CoreState;
 use diagnosis::diagnose;
 use flight_recorder::Step;
 use local::Repair;
+pub(crate) use meeting::ARRIVAL_MICROSECONDS;
 use meeting::Attendance;
 use opal_abi::hmi_event::{Disposition, EventType, HmiEvent, Severity};
 use opal_abi::hmi_flags;

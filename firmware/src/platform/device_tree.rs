@@ -45,6 +45,7 @@ pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
         uart_port,
         core_hz: processor.core_hz,
         processor_version: processor.processor_version,
+        is_qemu: root.children().any(|node| node.name() == "qemu"),
     })
 }
 
@@ -87,6 +88,7 @@ pub fn console_only(generation: Generation) -> Platform {
         uart_port: DEFAULT_UART_PORT,
         core_hz: 1,
         processor_version: 0,
+        is_qemu: false,
     }
 }
 

@@ -176,6 +176,8 @@ pub struct Platform {
     pub core_hz: u64,
     /// Processor version (PVR), from the tree; 0 if it does not say.
     pub processor_version: u32,
+    /// QEMU made this machine: its ChipTOD and step network are constants, its TB follows nothing.
+    pub is_qemu: bool,
 }
 
 impl Platform {

@@ -2,6 +2,7 @@
 
 use super::boot::{BootError, CoreReport, MasterReport};
 use super::{ReloadError, ResyncError, TfmrError};
+use crate::chip_tod::RestartError;
 use core::fmt;
 
 impl fmt::Display for TfmrError {
@@ -16,12 +17,30 @@ impl fmt::Display for TfmrError {
     }
 }
 
+impl fmt::Display for RestartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ChipTOD is not restarted: ")?;
+        match self {
+            Self::Held => f.write_str("the network is held by another core"),
+            Self::Hopeless => f.write_str("another core has just failed to"),
+            Self::NoBackup => f.write_str("no steps and no backup master"),
+            Self::TopologyUnclear { status } => {
+                write!(f, "the topology is unclear, status {status:#018x}")
+            }
+            Self::Unknown => f.write_str("a chip cannot be asked whether it runs"),
+            Self::NotRunning { fsm } => write!(f, "it does not run, FSM {fsm:#018x}"),
+            Self::Xscom(why) => write!(f, "not reached: {why}"),
+        }
+    }
+}
+
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoChipTod => f.write_str("the chip has no ChipTOD"),
             Self::TodHeld => f.write_str("the ChipTOD is held by another core"),
             Self::TodNotRunning { fsm } => write!(f, "the ChipTOD does not run, FSM {fsm:#018x}"),
+            Self::TodNotRestarted(why) => why.fmt(f),
             Self::Xscom(why) => write!(f, "ChipTOD not reached: {why}"),
             Self::Tfmr(why) => why.fmt(f),
             Self::NotRunning { tfmr } => {

@@ -15,7 +15,13 @@ const CHIP_TOD_GAPS: &[(u64, &str)] = &[
 ];
 
 /// The same for SCOM registers of other units, by address.
-const XSCOM_GAPS: &[(u64, &str)] = &[(0x0202_0011, "malfunction alert of POWER8")];
+const XSCOM_GAPS: &[(u64, &str)] = &[
+    (0x0202_0011, "malfunction alert of POWER8"),
+    (
+        0x0004_0032,
+        "ChipTOD error mask: QEMU's ChipTOD ends before it",
+    ),
+];
 
 /// Words that mark a line as one about the timebase or the way to it.
 const TOPICS: &[&str] = &["tfmr", "chiptod", "xscom", "timebase"];

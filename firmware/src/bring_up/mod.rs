@@ -3,6 +3,10 @@
 //!
 //! Source: HMI and ChipTOD specification, sections 1.3, 2.2 and 5.4.
 
+mod capability;
+
+pub use capability::{Backup, Capability, capability};
+
 use crate::hardware::{ChipId, Hardware};
 use crate::platform::Generation;
 use crate::system::System;
