@@ -2,6 +2,7 @@ use crate::schedule::{Kind, Turn};
 use hardware_model::Thread;
 use opaline_firmware::hardware::{Hardware, Pir};
 use power_registers::{Hmer, Spr, Tfmr};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A thread of the model as the firmware's hardware.
 #[derive(Debug)]
@@ -9,6 +10,16 @@ pub struct ModelHardware<'a> {
     thread: Thread<'a>,
     turn: Option<Turn<'a>>,
     alone: bool,
+    death: Option<Death<'a>>,
+}
+
+/// A thread that dies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Death<'a> {
+    /// Accesses that it makes before.
+    pub(crate) accesses: u64,
+    /// Gets the bit of the thread.
+    pub(crate) dead: &'a AtomicU64,
 }
 
 impl<'a> ModelHardware<'a> {
@@ -20,7 +31,13 @@ impl<'a> ModelHardware<'a> {
             thread,
             turn,
             alone,
+            death: None,
         }
+    }
+
+    /// From here on the thread may die, if somebody decides over turns.
+    pub(crate) const fn mortal(&mut self, death: Option<Death<'a>>) {
+        self.death = death;
     }
 
     /// The thread, while no other runs.
@@ -30,21 +47,30 @@ impl<'a> ModelHardware<'a> {
             thread,
             turn: None,
             alone: true,
+            death: None,
         }
     }
 
-    fn turn(&self, kind: Kind) {
+    fn turn(&mut self, kind: Kind) {
         if let Some(turn) = self.turn {
+            if let Some(death) = &mut self.death {
+                if death.accesses == 0 {
+                    let bit = 1 << self.thread.index();
+                    death.dead.fetch_or(bit, Ordering::SeqCst);
+                    turn.die();
+                }
+                death.accesses -= 1;
+            }
             turn.pass(kind);
         }
     }
 
-    fn read(&self, spr: Spr) -> u64 {
+    fn read(&mut self, spr: Spr) -> u64 {
         self.turn(Kind::Read);
         self.thread.read_spr(spr)
     }
 
-    fn write(&self, spr: Spr, value: u64) {
+    fn write(&mut self, spr: Spr, value: u64) {
         self.turn(Kind::Write);
         self.thread.write_spr(spr, value);
     }

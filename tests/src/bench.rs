@@ -1,4 +1,4 @@
-use crate::adapter::ModelHardware;
+use crate::adapter::{Death, ModelHardware};
 use crate::checks::Event;
 use crate::schedule::{Schedule, Turn, play};
 use flight_recorder::FlightRecorder;
@@ -9,7 +9,7 @@ use opaline_firmware::platform::{Chip, Core, Generation, LpcBus, MemoryRange, Pl
 use opaline_firmware::system::{Participation, System};
 use std::cell::Cell;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A machine, its platform and the memory that a `System` needs.
 #[derive(Debug)]
@@ -70,6 +70,9 @@ pub enum Role {
     Idle,
     /// The firmware waits for it, but it never comes.
     Lost,
+    /// Comes, and after so many accesses of its handler it makes no access any more. It lives
+    /// where nobody decides over turns ([`Schedule::Free`]).
+    Dies(u64),
     /// Not started; the firmware knows.
     Absent,
 }
@@ -188,7 +191,7 @@ impl Run<'_> {
         let mut coming = Vec::new();
         for (thread, role) in self.roles.iter().enumerate() {
             let participation = match role {
-                Role::Os | Role::Late(_) | Role::Lost => Participation::Running,
+                Role::Os | Role::Late(_) | Role::Lost | Role::Dies(_) => Participation::Running,
                 Role::Idle => Participation::FirmwareIdle,
                 Role::Absent => Participation::Absent,
             };
@@ -199,12 +202,13 @@ impl Run<'_> {
             }
         }
         let resting = AtomicUsize::new(0);
+        let dead = AtomicU64::new(0);
         let mut outcomes: Vec<Vec<Outcome>> = self.roles.iter().map(|_| Vec::new()).collect();
         let answers = play(self.schedule, &coming, |thread, turn| {
-            self.thread(thread, turn, &resting, &coming)
+            self.thread(thread, turn, &resting, &dead, &coming)
         });
         for (&thread, answers) in coming.iter().zip(answers) {
-            outcomes[thread] = answers;
+            outcomes[thread] = answers.unwrap_or_default();
         }
         let events = std::iter::from_fn(|| self.system.events.take())
             .map(Event::decode)
@@ -222,6 +226,7 @@ impl Run<'_> {
         thread: usize,
         turn: Option<Turn<'_>>,
         resting: &AtomicUsize,
+        dead: &AtomicU64,
         coming: &[usize],
     ) -> Vec<Outcome> {
         let machine = &self.bench.machine;
@@ -229,8 +234,13 @@ impl Run<'_> {
         if let Role::Late(spins) = self.roles[thread] {
             (0..spins).for_each(|_| hardware.relax());
         }
+        if let Role::Dies(accesses) = self.roles[thread] {
+            hardware.mortal(Some(Death { accesses, dead }));
+        }
         let called = |thread: usize| {
-            if self.roles[thread] == Role::Idle {
+            if dead.load(Ordering::SeqCst) >> thread & 1 != 0 {
+                false
+            } else if self.roles[thread] == Role::Idle {
                 self.system.summoned(self.bench.pir(thread))
             } else {
                 machine.hmi_pending(thread)
@@ -248,7 +258,8 @@ impl Run<'_> {
                 // together, or a meeting would wait for someone who has gone.
                 resting.fetch_add(1, Ordering::SeqCst);
                 while !called(thread) {
-                    if resting.load(Ordering::SeqCst) == coming.len() {
+                    let gone = dead.load(Ordering::SeqCst).count_ones() as usize;
+                    if resting.load(Ordering::SeqCst) + gone == coming.len() {
                         return answers;
                     }
                     match turn {

@@ -38,6 +38,14 @@ impl Place<'_> {
         self.wait(thread);
     }
 
+    /// Nobody resumes it any more; its stack is unwound when the others have ended.
+    pub(super) fn die(&self, thread: usize) -> ! {
+        self.decider.borrow_mut().leave(thread);
+        loop {
+            self.yielder.suspend(());
+        }
+    }
+
     fn wait(&self, thread: usize) {
         if self.decider.borrow().current() != Some(thread) {
             self.yielder.suspend(());
@@ -79,10 +87,7 @@ pub(super) fn play<R>(
         }))
     });
     STACKS.set(stacks);
-    ended.map(|()| {
-        let answers = answers.into_iter().map(|answer| answer.expect("it ended"));
-        answers.collect()
-    })
+    ended.map(|()| answers)
 }
 
 /// Opens the scopes of all coroutines, one within the other, and then runs `work` in them.

@@ -74,9 +74,12 @@ impl Decider {
         self.current = (count > 0).then(|| self.runnable[self.random.below(count) as usize]);
     }
 
-    /// A thread has ended.
+    /// A thread has ended. Nothing happens if it had left before.
     pub(super) fn leave(&mut self, thread: usize) {
+        let before = self.runnable.len();
         self.runnable.retain(|other| *other != thread);
-        self.choose();
+        if self.runnable.len() != before {
+            self.choose();
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) use decider::Kind;
 
 use crate::quiet::quiet;
 use decider::Decider;
+use std::panic::AssertUnwindSafe;
 use turns::Turns;
 
 /// In which order the threads run.
@@ -51,6 +52,15 @@ impl Turn<'_> {
         }
     }
 
+    /// The thread makes no access any more, and gives back nothing that it holds.
+    pub(crate) fn die(&self) -> ! {
+        match self.carrier {
+            Carrier::OsThread(turns) => turns.die(self.thread),
+            #[cfg(coroutines)]
+            Carrier::Coroutine(place) => place.die(self.thread),
+        }
+    }
+
     /// Nothing to do for now: perhaps another thread's turn.
     pub fn rest(&self) {
         match self.carrier {
@@ -62,7 +72,7 @@ impl Turn<'_> {
 }
 
 /// Plays these threads, each with its index below 64 and, where a seed decides, its turn. Gives
-/// what each answered, in the order of `threads`.
+/// what each answered, in the order of `threads`; `None` for those that died.
 ///
 /// # Panics
 /// If a thread panics: with its message, after the schedule was printed.
@@ -70,9 +80,9 @@ pub fn play<R: Send>(
     schedule: Schedule,
     threads: &[usize],
     body: impl Fn(usize, Option<Turn<'_>>) -> R + Sync,
-) -> Vec<R> {
+) -> Vec<Option<R>> {
     let played = match schedule {
-        Schedule::Free => os_threads(threads, |thread| body(thread, None)),
+        Schedule::Free => os_threads(threads, |thread| Some(body(thread, None))),
         #[cfg(coroutines)]
         Schedule::Seeded(seed) => coroutines::play(Decider::new(seed, threads), threads, &body),
         #[cfg(not(coroutines))]
@@ -87,7 +97,10 @@ pub fn play<R: Send>(
     })
 }
 
-type Played<R> = std::thread::Result<Vec<R>>;
+type Played<R> = std::thread::Result<Vec<Option<R>>>;
+
+/// What a dead OS thread ends with.
+struct Died;
 
 fn turns_of<R: Send>(
     seed: u64,
@@ -98,11 +111,16 @@ fn turns_of<R: Send>(
     os_threads(threads, |thread| {
         let _membership = turns.join(thread);
         let carrier = Carrier::OsThread(&turns);
-        body(thread, Some(Turn { thread, carrier }))
+        let body = AssertUnwindSafe(|| body(thread, Some(Turn { thread, carrier })));
+        match std::panic::catch_unwind(body) {
+            Ok(answer) => Some(answer),
+            Err(end) if end.is::<Died>() => None,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 
-fn os_threads<R: Send>(threads: &[usize], body: impl Fn(usize) -> R + Sync) -> Played<R> {
+fn os_threads<R: Send>(threads: &[usize], body: impl Fn(usize) -> Option<R> + Sync) -> Played<R> {
     let body = &body;
     std::thread::scope(|scope| {
         let running: Vec<_> = threads

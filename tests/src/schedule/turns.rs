@@ -1,9 +1,12 @@
+use super::Died;
 use super::decider::{Decider, Kind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Longest wall-clock time that a thread may hold its turn: it spins without an access.
 const STUCK: Duration = Duration::from_secs(60);
+/// How often a dead thread looks whether all is over: nobody wakes it.
+const POLL: Duration = Duration::from_millis(1);
 
 /// Hands the right to run from OS thread to OS thread, one access at a time.
 #[derive(Debug)]
@@ -47,6 +50,19 @@ impl Turns {
         let mut decider = self.lock();
         decider.choose();
         self.wait(decider, thread);
+    }
+
+    /// The thread is out of the game, but lives on with what it holds until the others have ended.
+    pub(super) fn die(&self, thread: usize) -> ! {
+        let mut decider = self.lock();
+        decider.leave(thread);
+        self.wake_next(&decider, None);
+        while decider.current().is_some() {
+            let waited = self.wake[thread].wait_timeout(decider, POLL);
+            decider = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(decider);
+        std::panic::resume_unwind(Box::new(Died))
     }
 
     fn wake_next(&self, decider: &Decider, from: Option<usize>) {
