@@ -129,6 +129,12 @@ impl<'a> System<'a> {
             .is_some_and(|(core, place)| core.summoned(place.thread))
     }
 
+    /// The meeting of a core, for whoever watches; `None` if there is no such core.
+    #[must_use]
+    pub fn meeting(&self, core: usize) -> Option<crate::hmi::coordinator::Word> {
+        Some(self.cores.get(core)?.coordinator.load())
+    }
+
     /// Sets how many [`Hardware::relax`] last a microsecond, measured while TB is good. 0 counts
     /// as 1.
     pub fn set_spins_per_microsecond(&self, spins: u64) {

@@ -138,6 +138,12 @@ impl Bench {
         system
     }
 
+    /// What each thread did.
+    #[must_use]
+    pub fn recorder(&self) -> &FlightRecorder {
+        &self.recorder
+    }
+
     /// PIR of a thread.
     #[must_use]
     pub fn pir(&self, thread: usize) -> Pir {

@@ -270,13 +270,22 @@ pub struct FaultCase {
     /// Address of a SCOM register.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<u32>,
+    /// Which unit of the chip, or which FIR of an NPU; 0 when absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unit: usize,
+    /// Path 0 or 1 of the step network.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub path: u8,
+    /// How TFMR commands fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<CommandFailure>,
     /// XSCOM: accesses that still succeed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub skip: u64,
-    /// XSCOM: accesses that fail; all when absent.
+    /// XSCOM accesses or TFMR commands that fail; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// XSCOM: status code 1 to 7; DONE never comes when absent.
+    /// XSCOM: status code 1 to 7 (DONE never comes when absent); a sleeping core's: 2 or 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u8>,
     /// When; at the start if absent.
@@ -299,6 +308,9 @@ impl FaultCase {
             state: None,
             commands: None,
             address: None,
+            unit: 0,
+            path: 0,
+            failure: None,
             skip: 0,
             count: None,
             status: None,
@@ -343,8 +355,62 @@ pub enum Kind {
     SpurrParity,
     /// `thread`: parity of DEC (TFMR 59).
     DecParity,
+    /// `core`: no step reaches it for `value` ticks (TFMR 44); for ever when absent.
+    StepsLost,
+    /// `core`: POWER8 and POWER9, LOAD_TOD_MOD timed out (TFMR 54).
+    TodTimeout,
+    /// `core`: parity of a transfer from the TOD (TFMR 56).
+    TodParity,
+    /// `core`: the next `count` commands fail as `failure` says.
+    CommandsFail,
+    /// `thread`: PURR overflow (TFMR 61).
+    PurrOverflow,
+    /// `thread`: SPURR overflow (TFMR 62).
+    SpurrOverflow,
     /// `thread`: TB becomes `value`, and nothing notices.
     Timebase,
+    /// `chip`: the time of a running TOD becomes `value`, and nothing notices.
+    TodTime,
+    /// `chip`: the TOD cannot be started any more; one that runs goes on.
+    TodDead,
+    /// `core`: HMER 2, recovery of FIR bit `bits`; the FIR's lowest if there are many.
+    Recovered,
+    /// `core`: HMER 3, a recovery that is masked from reporting.
+    RecoveredMasked,
+    /// `core`: HMER 11, recovered again.
+    RecoveredAgain,
+    /// `core`: HMER 6, POWER10.
+    SpurrScaleLimit,
+    /// `core`: HMER 16.
+    ScomFir,
+    /// `core`: HMER 17, or 18 on POWER10.
+    DebugTrigger,
+    /// `core`: HMER 20.
+    HypervisorResource,
+    /// `core`: these `bits` of its FIR, with what they entail.
+    CoreFir,
+    /// `chip`: NX with DMA FIR `bits` and PowerBus FIR `value`.
+    Nx,
+    /// `chip`: CAPP `unit` with FIR `bits`.
+    Capp,
+    /// `chip`: the first NPU or PAU, its FIR number `unit` with `bits`.
+    Npu,
+    /// `chip`: a malfunction alert with nothing behind it.
+    Alert,
+    /// `chip`: no step comes on its master `path`.
+    OscillatorDead,
+    /// `chip`: no step comes on its slave `path`.
+    SlavePathDead,
+    /// `core`: asleep, its SCOM registers answer `status`.
+    Asleep,
+    /// `core`: awake again.
+    Awake,
+    /// `core`: POWER9, its SCOM registers answer "invalid address" after a wakeup.
+    LostWakeup,
+    /// `chip`: the XSCOM engine answers "busy" until it was reset.
+    EngineBlocked,
+    /// XSCOM works again.
+    XscomHealed,
     /// `threads`: `bits` of HMER come on, with no other effect.
     Hmer,
     /// `chip`: `bits` of the ChipTOD's ERROR register come on, with what they entail.
@@ -354,6 +420,24 @@ pub enum Kind {
     /// XSCOM accesses fail: after `skip` good ones `count` fail with `status`; only those to
     /// `address`, if given.
     Xscom,
+}
+
+/// How TFMR commands fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandFailure {
+    /// CLEAR_TB_ERRORS leaves the state at ERROR.
+    ClearIneffective,
+    /// LOAD_TOD_MOD never completes.
+    LoadStuck,
+    /// LOAD_TOD_MOD times out (TFMR 54).
+    LoadTimeout,
+    /// The TOD's value does not arrive.
+    MoveLost,
+    /// The TOD's value arrives damaged (TFMR 56).
+    MoveParity,
+    /// TB is damaged as soon as it runs (TFMR 45).
+    MoveResidue,
 }
 
 /// When a fault strikes. At most one of the keys says it; none = at the start, when every thread is

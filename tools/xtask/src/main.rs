@@ -7,6 +7,7 @@ mod progress;
 mod qemu;
 mod report;
 mod run;
+mod scenario;
 mod setup;
 mod testing;
 mod toolchain;
@@ -40,6 +41,8 @@ enum Verb {
     Check(Strictness),
     /// Strike many random faults on several machines and count what was not repaired
     Campaign(run::CampaignArguments),
+    /// Run scenario files on the hardware model and compare what comes of them with what they say
+    Scenario(scenario::Arguments),
     /// Build the image and print its size, stack bounds and unsafe code in full
     Audit,
     /// Say what is installed and what is missing, and change nothing
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => testing::verb(arguments.strict),
         Verb::Check(arguments) => check::verb(arguments.strict),
         Verb::Campaign(arguments) => run::campaign_verb(&arguments),
+        Verb::Scenario(arguments) => scenario::verb(&arguments),
         Verb::Audit => audit::verb().map(|()| true),
         Verb::Doctor => doctor(),
         Verb::Setup => install().map(|()| true),

@@ -1,0 +1,328 @@
+//! A thread of the model as the firmware drives it: each access is looked at by the stage first.
+
+use super::case::Doing;
+use super::register::Named;
+use super::stage::{Access, Act, Stage, hardware_pir};
+use crate::schedule::{Kind, Turn};
+use hardware_model::Thread;
+use opal_abi::{Token, message};
+use opaline_firmware::console::Console;
+use opaline_firmware::hardware::{Hardware, Pir};
+use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
+use power_registers::{Hmer, Spr, Tfmr};
+
+/// What a thread unwinds with that is dead, or that is stopped at the end.
+#[derive(Debug)]
+pub(super) struct Halt;
+
+/// Where the memory of the OS for calls of thread 0 is; each thread has its own.
+const OS_MEMORY: u64 = 0x1_0000;
+const FLAGS_AT: u64 = 0;
+const MESSAGE_AT: u64 = 64;
+const OS_BYTES: u64 = 256;
+/// The firmware's own memory.
+const OWN: std::ops::Range<u64> = 0x3000_0000..0x3100_0000;
+
+/// A thread of the model.
+#[derive(Debug)]
+pub(super) struct Cpu<'a> {
+    pub(super) stage: &'a Stage<'a>,
+    pub(super) thread: Thread<'a>,
+    pub(super) index: usize,
+    pub(super) turn: Turn<'a>,
+    /// Accesses until the thread is where it should be.
+    pub(super) countdown: Option<u64>,
+}
+
+impl<'a> Cpu<'a> {
+    pub(super) fn new(stage: &'a Stage<'a>, index: usize, turn: Turn<'a>) -> Self {
+        Self {
+            stage,
+            thread: stage.machine.thread(index),
+            index,
+            turn,
+            countdown: None,
+        }
+    }
+
+    /// Before an access: others may come first, faults may strike.
+    pub(super) fn before(&mut self, kind: Kind, what: Access) {
+        self.turn.pass(kind);
+        if !self.stage.before(self.index, what) {
+            self.halt();
+        }
+        match self.countdown {
+            Some(0) => {
+                self.countdown = None;
+                self.park();
+            }
+            Some(left) => self.countdown = Some(left - 1),
+            None => {}
+        }
+    }
+
+    /// Makes no access any more; ends with the run.
+    fn halt(&self) -> ! {
+        while self.stage.act() != Act::Over {
+            self.turn.rest();
+        }
+        std::panic::resume_unwind(Box::new(Halt));
+    }
+
+    /// The thread is where the case wants it, and stays there until all are.
+    pub(super) fn park(&self) {
+        self.stage.in_place(self.index);
+        while self.stage.act() == Act::Placing {
+            self.turn.rest();
+        }
+    }
+
+    fn read(&mut self, spr: Spr) -> u64 {
+        self.before(Kind::Read, Access::Read(Named::Spr(spr)));
+        self.thread.read_spr(spr)
+    }
+
+    pub(super) fn write(&mut self, spr: Spr, value: u64) {
+        self.before(Kind::Write, Access::Write(Named::Spr(spr)));
+        self.thread.write_spr(spr, value);
+    }
+
+    /// SCOM address behind a real address.
+    fn scom(&self, address: u64) -> Named {
+        let configuration = self.stage.machine.configuration();
+        let chips = 0..configuration.chips;
+        let offset = chips
+            .filter_map(|chip| address.checked_sub(configuration.xscom_base(chip)))
+            .find(|offset| *offset < configuration.xscom_size())
+            .unwrap_or(0);
+        let scom = match configuration.generation {
+            hardware_model::Generation::Power8 => (offset >> 4 & !0xf) | (offset >> 3 & 0xf),
+            _ => offset >> 3,
+        };
+        Named::Scom(scom as u32)
+    }
+
+    /// Whether the call is in the firmware, for the others to know.
+    fn busy(&self, busy: bool) {
+        self.stage.scene().threads[self.index].busy = busy;
+    }
+
+    fn call(&mut self, token: Token, arguments: [u64; 8], memory: &mut OsBytes) -> i64 {
+        let console = Console::new(None);
+        let system = self.stage.system;
+        let mut context = Context {
+            hardware: self,
+            memory,
+            system,
+            console: &console,
+            own: OWN,
+            depth: 1,
+        };
+        let call = Call {
+            token: token as u64,
+            arguments,
+        };
+        dispatch(&mut context, &call)
+    }
+
+    fn memory(&self) -> OsBytes {
+        OsBytes {
+            base: OS_MEMORY + self.index as u64 * OS_BYTES,
+            bytes: [0xa5; OS_BYTES as usize],
+        }
+    }
+
+    /// An OPAL call without memory.
+    pub(super) fn opal(&mut self, token: Token, arguments: [u64; 8]) -> i64 {
+        let mut memory = self.memory();
+        self.call(token, arguments, &mut memory)
+    }
+
+    /// `OPAL_HANDLE_HMI2`: return code and flags.
+    pub(super) fn handle_hmi(&mut self) -> (i64, u64) {
+        self.busy(true);
+        let mut memory = self.memory();
+        let code = self.call(
+            Token::HandleHmi2,
+            [memory.base + FLAGS_AT, 0, 0, 0, 0, 0, 0, 0],
+            &mut memory,
+        );
+        let mut flags = [0; 8];
+        memory.read(memory.base + FLAGS_AT, &mut flags);
+        let answer = (code, u64::from_be_bytes(flags));
+        let mut scene = self.stage.scene();
+        let own = &mut scene.threads[self.index];
+        own.busy = false;
+        own.calls.push(answer);
+        let storm = own.calls.len() > 40;
+        drop(scene);
+        assert!(!storm, "an interrupt storm in thread {}", self.index);
+        answer
+    }
+
+    /// `OPAL_GET_MSG`.
+    pub(super) fn message(&mut self) -> Option<[u8; message::SIZE]> {
+        let mut memory = self.memory();
+        let at = memory.base + MESSAGE_AT;
+        let arguments = [at, message::SIZE as u64, 0, 0, 0, 0, 0, 0];
+        let code = self.call(Token::GetMessage, arguments, &mut memory);
+        let mut message = [0; message::SIZE];
+        memory.read(at, &mut message);
+        (code == opal_abi::SUCCESS).then_some(message)
+    }
+
+    /// What a thread does for its spins before it takes its interrupt.
+    pub(super) fn delay(&mut self) {
+        let spins = self.stage.spins[self.index];
+        for _ in 0..spins {
+            if self.stage.doing[self.index] == Doing::Opal {
+                let _ = self.opal(Token::CheckToken, [Token::Test as u64, 0, 0, 0, 0, 0, 0, 0]);
+            }
+            self.relax();
+        }
+        self.busy(false);
+    }
+
+    /// In the middle of `OPAL_RESYNC_TIMEBASE` when the faults strike.
+    pub(super) fn resync(&mut self) {
+        self.countdown = Some(self.stage.depth(self.index));
+        let code = self.opal(Token::ResyncTimebase, [0; 8]);
+        if self.countdown.take().is_some() {
+            self.park();
+        }
+        self.busy(false);
+        if code != opal_abi::SUCCESS && code != opal_abi::OpalError::Hardware.code() {
+            self.stage
+                .wrong(format!("OPAL_RESYNC_TIMEBASE answered {code}"));
+        }
+    }
+}
+
+/// The life of a thread whose core has no guests.
+pub(super) fn live(mut cpu: Cpu<'_>) {
+    let stage = cpu.stage;
+    if stage.doing[cpu.index] == Doing::Resync {
+        cpu.resync();
+    } else {
+        cpu.park();
+    }
+    cpu.delay();
+    loop {
+        if stage.called(cpu.index) {
+            let _ = cpu.handle_hmi();
+            continue;
+        }
+        let mut scene = stage.scene();
+        if scene.act == Act::Over {
+            return;
+        }
+        if stage.shim.is_none() && stage.is_quiet(&scene) {
+            stage.end(&mut scene);
+            return;
+        }
+        let nobody_moves = !scene.threads.iter().any(|thread| thread.busy);
+        drop(scene);
+        if nobody_moves && stage.shim.is_none() {
+            cpu.relax();
+        } else {
+            cpu.turn.rest();
+        }
+    }
+}
+
+/// Memory of the OS that calls of one thread may touch.
+#[derive(Debug)]
+struct OsBytes {
+    base: u64,
+    bytes: [u8; OS_BYTES as usize],
+}
+
+impl OsMemory for OsBytes {
+    fn read(&mut self, real: u64, into: &mut [u8]) {
+        let at = (real - self.base) as usize;
+        into.copy_from_slice(&self.bytes[at..at + into.len()]);
+    }
+
+    fn write(&mut self, real: u64, from: &[u8]) {
+        let at = (real - self.base) as usize;
+        self.bytes[at..at + from.len()].copy_from_slice(from);
+    }
+}
+
+impl Hardware for Cpu<'_> {
+    fn pir(&self) -> Pir {
+        hardware_pir(self.stage.machine, self.index)
+    }
+    fn tfmr(&mut self) -> Tfmr {
+        Tfmr::from_bits_retain(self.read(Spr::Tfmr))
+    }
+    fn set_tfmr(&mut self, value: Tfmr) {
+        self.write(Spr::Tfmr, value.bits());
+    }
+    fn hmer(&mut self) -> Hmer {
+        Hmer::from_bits_retain(self.read(Spr::Hmer))
+    }
+    fn and_hmer(&mut self, keep: u64) {
+        self.write(Spr::Hmer, keep);
+    }
+    fn hmeer(&mut self) -> Hmer {
+        Hmer::from_bits_retain(self.read(Spr::Hmeer))
+    }
+    fn set_hmeer(&mut self, value: Hmer) {
+        self.write(Spr::Hmeer, value.bits());
+    }
+    fn timebase(&mut self) -> u64 {
+        self.read(Spr::Tb)
+    }
+    fn set_timebase_lower(&mut self, value: u32) {
+        self.write(Spr::Tbwl, value.into());
+    }
+    fn set_timebase_upper(&mut self, value: u32) {
+        self.write(Spr::Tbwu, value.into());
+    }
+    fn set_decrementer(&mut self, value: u64) {
+        self.write(Spr::Dec, value);
+    }
+    fn set_hypervisor_decrementer(&mut self, value: u64) {
+        self.write(Spr::Hdec, value);
+    }
+    fn purr(&mut self) -> u64 {
+        self.read(Spr::Purr)
+    }
+    fn spurr(&mut self) -> u64 {
+        self.read(Spr::Spurr)
+    }
+    fn set_purr(&mut self, value: u64) {
+        self.write(Spr::Purr, value);
+    }
+    fn set_spurr(&mut self, value: u64) {
+        self.write(Spr::Spurr, value);
+    }
+    fn load(&mut self, address: u64) -> u64 {
+        let scom = self.scom(address);
+        self.before(Kind::Read, Access::Read(scom));
+        self.thread.load(address)
+    }
+    fn store(&mut self, address: u64, value: u64) {
+        let scom = self.scom(address);
+        self.before(Kind::Write, Access::Write(scom));
+        self.thread.store(address, value);
+    }
+    fn load_byte(&mut self, address: u64) -> u8 {
+        panic!("the model has no byte at {address:#x}");
+    }
+    fn store_byte(&mut self, address: u64, _: u8) {
+        panic!("the model has no byte at {address:#x}");
+    }
+    fn relax(&mut self) {
+        self.before(Kind::Relax, Access::Relax);
+        self.thread.relax();
+    }
+}
+
+impl Cpu<'_> {
+    /// `mfspr DEC`.
+    pub(super) fn decrementer(&mut self) -> i64 {
+        i64::from(self.read(Spr::Dec) as u32 as i32)
+    }
+}
