@@ -125,6 +125,9 @@ pub struct Configuration {
     pub networks: Vec<StepNetwork>,
     /// A step check whose path stays dead reports again as soon as it was cleared.
     pub persistent_step_checks: bool,
+    /// A register with a parity or residue error holds a damaged value until it is written: HDEC,
+    /// DEC, PURR, SPURR, and TB where it stands.
+    pub damage: bool,
     /// SCOM offsets of the CAPP units of each chip (POWER8, POWER9).
     pub capps: Vec<u32>,
     /// SCOM base addresses of the NPUs or PAUs of each chip.
@@ -193,6 +196,7 @@ impl Configuration {
             },
             networks: Vec::new(),
             persistent_step_checks: true,
+            damage: true,
             capps: match generation {
                 Generation::Power8 | Generation::Power9 => alloc::vec![0],
                 Generation::Power10 => Vec::new(),
@@ -256,7 +260,16 @@ impl Configuration {
     /// The other small core of a fused core.
     #[must_use]
     pub const fn pair_of(&self, core: usize) -> Option<usize> {
-        if self.fused { Some(core ^ 1) } else { None }
+        if !self.fused {
+            return None;
+        }
+        let first = core - core % self.cores_per_chip;
+        let pair = (core - first) ^ 1;
+        if pair < self.cores_per_chip {
+            Some(first + pair)
+        } else {
+            None
+        }
     }
 
     /// Index of the chip that a core belongs to.

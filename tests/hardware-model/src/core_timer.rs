@@ -3,6 +3,7 @@
 use crate::SYNC_TICKS;
 use crate::configuration::{Configuration, Generation, Start, TimebaseCopies};
 use crate::fault::CommandFailure;
+use crate::random::Random;
 use alloc::vec::Vec;
 use power_registers::{Hmeer, TbState, Tfmr};
 
@@ -260,7 +261,7 @@ impl CoreTimer {
     /// Between its look and its command anything can strike, and it may look without judging (to
     /// record): so the first few looks after an error do not count.
     pub(crate) fn look(&mut self, thread: usize) -> bool {
-        const LOOKS_WITHOUT_JUDGING: u64 = 8;
+        const LOOKS_WITHOUT_JUDGING: u64 = 2;
         let seen = &mut self.threads[thread].seen;
         if seen.0 != self.entry {
             *seen = (self.entry, 0);
@@ -452,6 +453,19 @@ impl CoreTimer {
     pub(crate) fn dirty_hdec(&mut self) {
         for copy in &mut self.copies {
             copy.dirty_hdec = true;
+        }
+    }
+
+    /// What has a wrong residue or parity holds a wrong value.
+    pub(crate) fn damage_copies(&mut self, random: &mut Random) {
+        let stands = self.state != TbState::Running;
+        for copy in &mut self.copies {
+            if copy.dirty_lower && copy.dirty_upper && stands {
+                copy.frozen ^= 1 << random.below(60);
+            }
+            if copy.dirty_hdec {
+                copy.hdec ^= 1 << random.below(32);
+            }
         }
     }
 

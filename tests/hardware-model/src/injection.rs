@@ -153,6 +153,16 @@ impl Model {
         let own = &mut timer.threads[number];
         own.bits |= bit.bits();
         own.dirty |= (bit & Tfmr::THREAD_ERRORS).bits();
+        if self.configuration.damage {
+            let wrong = 1 << self.random.below(32);
+            let registers = &mut self.threads[thread];
+            match error {
+                ThreadError::PurrParity => registers.purr ^= wrong,
+                ThreadError::SpurrParity => registers.spurr ^= wrong,
+                ThreadError::DecParity => registers.dec ^= wrong,
+                ThreadError::PurrOverflow | ThreadError::SpurrOverflow => {}
+            }
+        }
         if timer.control & Tfmr::MASK_HMI.bits() == 0 {
             self.threads[thread].raise(Hmer::TFAC_ERROR.bits());
         }

@@ -85,6 +85,9 @@ impl Model {
                 timer.enter(TbState::GetTod, now);
             }
         }
+        if self.configuration.damage {
+            self.cores[core].damage_copies(&mut self.random);
+        }
         self.cores[core].new_entry(true);
         self.raise_core(core, causes);
         self.changed(core);
