@@ -175,6 +175,9 @@ impl TodError {
         .union(Self::FSM_STATE_PARITY)
         .union(Self::TIME_REGISTER_PARITY);
 
+    /// A TTYPE was received: information, no error.
+    pub const RECEIVED: Self = Self::from_bits_retain(ibm_range(38, 43));
+
     /// How a transfer failed: invalid or damaged TTYPE, response and request errors, a reset.
     pub const TRANSFER: Self = Self::from_bits_retain(ibm_range(50, 56));
 

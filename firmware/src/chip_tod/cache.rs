@@ -3,6 +3,7 @@
 use super::TodPlace;
 use crate::budget::Expired;
 use crate::hardware::Hardware;
+use crate::quirks::never_zero_field;
 use crate::system::System;
 use power_registers::chip_tod::{TodError, TodRegister};
 
@@ -77,5 +78,27 @@ impl System<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Rewrites a register, and reads it back.
+    pub(super) fn restore_register<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+        register: TodRegister,
+        cached: u64,
+    ) -> bool {
+        let generation = self.platform.generation;
+        let now = never_zero_field::applies(generation, register)
+            .then(|| self.tod_read(hw, tod.chip, register).ok())
+            .flatten();
+        let plan = never_zero_field::restore(generation, register, cached, now);
+        if let Some(first) = plan.first
+            && self.tod_write(hw, tod.chip, register, first).is_err()
+        {
+            return false;
+        }
+        self.tod_write(hw, tod.chip, register, plan.value).is_ok()
+            && self.tod_read(hw, tod.chip, register) == Ok(plan.value)
     }
 }

@@ -5,7 +5,6 @@ use super::{ChipState, TodPlace, aim, is_running};
 use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::platform::Core;
-use crate::quirks::never_zero_field;
 use crate::system::System;
 use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
@@ -15,10 +14,6 @@ use power_registers::chip_tod::{TodError, TodRegister};
 
 /// Times that errors are looked for: new ones may come while the first are being repaired.
 const ROUNDS: u32 = 3;
-/// A bit that comes so often within [`WINDOW_TICKS`] is masked.
-const MOST_REPEATS: u8 = 8;
-/// One second of TB.
-const WINDOW_TICKS: u64 = 512_000_000;
 /// How far the TOD's value may be from TB: reading it takes some microseconds. 1 ms.
 const VALUE_TOLERANCE_TICKS: u64 = 512_000;
 
@@ -34,43 +29,6 @@ pub enum TodRecovery {
     Failed = 2,
     /// The errors are gone, but the TOD has stopped: TB will follow.
     Stopped = 3,
-}
-
-/// What a chip's ERROR showed before.
-#[derive(Clone, Debug)]
-pub(super) struct History {
-    /// Bits that could be neither repaired nor masked, and were reported. They count no more until
-    /// they have been away, so that not each thread of the chip reports them.
-    given_up: u64,
-    repeats: [u8; 64],
-    window_began: u64,
-}
-
-impl History {
-    pub(super) const fn new() -> Self {
-        Self {
-            given_up: 0,
-            repeats: [0; 64],
-            window_began: 0,
-        }
-    }
-
-    /// Counts these bits, and gives those that come too often.
-    fn count(&mut self, bits: TodError, timebase: u64) -> TodError {
-        let lasted = timebase.checked_sub(self.window_began);
-        if lasted.is_none_or(|lasted| lasted > WINDOW_TICKS) {
-            self.window_began = timebase;
-            self.repeats = [0; 64];
-        }
-        let mut too_often = 0;
-        for (shift, repeats) in self.repeats.iter_mut().enumerate() {
-            if bits.bits() >> shift & 1 != 0 {
-                *repeats = repeats.saturating_add(1);
-                too_often |= u64::from(*repeats >= MOST_REPEATS) << shift;
-            }
-        }
-        TodError::from_bits_retain(too_often)
-    }
 }
 
 /// One repair under way.
@@ -134,7 +92,8 @@ impl System<'_> {
     }
 
     fn judge_repair<H: Hardware>(&self, hw: &mut H, repair: &Repair<'_>) -> TodRecovery {
-        if repair.tried.is_empty() {
+        // That another chip asked for the time is nothing to report.
+        if TodError::RECEIVED.contains(repair.tried) && repair.failed.is_empty() {
             return TodRecovery::Nothing;
         }
         if !repair.failed.is_empty() {
@@ -303,27 +262,6 @@ impl System<'_> {
         repair.masked |= masked;
         self.chip_tod.counters.count_masked();
         masked
-    }
-
-    fn restore_register<H: Hardware>(
-        &self,
-        hw: &mut H,
-        tod: TodPlace,
-        register: TodRegister,
-        cached: u64,
-    ) -> bool {
-        let generation = self.platform.generation;
-        let now = never_zero_field::applies(generation, register)
-            .then(|| self.tod_read(hw, tod.chip, register).ok())
-            .flatten();
-        let plan = never_zero_field::restore(generation, register, cached, now);
-        if let Some(first) = plan.first
-            && self.tod_write(hw, tod.chip, register, first).is_err()
-        {
-            return false;
-        }
-        self.tod_write(hw, tod.chip, register, plan.value).is_ok()
-            && self.tod_read(hw, tod.chip, register) == Ok(plan.value)
     }
 
     /// Clears the step checks that were held back while TB stood. To be called when TB follows the

@@ -10,18 +10,19 @@
 //! | module | what |
 //! |---|---|
 //! | `error_table` | what is done about each bit of ERROR |
-//! | `errors` | the repair of ERROR |
+//! | `errors`, `history`, `cache` | the repair of ERROR |
 //! | `topology` | roles, standing, valid steps: pure decisions |
 //! | `restart` | a TOD that does not run: a neighbour's time, or the steps below |
 //! | `switch` | to the backup master |
 //! | `rebuild` | when no TOD of the machine runs: from the best estimate |
-//! | `target`, `transfer` | sending the TOD to a core |
+//! | `target`, `transfer` | sending the TOD to a core, and to a chip that asks |
 
 mod cache;
 mod counters;
 pub mod diagnostics;
 pub mod error_table;
 mod errors;
+mod history;
 mod rebuild;
 mod restart;
 mod switch;
@@ -29,7 +30,7 @@ mod target;
 pub mod topology;
 mod transfer;
 
-use crate::budget::{Budget, Expired, lock_within};
+use crate::budget::{Expired, lock_within};
 use crate::hardware::{ChipId, Hardware};
 use crate::platform::{MAX_CHIPS, TodRole};
 use crate::system::System;
@@ -80,7 +81,7 @@ pub(crate) struct Network(());
 #[derive(Debug)]
 pub(crate) struct ChipState {
     cache: Cache,
-    errors: errors::History,
+    errors: history::History,
 }
 
 /// A chip that has a ChipTOD.
@@ -113,7 +114,7 @@ impl ChipTod {
             chips: [const {
                 Mutex::new(ChipState {
                     cache: Cache::new(),
-                    errors: errors::History::new(),
+                    errors: history::History::new(),
                 })
             }; MAX_CHIPS],
             held_back: [const { AtomicU64::new(0) }; MAX_CHIPS],
@@ -179,7 +180,7 @@ impl System<'_> {
         &self,
         hw: &mut H,
     ) -> Result<(MutexGuard<'_, Network>, u64), Expired> {
-        let mut waiting: Budget = self.budget(NETWORK_LOCK_MICROSECONDS, LEAST_SPINS);
+        let mut waiting = self.budget(NETWORK_LOCK_MICROSECONDS, LEAST_SPINS);
         loop {
             if let Some(guard) = self.chip_tod.network.try_lock() {
                 return Ok((guard, waiting.spent()));

@@ -13,6 +13,10 @@ use crate::timebase::estimate;
 use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
 
 const TICKS_PER_MICROSECOND: u64 = 512;
+/// Times that the TOD is loaded, if the sync comes too early.
+const LOAD_TRIES: u32 = 5;
+const TWO_PERIODS_MICROSECONDS: u64 = 32;
+const LEAST_POLLS: u64 = 100;
 
 impl System<'_> {
     /// Starts the TOD of `source` from the estimate, and from it all others.
@@ -28,10 +32,20 @@ impl System<'_> {
             let stopping = TodError::STOPPING.bits();
             self.tod_write(hw, source.chip, TodRegister::Error, stopping)?;
         }
-        self.tod_trigger(hw, source.chip, TodRegister::LoadTodMod)?;
-        self.tod_trigger(hw, source.chip, TodRegister::TxTtype5)?;
-        let value = value_to_load(self.estimate(hw, restart));
-        self.tod_write(hw, source.chip, TodRegister::LoadTod, value)?;
+        let mut tries = 1;
+        loop {
+            self.await_early_in_period(hw, restart);
+            self.tod_trigger(hw, source.chip, TodRegister::LoadTodMod)?;
+            self.tod_trigger(hw, source.chip, TodRegister::TxTtype5)?;
+            let value = value_to_load(self.estimate(hw, restart));
+            self.tod_write(hw, source.chip, TodRegister::LoadTod, value)?;
+            // The TOD starts with the next sync: that must be the one that the value is for.
+            let in_time = !restart.timebase_runs || hw.timebase() <= value;
+            if in_time || tries == LOAD_TRIES {
+                break;
+            }
+            tries += 1;
+        }
         self.await_running(hw, restart, source)?;
         self.tod_trigger(hw, source.chip, TodRegister::TxTtype4)?;
         self.chip_tod.counters.count_rebuild();
@@ -40,6 +54,21 @@ impl System<'_> {
             self.follow(hw, restart)?;
         }
         Ok(())
+    }
+
+    /// With a running TB the value is exact, if no sync comes between reading TB and loading the TOD:
+    /// waits until there is time.
+    fn await_early_in_period<H: Hardware>(&self, hw: &mut H, restart: &mut Restart) {
+        if !restart.timebase_runs {
+            return;
+        }
+        let mut waiting = self.budget(TWO_PERIODS_MICROSECONDS, LEAST_POLLS);
+        while hw.timebase() % SYNC_PERIOD_TICKS > SYNC_PERIOD_TICKS / 4 {
+            if waiting.spin(hw).is_err() {
+                return;
+            }
+            restart.spins += 1;
+        }
     }
 
     /// What TB should be now.

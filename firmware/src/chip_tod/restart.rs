@@ -10,20 +10,15 @@
 
 use super::topology::Topology;
 use super::{CachedRegisters, TodPlace, is_running};
-use crate::budget::{Budget, Expired};
+use crate::budget::Expired;
 use crate::hardware::Hardware;
 use crate::platform::{Core, ThreadPlace, TodRole};
 use crate::system::System;
 use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
-use power_registers::chip_tod::{TodError, TodRegister, TodStatus};
+use power_registers::chip_tod::{TodRegister, TodStatus};
 
-/// Longest wait for a TOD to run once it has its time: some sync periods of 16 us.
-const START_MICROSECONDS: u64 = 2_000;
-const LEAST_POLLS: u64 = 50;
-/// Times that the network is asked for the time: what was sent may have had a parity error.
-const REQUESTS: u32 = 2;
 /// Reads of a status in the middle of a switch.
 const STATUS_TRIES: u32 = 10;
 
@@ -274,64 +269,6 @@ impl System<'_> {
             Err(RestartError::Unknown)
         } else {
             Ok(None)
-        }
-    }
-
-    /// NOT_SET, and the time of whoever answers.
-    pub(super) fn follow<H: Hardware>(
-        &self,
-        hw: &mut H,
-        restart: &mut Restart,
-    ) -> Result<(), RestartError> {
-        let chip = restart.tod.chip;
-        let mut requests = 0;
-        loop {
-            self.tod_trigger(hw, chip, TodRegister::LoadTodMod)?;
-            self.tod_trigger(hw, chip, TodRegister::TxTtype3)?;
-            requests += 1;
-            match self.await_running(hw, restart, restart.tod) {
-                Ok(()) => {
-                    self.chip_tod.counters.count_followed();
-                    return Ok(());
-                }
-                Err(error) if requests == REQUESTS => return Err(error),
-                Err(_) => self.clear_transfer_errors(hw, restart.tod)?,
-            }
-        }
-    }
-
-    /// Clears what a failed transfer reported, so that the next one is judged by itself.
-    fn clear_transfer_errors<H: Hardware>(
-        &self,
-        hw: &mut H,
-        tod: TodPlace,
-    ) -> Result<(), XscomError> {
-        let error = self.tod_read(hw, tod.chip, TodRegister::Error)?;
-        let transfer = error & TodError::TRANSFER.bits();
-        if transfer == 0 {
-            return Ok(());
-        }
-        self.decisions
-            .hit_all(crate::decisions::Table::Tod, transfer);
-        self.tod_write(hw, tod.chip, TodRegister::Error, transfer)
-    }
-
-    pub(super) fn await_running<H: Hardware>(
-        &self,
-        hw: &mut H,
-        restart: &mut Restart,
-        tod: TodPlace,
-    ) -> Result<(), RestartError> {
-        let mut waiting: Budget = self.budget(START_MICROSECONDS, LEAST_POLLS);
-        loop {
-            let fsm = self.tod_fsm(hw, tod.chip)?;
-            if is_running(fsm) {
-                return Ok(());
-            }
-            waiting
-                .spin(hw)
-                .map_err(|_| RestartError::NotRunning { fsm })?;
-            restart.spins += 1;
         }
     }
 }

@@ -1,15 +1,22 @@
-//! Sending the TOD to a core: aim, send, and the mode in which a chip answers others.
+//! Where the TOD goes: to a core, by aiming at it; to another chip, which asks the network for it.
 
-use super::{ChipState, TodPlace, aim};
+use super::restart::{Restart, RestartError};
+use super::{ChipState, TodPlace, aim, is_running};
 use crate::budget::Expired;
+use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::platform::Core;
 use crate::system::System;
 use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
-use power_registers::chip_tod::{ANSWERS_REQUESTS, TodRegister};
+use power_registers::chip_tod::{ANSWERS_REQUESTS, TodError, TodRegister};
 use spin::MutexGuard;
 
+/// Longest wait for a TOD to run once it has its time: some sync periods of 16 us.
+const START_MICROSECONDS: u64 = 2_000;
+const LEAST_POLLS: u64 = 50;
+/// Times that the network is asked for the time: what was sent may have had a parity error.
+const REQUESTS: u32 = 2;
 /// Tries to take a chip out of the answering mode.
 const RELEASE_TRIES: u32 = 3;
 
@@ -82,6 +89,63 @@ impl System<'_> {
         let vain = &self.chip_tod.answers_in_vain;
         vain.fetch_or(helper.bit(), Ordering::AcqRel);
         self.chip_tod.counters.count_stubborn();
+    }
+
+    /// NOT_SET, and the time of whoever answers.
+    pub(super) fn follow<H: Hardware>(
+        &self,
+        hw: &mut H,
+        restart: &mut Restart,
+    ) -> Result<(), RestartError> {
+        let chip = restart.tod.chip;
+        let mut requests = 0;
+        loop {
+            self.tod_trigger(hw, chip, TodRegister::LoadTodMod)?;
+            self.tod_trigger(hw, chip, TodRegister::TxTtype3)?;
+            requests += 1;
+            match self.await_running(hw, restart, restart.tod) {
+                Ok(()) => {
+                    self.chip_tod.counters.count_followed();
+                    return Ok(());
+                }
+                Err(error) if requests == REQUESTS => return Err(error),
+                Err(_) => self.clear_transfer_errors(hw, restart.tod)?,
+            }
+        }
+    }
+
+    /// Clears what a failed transfer reported, so that the next one is judged by itself.
+    fn clear_transfer_errors<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+    ) -> Result<(), XscomError> {
+        let error = self.tod_read(hw, tod.chip, TodRegister::Error)?;
+        let transfer = error & TodError::TRANSFER.bits();
+        if transfer == 0 {
+            return Ok(());
+        }
+        self.decisions.hit_all(Table::Tod, transfer);
+        self.tod_write(hw, tod.chip, TodRegister::Error, transfer)
+    }
+
+    pub(super) fn await_running<H: Hardware>(
+        &self,
+        hw: &mut H,
+        restart: &mut Restart,
+        tod: TodPlace,
+    ) -> Result<(), RestartError> {
+        let mut waiting = self.budget(START_MICROSECONDS, LEAST_POLLS);
+        loop {
+            let fsm = self.tod_fsm(hw, tod.chip)?;
+            if is_running(fsm) {
+                return Ok(());
+            }
+            waiting
+                .spin(hw)
+                .map_err(|_| RestartError::NotRunning { fsm })?;
+            restart.spins += 1;
+        }
     }
 }
 

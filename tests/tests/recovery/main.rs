@@ -12,6 +12,7 @@ mod restart;
 mod resync;
 mod switch;
 mod timebase;
+mod tod_errors;
 mod xscom;
 
 use hardware_model::{Configuration, CoreError, Fault, Generation, Register};
