@@ -37,6 +37,10 @@ impl Hardware for ThisThread {
         cpu::set_hmeer(value.bits());
     }
 
+    fn hid0(&mut self) -> u64 {
+        cpu::hid0()
+    }
+
     fn timebase(&mut self) -> u64 {
         cpu::tb()
     }

@@ -42,6 +42,8 @@ pub trait Hardware {
     fn hmeer(&mut self) -> Hmer;
     /// `mtspr HMEER`.
     fn set_hmeer(&mut self, value: Hmer);
+    /// `mfspr HID0`.
+    fn hid0(&mut self) -> u64;
     /// `mftb`, in ticks of 512 MHz.
     fn timebase(&mut self) -> u64;
     /// `mttbl`: the lower 32 bits. An error while TB is RUNNING.

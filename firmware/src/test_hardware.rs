@@ -177,6 +177,9 @@ impl Hardware for Scripted {
         Hmer::empty()
     }
     fn set_hmeer(&mut self, _value: Hmer) {}
+    fn hid0(&mut self) -> u64 {
+        0
+    }
     fn timebase(&mut self) -> u64 {
         if self.state() == TbState::Running {
             self.timebase = self.timebase.wrapping_add(1);

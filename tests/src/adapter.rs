@@ -102,6 +102,9 @@ impl Hardware for ModelHardware<'_> {
     fn set_hmeer(&mut self, value: Hmer) {
         self.write(Spr::Hmeer, value.bits());
     }
+    fn hid0(&mut self) -> u64 {
+        self.read(Spr::Hid0)
+    }
     fn timebase(&mut self) -> u64 {
         self.read(Spr::Tb)
     }

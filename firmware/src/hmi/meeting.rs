@@ -9,6 +9,7 @@ use super::diagnosis::most_informative;
 use super::local;
 use super::phases::{self, Report};
 use crate::hardware::Hardware;
+use crate::quirks::sub_cores;
 use crate::system::System;
 use flight_recorder::Step;
 use opal_abi::hmi_event::Disposition;
@@ -19,6 +20,8 @@ use power_registers::{Hmer, Tfmr};
 pub(crate) const ARRIVAL_MICROSECONDS: u64 = 500_000;
 /// Longest wait in any other phase; the leader's own waits, for TFMR and the TOD, fit in.
 const PHASE_MICROSECONDS: u64 = 2_000_000;
+/// Longest wait for more threads, once those are there who can clean all that the core shares.
+const STRAGGLER_MICROSECONDS: u64 = 20_000;
 const LEAST_SPINS: u64 = 10_000;
 
 /// How a thread got into a meeting, or did not.
@@ -98,6 +101,7 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
     let mut awaited = None;
     let mut last = Word::default();
     let mut waiting = system.budget(ARRIVAL_MICROSECONDS, LEAST_SPINS);
+    let mut quorum = None;
     loop {
         let word = core.coordinator.load();
         match word.task(thread, generation) {
@@ -105,6 +109,14 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
                 if awaited != Some(phase) {
                     awaited = Some(phase);
                     waiting = system.budget(limit_microseconds(phase), LEAST_SPINS);
+                    if phase == Phase::Arrive {
+                        quorum = Quorum::of(hw, system, caller);
+                    }
+                }
+                if phase == Phase::Arrive && quorum.is_some_and(|needed| needed.is_met(word)) {
+                    // Met once and for all: who has arrived stays.
+                    quorum = None;
+                    waiting = system.budget(STRAGGLER_MICROSECONDS, LEAST_SPINS);
                 }
                 caller.spins += 1;
                 if waiting.spin(hw).is_err() {
@@ -141,6 +153,26 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
             }
         }
         last = word;
+    }
+}
+
+/// Who must be there, where not everyone must.
+#[derive(Clone, Copy, Debug)]
+struct Quorum {
+    sub_cores: u32,
+    threads: u32,
+}
+
+impl Quorum {
+    fn of<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Option<Self> {
+        sub_cores::share_copies(system.platform.generation).then(|| Self {
+            sub_cores: sub_cores::count(hw.hid0()),
+            threads: system.platform.cores[caller.place.core].threads.len() as u32,
+        })
+    }
+
+    const fn is_met(self, word: Word) -> bool {
+        sub_cores::are_all_present(self.sub_cores, self.threads, word.done)
     }
 }
 

@@ -20,6 +20,7 @@ mod phases;
 use crate::chip_tod::TodRecovery;
 use crate::hardware::Hardware;
 use crate::platform::ThreadPlace;
+use crate::quirks::sub_cores;
 use crate::system::System;
 use crate::timebase::settled_tfmr;
 use coordinator::Findings;
@@ -181,7 +182,7 @@ fn handle_timer<H: Hardware>(
             unrepaired = found.core;
             continue;
         }
-        catch_up(hw, caller, core);
+        catch_up(hw, system, caller, core);
         was_broken |= found.tod || !found.local.is_empty();
         if handle_alone(hw, system, caller, tfmr, found.tod) {
             return was_broken;
@@ -217,11 +218,13 @@ fn handle_again<H: Hardware>(
 }
 
 /// If the last meeting waited for this thread in vain, it takes home what the others did.
-fn catch_up<H: Hardware>(hw: &mut H, caller: &mut Caller, core: &CoreState) {
+fn catch_up<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller, core: &CoreState) {
     if core.take_missed(caller.place.thread) {
         let findings = core.coordinator.load().findings;
         meeting::take_flags(caller, findings);
-        if findings.contains(Findings::HDEC_LOST) {
+        // A sibling has rewritten a shared one; since then it may be in use.
+        let own_copy = !sub_cores::share_copies(system.platform.generation);
+        if findings.contains(Findings::HDEC_LOST) && own_copy {
             hw.set_hypervisor_decrementer(0);
         }
     }

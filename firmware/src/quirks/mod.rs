@@ -9,3 +9,4 @@ pub mod fused_aim;
 pub mod latched_errors;
 pub mod lost_wakeup;
 pub mod never_zero_field;
+pub mod sub_cores;

@@ -227,6 +227,9 @@ impl Hardware for Machine {
         Hmer::empty()
     }
     fn set_hmeer(&mut self, _: Hmer) {}
+    fn hid0(&mut self) -> u64 {
+        0
+    }
     fn timebase(&mut self) -> u64 {
         self.timebase
     }

@@ -10,6 +10,7 @@ mod participants;
 mod random;
 mod restart;
 mod resync;
+mod sub_cores;
 mod switch;
 mod timebase;
 mod tod_errors;

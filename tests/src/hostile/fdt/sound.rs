@@ -184,6 +184,9 @@ impl Hardware for Watched<'_> {
         Hmer::empty()
     }
     fn set_hmeer(&mut self, _: Hmer) {}
+    fn hid0(&mut self) -> u64 {
+        0
+    }
     fn timebase(&mut self) -> u64 {
         0
     }
