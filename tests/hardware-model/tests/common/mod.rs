@@ -7,11 +7,11 @@ use hardware_model::{
 use power_registers::chip_tod::{FSM_RUNNING, TodRegister};
 use power_registers::{Hmer, Spr, TbState, Tfmr};
 
-pub const GENERATIONS: [Generation; 3] =
+pub(crate) const GENERATIONS: [Generation; 3] =
     [Generation::Power8, Generation::Power9, Generation::Power10];
 
 /// A machine without "write twice" and one with it.
-pub fn both(generation: Generation, cores: usize, threads: usize, test: impl Fn(&Machine)) {
+pub(crate) fn both(generation: Generation, cores: usize, threads: usize, test: impl Fn(&Machine)) {
     for write_twice in [true, false] {
         let mut configuration = Configuration::new(generation, 1, cores, threads);
         configuration.write_twice = write_twice;
@@ -19,52 +19,57 @@ pub fn both(generation: Generation, cores: usize, threads: usize, test: impl Fn(
     }
 }
 
-pub fn machine(generation: Generation, chips: usize, cores: usize, threads: usize) -> Machine {
+pub(crate) fn machine(
+    generation: Generation,
+    chips: usize,
+    cores: usize,
+    threads: usize,
+) -> Machine {
     Machine::new(Configuration::new(generation, chips, cores, threads))
 }
 
-pub fn base(machine: &Machine) -> u64 {
+pub(crate) fn base(machine: &Machine) -> u64 {
     machine.configuration().base()
 }
 
-pub fn tfmr(thread: Thread<'_>) -> Tfmr {
+pub(crate) fn tfmr(thread: Thread<'_>) -> Tfmr {
     Tfmr::from_bits_retain(thread.read_spr(Spr::Tfmr))
 }
 
-pub fn hmer(thread: Thread<'_>) -> Hmer {
+pub(crate) fn hmer(thread: Thread<'_>) -> Hmer {
     Hmer::from_bits_retain(thread.read_spr(Spr::Hmer))
 }
 
 /// Writes TFMR with the base field.
-pub fn write(thread: Thread<'_>, bits: Tfmr) {
+pub(crate) fn write(thread: Thread<'_>, bits: Tfmr) {
     thread.write_spr(Spr::Tfmr, base(thread.machine()) | bits.bits());
 }
 
 /// The same twice, as parity bits and CLEAR want it.
-pub fn write_twice(thread: Thread<'_>, bits: Tfmr) {
+pub(crate) fn write_twice(thread: Thread<'_>, bits: Tfmr) {
     write(thread, bits);
     write(thread, bits);
 }
 
-pub fn fail(machine: &Machine, error: CoreError) {
+pub(crate) fn fail(machine: &Machine, error: CoreError) {
     machine.inject(&Fault::Core { core: 0, error });
 }
 
 /// Long enough to have seen an error that came by itself.
-pub fn look_long(thread: Thread<'_>) {
+pub(crate) fn look_long(thread: Thread<'_>) {
     for _ in 0..20 {
         let _ = tfmr(thread);
     }
 }
 
 /// Rewrites the thread's TB.
-pub fn scrub(thread: Thread<'_>) {
+pub(crate) fn scrub(thread: Thread<'_>) {
     thread.write_spr(Spr::Tbwl, 0);
     thread.write_spr(Spr::Tbwu, 0);
     thread.write_spr(Spr::Tbwl, 0);
 }
 
-pub fn wait_off(thread: Thread<'_>, bit: Tfmr) {
+pub(crate) fn wait_off(thread: Thread<'_>, bit: Tfmr) {
     for _ in 0..1000 {
         if !tfmr(thread).intersects(bit) {
             return;
@@ -74,7 +79,7 @@ pub fn wait_off(thread: Thread<'_>, bit: Tfmr) {
     panic!("{bit:?} stays on: {:?}", tfmr(thread));
 }
 
-pub fn wait_state(thread: Thread<'_>, state: TbState) {
+pub(crate) fn wait_state(thread: Thread<'_>, state: TbState) {
     for _ in 0..1000 {
         if tfmr(thread).state() == state {
             return;
@@ -85,28 +90,28 @@ pub fn wait_state(thread: Thread<'_>, state: TbState) {
 }
 
 /// CLEAR_TB_ERRORS with every error bit that it goes with, until it is done.
-pub fn clear(thread: Thread<'_>) {
+pub(crate) fn clear(thread: Thread<'_>) {
     let errors = Tfmr::TB_FATAL | Tfmr::TFAC_XFER_ERROR;
     write(thread, Tfmr::CLEAR_TB_ERRORS | errors);
     write(thread, Tfmr::CLEAR_TB_ERRORS);
     wait_off(thread, Tfmr::CLEAR_TB_ERRORS);
 }
 
-pub fn to_not_set(thread: Thread<'_>) {
+pub(crate) fn to_not_set(thread: Thread<'_>) {
     write(thread, Tfmr::LOAD_TOD_MOD);
     wait_off(thread, Tfmr::LOAD_TOD_MOD);
     assert_eq!(tfmr(thread).state(), TbState::NotSet);
 }
 
 /// From any state without errors to GET_TOD.
-pub fn to_get_tod(thread: Thread<'_>) {
+pub(crate) fn to_get_tod(thread: Thread<'_>) {
     to_not_set(thread);
     write(thread, Tfmr::MOVE_CHIP_TOD_TO_TB);
     wait_state(thread, TbState::GetTod);
 }
 
 /// The value of TX_TTYPE_CTRL that aims at a core of its chip.
-pub fn target(generation: Generation, core: u64) -> u64 {
+pub(crate) fn target(generation: Generation, core: u64) -> u64 {
     match generation {
         Generation::Power8 => (0x10 + core) << 32,
         Generation::Power9 => (0x20 + core) << 32,
@@ -118,7 +123,7 @@ pub fn target(generation: Generation, core: u64) -> u64 {
 }
 
 /// The whole reload of the first core of chip 0.
-pub fn reload(thread: Thread<'_>) {
+pub(crate) fn reload(thread: Thread<'_>) {
     let generation = thread.machine().configuration().generation;
     to_not_set(thread);
     put(
@@ -134,7 +139,7 @@ pub fn reload(thread: Thread<'_>) {
 }
 
 /// Real address of a SCOM register, section 3.1.
-pub fn address(machine: &Machine, chip: usize, scom: u32) -> u64 {
+pub(crate) fn address(machine: &Machine, chip: usize, scom: u32) -> u64 {
     let configuration = machine.configuration();
     let scom = u64::from(scom);
     let offset = match configuration.generation {
@@ -145,7 +150,7 @@ pub fn address(machine: &Machine, chip: usize, scom: u32) -> u64 {
 }
 
 /// Polls for DONE and gives the status.
-pub fn finish(thread: Thread<'_>) -> Result<(), u8> {
+pub(crate) fn finish(thread: Thread<'_>) -> Result<(), u8> {
     while !hmer(thread).contains(Hmer::XSCOM_DONE) {}
     let hmer = hmer(thread);
     if hmer.contains(Hmer::XSCOM_FAIL) {
@@ -155,48 +160,48 @@ pub fn finish(thread: Thread<'_>) -> Result<(), u8> {
     }
 }
 
-pub fn put_raw(thread: Thread<'_>, chip: usize, scom: u32, value: u64) -> Result<(), u8> {
+pub(crate) fn put_raw(thread: Thread<'_>, chip: usize, scom: u32, value: u64) -> Result<(), u8> {
     thread.write_spr(Spr::Hmer, !Hmer::XSCOM_MAILBOX.bits());
     thread.store(address(thread.machine(), chip, scom), value);
     finish(thread)
 }
 
-pub fn get_raw(thread: Thread<'_>, chip: usize, scom: u32) -> Result<u64, u8> {
+pub(crate) fn get_raw(thread: Thread<'_>, chip: usize, scom: u32) -> Result<u64, u8> {
     thread.write_spr(Spr::Hmer, !Hmer::XSCOM_MAILBOX.bits());
     let value = thread.load(address(thread.machine(), chip, scom));
     finish(thread).map(|()| value)
 }
 
-pub fn put(thread: Thread<'_>, chip: usize, register: TodRegister, value: u64) {
+pub(crate) fn put(thread: Thread<'_>, chip: usize, register: TodRegister, value: u64) {
     put_raw(thread, chip, register.address(), value).expect("a good access");
 }
 
-pub fn get(thread: Thread<'_>, chip: usize, register: TodRegister) -> u64 {
+pub(crate) fn get(thread: Thread<'_>, chip: usize, register: TodRegister) -> u64 {
     get_raw(thread, chip, register.address()).expect("a good access")
 }
 
 /// Whether FSM bit 4 of a chip's TOD is on.
-pub fn running(machine: &Machine, chip: usize) -> bool {
+pub(crate) fn running(machine: &Machine, chip: usize) -> bool {
     machine.peek_scom(chip, TodRegister::Fsm.address()).unwrap() & FSM_RUNNING != 0
 }
 
 /// Long enough for a TOD to start or stop.
-pub fn settle(machine: &Machine) {
+pub(crate) fn settle(machine: &Machine) {
     machine.tick(2 * SYNC_TICKS);
 }
 
 /// Fails every access from now on.
-pub fn all(answer: hardware_model::XscomAnswer) -> XscomFault {
+pub(crate) fn all(answer: hardware_model::XscomAnswer) -> XscomFault {
     XscomFault::new(answer)
 }
 
 #[track_caller]
-pub fn assert_rules_kept(machine: &Machine) {
+pub(crate) fn assert_rules_kept(machine: &Machine) {
     assert_eq!(machine.violations(), []);
 }
 
 #[track_caller]
-pub fn assert_broken(machine: &Machine, rule: &str) {
+pub(crate) fn assert_broken(machine: &Machine, rule: &str) {
     let violations = machine.violations();
     assert!(
         violations
