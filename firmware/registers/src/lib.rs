@@ -7,6 +7,7 @@
 
 pub mod chip_tod;
 pub mod eccb;
+pub mod fir;
 pub mod hmer;
 pub mod spr;
 pub mod tfmr;

@@ -8,7 +8,7 @@
 
 pub mod coordinator;
 
-mod causes;
+pub(crate) mod causes;
 pub(crate) mod core_state;
 pub(crate) mod counters;
 mod diagnosis;
@@ -26,6 +26,7 @@ use crate::timebase::settled_tfmr;
 use coordinator::Findings;
 use core_state::CoreState;
 use diagnosis::diagnose;
+use events::Scope;
 use flight_recorder::Step;
 use local::Repair;
 pub(crate) use meeting::ARRIVAL_MICROSECONDS;
@@ -54,11 +55,11 @@ pub struct Outcome {
 pub(crate) struct Caller {
     pub(crate) place: ThreadPlace,
     /// Index of the thread in the platform.
-    index: usize,
+    pub(crate) index: usize,
     /// HMER as found.
-    hmer: Hmer,
+    pub(crate) hmer: Hmer,
     /// TFMR as found.
-    tfmr: Tfmr,
+    pub(crate) tfmr: Tfmr,
     flags: u64,
     /// Spins that this thread waited for others: what passed since TB stopped, if it did.
     spins: u64,
@@ -67,8 +68,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    fn post<H: Hardware>(&mut self, hw: &mut H, system: &System<'_>, event: HmiEvent) {
-        if system.events.post(event) {
+    /// Queues an event for the OS.
+    pub(crate) fn post<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        system: &System<'_>,
+        scope: Scope,
+        event: &HmiEvent,
+    ) {
+        if system.events.post(self.index, scope, event) {
             self.flags |= hmi_flags::NEW_EVENT;
         }
         let mut head = [0; 8];
@@ -81,6 +89,7 @@ impl Caller {
         &mut self,
         hw: &mut H,
         system: &System<'_>,
+        scope: Scope,
         hmer: Hmer,
         tfmr: Tfmr,
         disposition: Disposition,
@@ -88,12 +97,14 @@ impl Caller {
         self.post(
             hw,
             system,
-            HmiEvent {
+            scope,
+            &HmiEvent {
                 severity: Severity::ErrorSync,
                 event_type: EventType::TimerFacility,
                 disposition,
                 hmer: hmer.bits(),
                 tfmr: tfmr.bits(),
+                checkstop: None,
             },
         );
     }
@@ -131,10 +142,7 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
     if core.is_idle(place.thread) {
         was_broken |= handle_again(hw, system, &mut caller, core);
     }
-    let cleared = causes::report(hw, system, &mut caller);
-    if !cleared.is_empty() {
-        hw.and_hmer(!cleared.bits());
-    }
+    causes::report(hw, system, &mut caller);
     judge_timebase(hw, system, &mut caller, was_broken || !timer.is_empty());
     system.record(hw, Step::Return, [caller.flags, 0]);
     let event_queued = caller.flags & hmi_flags::NEW_EVENT != 0;

@@ -1,0 +1,146 @@
+//! The events that wait, oldest first, and what happens when there is no room for another.
+
+use super::Entry;
+
+/// Events that wait for the OS at most.
+pub const CAPACITY: usize = 64;
+
+/// How an event got in, or did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inserted {
+    /// One more waits.
+    Queued,
+    /// Two equal ones were joined, and this one waits in the room that it gave.
+    QueuedAfterJoining {
+        /// The two were about different things.
+        across: bool,
+    },
+    /// A recovered event had to go for it.
+    Displaced,
+    /// An equal event waits already.
+    Coalesced {
+        /// That one is about something else.
+        across: bool,
+    },
+    /// It is unrecovered like all that wait; one of them stands for it.
+    Folded,
+    /// It is lost.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct Ring {
+    entries: [Option<Entry>; CAPACITY],
+    /// Place of the oldest.
+    first: usize,
+    count: usize,
+}
+
+impl Ring {
+    pub(super) const fn new() -> Self {
+        Self {
+            entries: [None; CAPACITY],
+            first: 0,
+            count: 0,
+        }
+    }
+
+    pub(super) const fn has_room(&self) -> bool {
+        self.count < CAPACITY
+    }
+
+    const fn place(&self, n: usize) -> usize {
+        (self.first + n) % CAPACITY
+    }
+
+    fn entry(&self, n: usize) -> Option<&Entry> {
+        self.entries[self.place(n)].as_ref()
+    }
+
+    /// Appends, if there is room.
+    pub(super) fn push(&mut self, entry: Entry) {
+        if self.has_room() {
+            let place = self.place(self.count);
+            self.entries[place] = Some(entry);
+            self.count += 1;
+        }
+    }
+
+    /// Removes the oldest.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        if self.count == 0 {
+            return None;
+        }
+        let entry = self.entries[self.first].take();
+        self.first = self.place(1);
+        self.count -= 1;
+        entry
+    }
+
+    /// Appends, and makes room if need be.
+    pub(super) fn insert(&mut self, entry: Entry) -> Inserted {
+        if self.has_room() {
+            self.push(entry);
+            return Inserted::Queued;
+        }
+        if let Some(across) = self.has_equal(&entry) {
+            return Inserted::Coalesced { across };
+        }
+        if let Some(across) = self.join_equal() {
+            self.push(entry);
+            return Inserted::QueuedAfterJoining { across };
+        }
+        if !entry.unrecovered() {
+            return Inserted::Refused;
+        }
+        match (0..self.count).find(|&n| self.entry(n).is_some_and(|other| !other.unrecovered())) {
+            Some(found) => {
+                self.remove(found);
+                self.push(entry);
+                Inserted::Displaced
+            }
+            None => Inserted::Folded,
+        }
+    }
+
+    /// Whether an event with the same bytes waits; `Some(true)` if only one about something else.
+    fn has_equal(&self, entry: &Entry) -> Option<bool> {
+        let mut found = None;
+        for other in (0..self.count).filter_map(|n| self.entry(n)) {
+            if other == entry {
+                return Some(false);
+            }
+            if other.words == entry.words {
+                found = Some(true);
+            }
+        }
+        found
+    }
+
+    /// Removes the younger one of two equal events, rather of two about the same thing.
+    fn join_equal(&mut self) -> Option<bool> {
+        for across in [false, true] {
+            for younger in (1..self.count).rev() {
+                let Some(entry) = self.entry(younger).copied() else {
+                    continue;
+                };
+                let equal = |other: &Entry| *other == entry || across && other.words == entry.words;
+                if (0..younger).any(|n| self.entry(n).is_some_and(equal)) {
+                    self.remove(younger);
+                    return Some(across);
+                }
+            }
+        }
+        None
+    }
+
+    fn remove(&mut self, found: usize) {
+        for n in found..self.count - 1 {
+            let (to, from) = (self.place(n), self.place(n + 1));
+            self.entries[to] = self.entries[from].take();
+        }
+        let last = self.place(self.count - 1);
+        self.entries[last] = None;
+        self.count -= 1;
+    }
+}

@@ -1,0 +1,123 @@
+//! Two slots for each thread, written without a lock, for events of a thread that does not get at
+//! the queue.
+//!
+//! A slot is filled by its own thread alone, and emptied by whoever holds the queue. That one is
+//! busy with one slot at a time, so of the two one can always be judged.
+
+use super::{Entry, Scope, WORDS};
+use crate::platform::MAX_THREADS;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+const SLOTS: usize = 2;
+
+const EMPTY: u64 = 0;
+/// Being written or read.
+const BUSY: u64 = 1;
+const RECOVERED: u64 = 2;
+const UNRECOVERED: u64 = 3;
+
+/// How an event was kept, or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// In a slot.
+    Stored,
+    /// In a slot; a recovered event had to go for it.
+    Displaced,
+    /// The slots hold unrecovered events that stand for it.
+    Folded,
+    /// It is lost.
+    Refused,
+}
+
+#[derive(Debug)]
+struct Slot {
+    state: AtomicU64,
+    words: [AtomicU64; WORDS],
+    scope: AtomicU64,
+}
+
+impl Slot {
+    fn claim(&self, from: u64) -> bool {
+        self.state
+            .compare_exchange(from, BUSY, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn fill(&self, entry: &Entry) {
+        for (place, word) in self.words.iter().zip(entry.words) {
+            place.store(word, Ordering::Relaxed);
+        }
+        self.scope.store(entry.scope.to_word(), Ordering::Relaxed);
+        let state = if entry.unrecovered() {
+            UNRECOVERED
+        } else {
+            RECOVERED
+        };
+        self.state.store(state, Ordering::Release);
+    }
+
+    fn read(&self) -> Entry {
+        let entry = Entry {
+            words: core::array::from_fn(|n| self.words[n].load(Ordering::Relaxed)),
+            scope: Scope::from_word(self.scope.load(Ordering::Relaxed)),
+        };
+        self.state.store(EMPTY, Ordering::Release);
+        entry
+    }
+}
+
+/// The slots of all threads.
+#[derive(Debug)]
+pub(super) struct Slots {
+    threads: [[Slot; SLOTS]; MAX_THREADS],
+    /// Slots that are full, or soon will be.
+    full: AtomicU64,
+}
+
+impl Slots {
+    pub(super) const fn new() -> Self {
+        Self {
+            threads: [const {
+                [const {
+                    Slot {
+                        state: AtomicU64::new(EMPTY),
+                        words: [const { AtomicU64::new(0) }; WORDS],
+                        scope: AtomicU64::new(0),
+                    }
+                }; SLOTS]
+            }; MAX_THREADS],
+            full: AtomicU64::new(0),
+        }
+    }
+
+    /// Keeps an event for the thread that calls.
+    pub(super) fn keep(&self, thread: usize, entry: Entry) -> Kept {
+        let Some(own) = self.threads.get(thread) else {
+            return Kept::Refused;
+        };
+        if let Some(slot) = own.iter().find(|slot| slot.claim(EMPTY)) {
+            self.full.fetch_add(1, Ordering::AcqRel);
+            slot.fill(&entry);
+            return Kept::Stored;
+        }
+        if !entry.unrecovered() {
+            return Kept::Refused;
+        }
+        if let Some(slot) = own.iter().find(|slot| slot.claim(RECOVERED)) {
+            slot.fill(&entry);
+            return Kept::Displaced;
+        }
+        Kept::Folded
+    }
+
+    /// Empties a slot. Only for the holder of the queue.
+    pub(super) fn take(&self) -> Option<Entry> {
+        if self.full.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut slots = self.threads.iter().flatten();
+        let slot = slots.find(|slot| slot.claim(UNRECOVERED) || slot.claim(RECOVERED))?;
+        self.full.fetch_sub(1, Ordering::AcqRel);
+        Some(slot.read())
+    }
+}
