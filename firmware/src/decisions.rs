@@ -4,6 +4,7 @@
 //! A row is one bit of the register that the table decodes, by its IBM number; so a table is one
 //! word, and a hit is one atomic OR.
 
+use crate::malfunction;
 use crate::platform::Generation;
 use core::sync::atomic::{AtomicU64, Ordering};
 use power_registers::{Hmer, Tfmr, ibm};
@@ -102,8 +103,8 @@ impl Decisions {
                 }
             }
             Table::Tod => u64::MAX,
-            // The decoders say which rows they have when they are there.
-            Table::CoreFir | Table::Nx => 0,
+            Table::CoreFir => malfunction::core_fir_rows(generation),
+            Table::Nx => malfunction::nx_rows(generation),
             Table::Capp => {
                 if power10 {
                     0

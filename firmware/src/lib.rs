@@ -16,7 +16,7 @@ pub mod hmi;
 pub mod ipmi;
 pub mod logging;
 pub mod lpc;
-pub mod malfunction;
+mod malfunction;
 pub mod memory_console;
 pub mod opal;
 pub mod platform;

@@ -4,9 +4,10 @@ use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND};
 use crate::chip_tod::ChipTod;
 use crate::decisions::Decisions;
 use crate::hardware::{Hardware, Pir};
-use crate::hmi::core_state::{CoreState, FirstSeer};
+use crate::hmi::core_state::CoreState;
 use crate::hmi::counters::Counters;
 use crate::hmi::events::EventQueue;
+use crate::malfunction::Malfunction;
 use crate::platform::{MAX_CORES, Platform, ThreadPlace};
 use crate::xscom::Xscom;
 use core::fmt;
@@ -75,8 +76,8 @@ pub struct System<'a> {
     pub counters: Counters,
     /// Rows of the decision tables that were acted upon.
     pub decisions: Decisions,
-    /// Which threads have seen the present malfunction alert.
-    pub(crate) malfunction: FirstSeer,
+    /// What is known about malfunctions.
+    pub(crate) malfunction: Malfunction,
     cores: [CoreState; MAX_CORES],
     base: Tfmr,
     spins_per_microsecond: AtomicU64,
@@ -102,7 +103,7 @@ impl<'a> System<'a> {
             chip_tod: ChipTod::new(),
             counters: Counters::new(),
             decisions: Decisions::new(),
-            malfunction: FirstSeer::new(),
+            malfunction: Malfunction::new(),
             cores: [const { CoreState::new() }; MAX_CORES],
             base,
             spins_per_microsecond: AtomicU64::new(DEFAULT_SPINS_PER_MICROSECOND),

@@ -19,6 +19,7 @@ pub(crate) fn platform(generation: Generation, threads: u32) -> Platform {
         xscom_base: XSCOM_BASE,
         xscom_size: 1 << 34,
         chip_tod: Some(TodRole::Primary),
+        npus: arrayvec::ArrayVec::new(),
     };
     let core = Core::new(ChipId(0), (0..threads).map(Pir).collect());
     Platform {

@@ -95,6 +95,7 @@ fn power8_has_its_bus_in_xscom_space_and_no_chip_tod() {
         xscom_base,
         xscom_size: 0x8_0000_0000,
         chip_tod: None,
+        npus: Default::default(),
     };
     assert_eq!(
         platform.chips[..],
@@ -123,6 +124,7 @@ fn power9_and_power10_have_a_mapped_bus_and_tod_roles() {
             xscom_base: 0x6_03fc_0000_0000 + (u64::from(id) << shift),
             xscom_size: 1 << 34,
             chip_tod,
+            npus: Default::default(),
         };
         assert_eq!(
             platform.chips[..],

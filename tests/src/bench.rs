@@ -301,6 +301,7 @@ fn platform(configuration: &Configuration) -> Platform {
         xscom_base: configuration.xscom_base(chip),
         xscom_size: configuration.xscom_size(),
         chip_tod: Some(role(chip)),
+        npus: configuration.npus.iter().copied().collect(),
     });
     let cores = (0..configuration.cores()).map(|core| {
         let first = core * configuration.threads_per_core;

@@ -1,5 +1,6 @@
 use crate::bench::{Bench, Ran};
 use hardware_model::{Access, Machine, Register};
+use opal_abi::hmi_event::Checkstop;
 use opal_abi::message;
 use power_registers::{Hmer, Spr, TbState, Tfmr};
 
@@ -16,6 +17,8 @@ pub struct Event {
     pub hmer: u64,
     /// TFMR as found.
     pub tfmr: Tfmr,
+    /// What stopped, if a malfunction alert was traced to it.
+    pub checkstop: Option<Checkstop>,
     /// The whole message.
     pub bytes: [u8; message::SIZE],
 }
@@ -28,12 +31,13 @@ impl std::fmt::Debug for Event {
             recovered,
             hmer,
             tfmr,
+            checkstop,
             bytes: _,
         } = self;
         let hmer = Hmer::from_bits_retain(*hmer);
         write!(
             f,
-            "Event(type {event_type}, severity {severity}, recovered {recovered}, {hmer:?}, {tfmr:?})"
+            "Event(type {event_type}, severity {severity}, recovered {recovered}, {hmer:?}, {tfmr:?}, {checkstop:x?})"
         )
     }
 }
@@ -50,16 +54,27 @@ impl Event {
         assert_eq!(bytes[8], 2, "version");
         assert!(bytes[11] < 2, "disposition");
         assert_eq!(bytes[12..16], [0; 4], "reserved");
-        assert!(
-            bytes[32..].iter().all(|byte| *byte == 0),
-            "no checkstop, padding"
-        );
+        assert_eq!(bytes[33..36], [0; 3], "reserved");
+        assert_eq!(bytes[44..], [0; 28], "padding");
+        let place = word(40) >> 32;
+        let checkstop = match (bytes[32], word(32) as u32, place as u32) {
+            (0, 0, 0) => None,
+            (0, reason, place) => panic!("nothing known, but {reason:#x} of {place:#x}"),
+            (1, reason, pir) => Some(Checkstop::Core { reason, pir }),
+            (2, reason, chip) => Some(Checkstop::Nx { reason, chip }),
+            (3, reasons, chip) => Some(Checkstop::Npu {
+                reasons: reasons.to_be_bytes(),
+                chip,
+            }),
+            (other, ..) => panic!("checkstop of type {other}"),
+        };
         Self {
             severity: bytes[9],
             event_type: bytes[10],
             recovered: bytes[11] == 0,
             hmer: word(16),
             tfmr: Tfmr::from_bits_retain(word(24)),
+            checkstop,
             bytes,
         }
     }

@@ -201,7 +201,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_zero() {
-        let unknown = alert(Severity::Fatal, Disposition::NotRecovered, Checkstop::Unknown);
+        let unknown = alert(
+            Severity::Fatal,
+            Disposition::NotRecovered,
+            Checkstop::Unknown,
+        );
         let none = HmiEvent {
             checkstop: None,
             ..unknown

@@ -101,6 +101,12 @@ steps! {
     /// A TOD that did not run was restarted; argument 0 = way (0 someone else did, 1 master, 2 backup
     /// master, 3 helper, 4 rebuilt; all ones: it failed), 1 = spins since TB stopped.
     TodRestart = 47,
+    /// A core recovered from an error; argument 0 = its WOF, 1 = 1 if that could be read.
+    Recovered = 48,
+    /// A malfunction alert was taken; argument 0 = the chips by number, 1 = registers not read.
+    Alert = 49,
+    /// A fault isolation register that is not 0; argument 0 = chip and SCOM address, 1 = the bits.
+    Fir = 50,
 }
 
 /// One thing that a thread did.

@@ -147,7 +147,14 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
                 if last.phase() > Phase::Arrive && last.leader == thread {
                     let (tfmr, hmer) = core.deposited(caller.place.thread);
                     let disposition = Disposition::NotRecovered;
-                    caller.post_timer_event(hw, system, hmer, tfmr, disposition);
+                    caller.post_timer_event(
+                        hw,
+                        system,
+                        caller.core_scope(),
+                        hmer,
+                        tfmr,
+                        disposition,
+                    );
                 }
                 return;
             }
@@ -276,7 +283,7 @@ fn leave<H: Hardware>(
         } else {
             Disposition::Recovered
         };
-        caller.post_timer_event(hw, system, hmer, tfmr, disposition);
+        caller.post_timer_event(hw, system, caller.core_scope(), hmer, tfmr, disposition);
     }
     core.coordinator.apply(Event::Leave { thread, generation });
 }

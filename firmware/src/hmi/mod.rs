@@ -68,6 +68,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The scope of what the whole core suffers.
+    const fn core_scope(&self) -> Scope {
+        Scope::Core(self.place.core as u32)
+    }
+
     /// Queues an event for the OS.
     pub(crate) fn post<H: Hardware>(
         &mut self,
@@ -199,7 +204,8 @@ fn handle_timer<H: Hardware>(
     if unrepaired && diagnose(diagnosis::settled(hw, system, caller), tb_should_run).core {
         // Every time the others were at work without this thread, and it is still broken.
         let (hmer, tfmr) = (caller.hmer, caller.tfmr);
-        caller.post_timer_event(hw, system, hmer, tfmr, Disposition::NotRecovered);
+        let scope = caller.core_scope();
+        caller.post_timer_event(hw, system, scope, hmer, tfmr, Disposition::NotRecovered);
     }
     was_broken
 }
@@ -238,8 +244,16 @@ fn catch_up<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller, c
     }
 }
 
-/// What needs no meeting: errors of this thread, and errors of the TOD that leave TB running. One
-/// event for what this thread repaired; none for what another was faster with. `false` when TFMR
+const fn disposition(failed: bool) -> Disposition {
+    if failed {
+        Disposition::NotRecovered
+    } else {
+        Disposition::Recovered
+    }
+}
+
+/// What needs no meeting: errors of this thread, and errors of the TOD that leave TB running. An event
+/// for each that this thread repaired; none for what another was faster with. `false` when TFMR
 /// became corrupt meanwhile: then it all has to be looked at again.
 fn handle_alone<H: Hardware>(
     hw: &mut H,
@@ -248,31 +262,30 @@ fn handle_alone<H: Hardware>(
     tfmr: Tfmr,
     tod: bool,
 ) -> bool {
+    let hmer = caller.hmer;
     let local = local::repair(hw, system, caller);
     if local == Repair::Unjudged {
         return false;
     }
-    let tod = if tod {
-        system.recover_tod_errors(hw, &system.platform.cores[caller.place.core], true)
-    } else {
-        TodRecovery::Nothing
-    };
-    if tod == TodRecovery::Stopped && loses_timebase(hw, system) {
+    if local != Repair::Nothing {
+        let scope = Scope::Thread(caller.index as u32);
+        let disposition = disposition(local == Repair::Failed);
+        caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
+    }
+    if !tod {
+        return true;
+    }
+    let core = &system.platform.cores[caller.place.core];
+    let recovery = system.recover_tod_errors(hw, core, true);
+    if recovery == TodRecovery::Stopped && loses_timebase(hw, system) {
         // Now it is the core's affair.
         return false;
     }
-    let failed =
-        local == Repair::Failed || matches!(tod, TodRecovery::Failed | TodRecovery::Stopped);
-    if local == Repair::Nothing && tod == TodRecovery::Nothing {
-        return true;
+    if recovery != TodRecovery::Nothing {
+        let scope = Scope::Chip(core.chip.0);
+        let disposition = disposition(recovery != TodRecovery::Recovered);
+        caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
     }
-    let disposition = if failed {
-        Disposition::NotRecovered
-    } else {
-        Disposition::Recovered
-    };
-    let hmer = caller.hmer;
-    caller.post_timer_event(hw, system, hmer, tfmr, disposition);
     true
 }
 

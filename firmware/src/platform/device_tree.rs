@@ -13,7 +13,8 @@ pub use blob::MAX_BYTES;
 pub use error::TreeError;
 
 use super::{
-    Chip, Generation, LpcBus, MAX_CHIPS, MAX_MEMORY_RANGES, MemoryRange, Platform, TodRole,
+    Chip, Generation, LpcBus, MAX_CHIPS, MAX_MEMORY_RANGES, MAX_NPUS, MemoryRange, Platform,
+    TodRole,
 };
 use crate::hardware::ChipId;
 use arrayvec::ArrayVec;
@@ -76,6 +77,7 @@ pub fn console_only(generation: Generation) -> Platform {
         xscom_base,
         xscom_size,
         chip_tod: None,
+        npus: ArrayVec::new(),
     }]
     .into_iter()
     .collect();
@@ -140,6 +142,7 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
             xscom_base,
             xscom_size,
             chip_tod,
+            npus: npus(node)?,
         };
         chips
             .try_push(chip)
@@ -156,6 +159,23 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
     }
     chips.sort_unstable_by_key(|chip| chip.id);
     Ok((generation, chips))
+}
+
+/// SCOM bases of the NPUs or PAUs below an xscom node.
+fn npus(xscom: Node<'_>) -> Result<ArrayVec<u32, MAX_NPUS>, TreeError> {
+    const NAMES: [&str; 3] = ["ibm,power8-npu", "ibm,power9-npu", "ibm,power10-pau"];
+    let is_npu =
+        |node: &Node<'_>| NAMES.iter().any(|name| node.is_compatible(name)) && node.is_okay();
+    let mut bases = ArrayVec::new();
+    for node in xscom.children().filter(is_npu) {
+        let expected = node.error("reg", "a SCOM address");
+        let base = node.cells("reg").and_then(|mut cells| cells.next());
+        let base = base.ok_or(expected)?;
+        bases
+            .try_push(base)
+            .map_err(|_| xscom.error("npu", "at most 8 of a chip"))?;
+    }
+    Ok(bases)
 }
 
 fn chip_tod(xscom: Node<'_>) -> Result<Option<TodRole>, TreeError> {

@@ -14,6 +14,8 @@ pub const MAX_CORES: usize = 64;
 pub const MAX_CHIPS: usize = 16;
 /// Most threads of one core (two fused small cores).
 pub const MAX_CORE_THREADS: usize = 8;
+/// Most NPUs or PAUs of a chip.
+pub const MAX_NPUS: usize = 8;
 /// Most ranges of memory.
 pub const MAX_MEMORY_RANGES: usize = 32;
 
@@ -71,6 +73,8 @@ pub struct Chip {
     pub xscom_size: u64,
     /// The role of its ChipTOD; `None` when the tree has none.
     pub chip_tod: Option<TodRole>,
+    /// SCOM base addresses of its NPUs (POWER8, POWER9) or PAUs (POWER10).
+    pub npus: ArrayVec<u32, MAX_NPUS>,
 }
 
 /// One core: the threads that share a TFMR and an HMEER, and meet to repair TB.

@@ -1,12 +1,13 @@
 //! The event queue of an OS that fetches when it likes, or never.
 //!
 //! Fixed memory is the type's; what is checked is the count: what was posted came out or was
-//! counted as lost, an event that was not recovered gives way to none, and the order is kept.
+//! counted as coalesced or lost, an event that was not recovered gives way to none and is folded into
+//! another only when all that wait are like it, and the order is kept.
 
 use super::Input;
 use opal_abi::hmi_event::{Disposition, EventType, HmiEvent, Severity};
 use opal_abi::message;
-use opaline_firmware::hmi::events::{CAPACITY, EventQueue};
+use opaline_firmware::hmi::events::{CAPACITY, EventQueue, Scope};
 
 /// Posts and fetches as the input says.
 ///
@@ -50,6 +51,7 @@ pub(super) fn event(number: u64, disposition: Disposition) -> HmiEvent {
         disposition,
         hmer: number,
         tfmr: 0,
+        checkstop: None,
     }
 }
 
@@ -61,19 +63,24 @@ struct Tally {
     /// Numbers of the events that were not recovered and have not come out, oldest first.
     unrecovered: Vec<u64>,
     last: u64,
+    /// Unrecovered events that were folded into others.
+    folded: u64,
 }
 
 impl Tally {
     fn post(&mut self, queue: &EventQueue, event: HmiEvent) {
         self.posted += 1;
-        let queued = queue.post(event);
+        let queued = queue.post(0, Scope::Machine, &event);
         if event.disposition == Disposition::NotRecovered {
-            if queued {
+            assert!(queued, "an unrecovered event is never lost");
+            let folded = queue.counts().folded;
+            if folded == self.folded {
                 self.unrecovered.push(event.hmer);
             } else {
+                self.folded = folded;
                 assert!(
                     self.unrecovered.len() >= CAPACITY,
-                    "lost although a recovered one could have gone"
+                    "folded although a recovered one could have gone"
                 );
             }
         }
@@ -96,7 +103,9 @@ impl Tally {
     }
 
     fn check(&self, queue: &EventQueue) {
-        let waiting = self.posted - self.taken - queue.lost();
+        let counts = queue.counts();
+        let waiting = self.posted - self.taken - counts.lost - counts.coalesced;
+        assert_eq!(waiting, counts.waiting, "{self:?}, {counts:?}");
         assert!(
             waiting <= CAPACITY as u64,
             "{self:?}, lost {}",

@@ -19,7 +19,7 @@ use slots::{Kept, Slots};
 use spin::{Mutex, MutexGuard};
 
 /// Tries to take the queue; it is held for a few instructions at a time.
-const TRIES: u32 = 100_000;
+const TRIES: u32 = 20_000;
 /// Words of an encoded event.
 const WORDS: usize = SIZE / 8;
 

@@ -69,7 +69,11 @@ fn an_unrecovered_event_displaces_a_recovered_one() {
     assert_eq!(queue.lost(), 2);
     let found = drain(&queue);
     assert_eq!(found.len(), CAPACITY);
-    assert_eq!((found[0], found[1]), (100, 2), "the oldest recovered one went");
+    assert_eq!(
+        (found[0], found[1]),
+        (100, 2),
+        "the oldest recovered one went"
+    );
     assert_eq!(found[CAPACITY - 1], 300);
     assert_accounted(&queue);
 }
@@ -180,17 +184,32 @@ fn scopes_survive_a_slot() {
 /// What may happen to a queue.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    Post { n: u64, unrecovered: bool, core: u32 },
+    Post {
+        n: u64,
+        unrecovered: bool,
+        core: u32,
+    },
     /// The same while somebody else holds the queue.
-    PostHeld { n: u64, unrecovered: bool, thread: usize },
+    PostHeld {
+        n: u64,
+        unrecovered: bool,
+        thread: usize,
+    },
     Take(usize),
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let post = (0_u64..90, any::<bool>(), 0_u32..3)
-        .prop_map(|(n, unrecovered, core)| Act::Post { n, unrecovered, core });
-    let held = (0_u64..90, any::<bool>(), 0_usize..4)
-        .prop_map(|(n, unrecovered, thread)| Act::PostHeld { n, unrecovered, thread });
+    let post = (0_u64..90, any::<bool>(), 0_u32..3).prop_map(|(n, unrecovered, core)| Act::Post {
+        n,
+        unrecovered,
+        core,
+    });
+    let held =
+        (0_u64..90, any::<bool>(), 0_usize..4).prop_map(|(n, unrecovered, thread)| Act::PostHeld {
+            n,
+            unrecovered,
+            thread,
+        });
     prop_oneof![12 => post, 2 => held, 1 => (0_usize..20).prop_map(Act::Take)]
 }
 
@@ -246,7 +265,7 @@ proptest! {
 /// Threads that post while another one takes.
 #[test]
 fn many_threads_post_and_one_takes() {
-    let (threads, posts) = if cfg!(miri) { (3, 40) } else { (8, 4_000) };
+    let (threads, posts) = if cfg!(miri) { (3, 40) } else { (8, 1_000) };
     let queue = EventQueue::new();
     let running = core::sync::atomic::AtomicUsize::new(threads);
     let (mut taken, mut unrecovered) = (0_u64, 0_u64);
@@ -277,6 +296,11 @@ fn many_threads_post_and_one_takes() {
     let counts = assert_accounted(&queue);
     assert_eq!(counts.posted, (threads * posts) as u64);
     assert_eq!((counts.delivered, counts.waiting), (taken, 0));
-    let bad = (0..threads).map(|thread| (posts - thread).div_ceil(50) as u64).sum::<u64>();
-    assert!(unrecovered + counts.coalesced >= bad, "{unrecovered} of {bad}, {counts:?}");
+    let bad = (0..threads)
+        .map(|thread| (posts - thread).div_ceil(50) as u64)
+        .sum::<u64>();
+    assert!(
+        unrecovered + counts.coalesced >= bad,
+        "{unrecovered} of {bad}, {counts:?}"
+    );
 }

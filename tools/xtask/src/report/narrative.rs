@@ -136,6 +136,9 @@ pub(crate) fn label(step: Step) -> &'static str {
         Step::TodError => "TOD error",
         Step::TodRestart => "TOD restart",
         Step::Absent => "absent threads",
+        Step::Recovered => "core recovered",
+        Step::Alert => "malfunction alert",
+        Step::Fir => "FIR",
         // A step that a newer recorder knows: its own name is in the table.
         #[allow(unreachable_patterns)]
         _ => "step",
@@ -186,6 +189,14 @@ pub(crate) fn details(record: &Record) -> String {
         Step::TodRestart => format!("way {first}, {second} spins"),
         Step::TodError => format!("ERROR {first:#018x}, result {second}"),
         Step::Absent => format!("threads {first:#x}"),
+        Step::Recovered if second == 0 => "WOF not readable".to_owned(),
+        Step::Recovered => format!("WOF {first:#018x}"),
+        Step::Alert => format!("chips {first:#018x}, {second} registers not read"),
+        Step::Fir => format!(
+            "chip {}, {:#010x} = {second:#018x}",
+            first >> 32,
+            first as u32
+        ),
         #[allow(unreachable_patterns)]
         _ => format!("{first:#x}, {second:#x}"),
     }
