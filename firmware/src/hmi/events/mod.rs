@@ -170,8 +170,8 @@ impl EventQueue {
         while ring.has_room()
             && let Some(entry) = self.slots.take()
         {
-            // There is room, so it is not judged again.
-            ring.push(entry);
+            // There is room, so that it is queued.
+            ring.insert(entry);
         }
         let entry = oldest.or_else(|| ring.pop())?;
         count(&self.delivered);

@@ -34,6 +34,9 @@ pub(super) struct Ring {
     /// Place of the oldest.
     first: usize,
     count: usize,
+    /// No two that wait are equal: known once it was looked for, until the next that is appended
+    /// unseen.
+    distinct: bool,
 }
 
 impl Ring {
@@ -42,6 +45,7 @@ impl Ring {
             entries: [None; CAPACITY],
             first: 0,
             count: 0,
+            distinct: false,
         }
     }
 
@@ -80,6 +84,7 @@ impl Ring {
     /// Appends, and makes room if need be.
     pub(super) fn insert(&mut self, entry: Entry) -> Inserted {
         if self.has_room() {
+            self.distinct = false;
             self.push(entry);
             return Inserted::Queued;
         }
@@ -119,6 +124,9 @@ impl Ring {
 
     /// Removes the younger one of two equal events, rather of two about the same thing.
     fn join_equal(&mut self) -> Option<bool> {
+        if self.distinct {
+            return None;
+        }
         for across in [false, true] {
             for younger in (1..self.count).rev() {
                 let Some(entry) = self.entry(younger).copied() else {
@@ -131,6 +139,7 @@ impl Ring {
                 }
             }
         }
+        self.distinct = true;
         None
     }
 
