@@ -1,6 +1,6 @@
 //! The registers that name the chips which alarm.
 
-use super::tables;
+use crate::bring_up::malfunction_alert_register;
 use crate::hardware::{ChipId, Hardware};
 use crate::platform::{MAX_CHIPS, ThreadPlace};
 use crate::system::System;
@@ -70,22 +70,14 @@ pub(super) fn own_chip_alarms<H: Hardware>(
 }
 
 fn read<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId) -> Result<u64, XscomError> {
-    let address = tables::alert(system.platform.generation);
+    let address = malfunction_alert_register(system.platform.generation);
     system.xscom.read(hw, system.platform, chip, address)
 }
 
 fn clear<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId, bits: u64) {
-    let address = tables::alert(system.platform.generation);
+    let address = malfunction_alert_register(system.platform.generation);
     // What stays on is found again with the next alert; what was reported is not reported again.
     let _ = system
         .xscom
         .write(hw, system.platform, chip, address, !bits);
-}
-
-impl System<'_> {
-    /// Clears what alarmed before this firmware was there to hear it: an alert that stays on would
-    /// explain the next one wrongly. For the boot.
-    pub fn clear_stale_alerts<H: Hardware>(&self, hw: &mut H) {
-        take(hw, self);
-    }
 }

@@ -22,14 +22,6 @@ const FIR_MASK: u32 = 3;
 /// From a FIR to its first and second action register.
 const FIR_ACTIONS: [u32; 2] = [6, 7];
 
-/// Malfunction alert register of a chip: bit i = chip i asks for attention.
-pub(super) const fn alert(generation: Generation) -> u32 {
-    match generation {
-        Generation::Power8 => 0x0202_0011,
-        Generation::Power9 | Generation::Power10 => 0x0009_0022,
-    }
-}
-
 /// What there is to a core's FIR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CoreFir {
