@@ -307,7 +307,11 @@ fn platform(configuration: &Configuration) -> Platform {
         let first = core * configuration.threads_per_core;
         let threads = first..first + configuration.threads_per_core;
         let threads = threads.map(|thread| Pir(configuration.pir(thread)));
-        Core::new(id(configuration.chip_of(core)), threads.collect())
+        Core {
+            fused: configuration.fused,
+            pair: configuration.pair_of(core),
+            ..Core::new(id(configuration.chip_of(core)), threads.collect())
+        }
     });
     Platform {
         generation,
@@ -324,7 +328,12 @@ fn platform(configuration: &Configuration) -> Platform {
         },
         uart_port: 0x3f8,
         core_hz: configuration.core_hz,
-        processor_version: 0,
+        // The major revision decides how a fused core is aimed at.
+        processor_version: if configuration.fused_aim {
+            0x0080_0200
+        } else {
+            0x0080_0100
+        },
         is_qemu: false,
     }
 }

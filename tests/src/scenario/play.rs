@@ -22,8 +22,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Most accesses of one run: beyond that some wait has no end.
 const WATCHDOG: u64 = 6_000_000;
-/// The processor version register of a POWER10 of revision 2, whose fused cores need their aim.
-const POWER10_2_0: u32 = 0x0080_0200;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -102,15 +100,7 @@ pub fn configuration(shape: &Shape, processor: Processor, seed: u64) -> Configur
 }
 
 fn bench(case: &Case, processor: Processor, seed: u64) -> Bench {
-    let mut bench = Bench::new(configuration(&case.shape, processor, seed));
-    if case.shape.fused {
-        bench.platform.processor_version = POWER10_2_0;
-        for core in 0..bench.platform.cores.len() {
-            bench.platform.cores[core].fused = true;
-            bench.platform.cores[core].pair = Some(core ^ 1);
-        }
-    }
-    bench
+    Bench::new(configuration(&case.shape, processor, seed))
 }
 
 /// Plays the case once. It must have been checked: see [`Case::check`].

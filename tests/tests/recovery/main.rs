@@ -1,8 +1,10 @@
 //! The firmware's HMI recovery, boot and resync against the hardware model.
 
 mod boot;
+mod bring_up;
 mod chip_tod;
 mod exhaustive;
+mod fused;
 mod golden;
 mod hmer;
 mod parallel;
