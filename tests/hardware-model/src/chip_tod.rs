@@ -104,7 +104,8 @@ impl ChipTod {
 
     /// Whether steps and sync pulses reach the cores of the chip.
     pub(crate) fn steps(&self) -> bool {
-        matches!(self.state, TodState::Running | TodState::NotSet)
+        // A stopped TOD has its oscillator still; only errors stop the steps.
+        self.state != TodState::Error
     }
 
     pub(crate) const fn interrupt(&self) -> bool {

@@ -148,14 +148,25 @@ impl CoreTimer {
 
         if value & LOAD != 0 && value & MOVE != 0 {
             // The one error that software can cause at will; it is used to inject, so no violation.
-            self.load_tod_mod = None;
-            self.move_tod = None;
+            // Both stay on, as stuck commands were seen to do, until CLEAR_TB_ERRORS.
+            let stuck = Some(InFlight {
+                issuer: Some(global_thread),
+                done_at: u64::MAX,
+            });
+            self.load_tod_mod = stuck;
+            self.move_tod = stuck;
             self.control_error(now, &mut effects);
             return effects;
         }
         self.keep_or_drop(value, global_thread, now, &mut effects);
         self.clear_command(value & CLEAR != 0, now);
-        if value & CLEAR == 0 && value & COMMANDS != 0 && now < self.clear_busy_until {
+        if value & CLEAR != 0 {
+            if value & COMMANDS != CLEAR {
+                effects.broke("a TFMR command together with CLEAR_TB_ERRORS");
+            }
+            return effects;
+        }
+        if value & COMMANDS != 0 && now < self.clear_busy_until {
             effects.broke("a TFMR command while CLEAR_TB_ERRORS is not done");
             self.control_error(now, &mut effects);
             return effects;
@@ -163,7 +174,7 @@ impl CoreTimer {
         if value & LOAD != 0 && self.load_tod_mod.is_none() {
             self.load_command(global_thread, now, knew, &mut effects);
         }
-        if value & MOVE != 0 && self.move_tod.is_none() {
+        if value & MOVE != 0 {
             self.move_command(global_thread, now, knew, &mut effects);
         }
         effects
@@ -232,7 +243,7 @@ impl CoreTimer {
                 &mut self.load_tod_mod
             };
             let Some(command) = *slot else { continue };
-            if value & bit != 0 {
+            if value & bit != 0 && value & CLEAR == 0 {
                 continue;
             }
             *slot = None;
@@ -247,6 +258,13 @@ impl CoreTimer {
                 && command.issuer.is_some_and(|issuer| issuer != writer)
             {
                 effects.broke("CLEAR_TB_ERRORS dropped the command of another thread");
+            }
+            // LOAD_TOD_MOD leads out of SYNC_WAIT, if nobody else waits for the MOVE.
+            if moving && value & LOAD != 0 && self.state == TbState::SyncWait {
+                if command.issuer.is_some_and(|issuer| issuer != writer) {
+                    effects.broke("LOAD_TOD_MOD dropped the MOVE of another thread");
+                }
+                continue;
             }
             if value & CLEAR == 0 && self.state != TbState::Error {
                 if command.issuer.is_some() {
