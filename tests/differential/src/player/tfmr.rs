@@ -47,7 +47,7 @@ impl Player {
         self.machine.tfmr(thread).state()
     }
 
-    fn tell(&mut self, thread: usize, value: u64) {
+    fn tell(&self, thread: usize, value: u64) {
         self.thread(thread).write_spr(Spr::Tfmr, value);
     }
 
