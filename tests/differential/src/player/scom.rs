@@ -185,7 +185,7 @@ impl Player {
     }
 
     /// Sends the TOD once more, for a core that has come to GET_TOD since.
-    pub(super) fn send_again(&mut self, core: usize) {
+    pub(super) fn send_again(&self, core: usize) {
         let configuration = self.machine.configuration();
         let chip = configuration.chip_of(core);
         let thread = core * configuration.threads_per_core;
