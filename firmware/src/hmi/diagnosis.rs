@@ -2,12 +2,13 @@
 
 use super::Caller;
 use crate::chip_tod::core_scom;
+use crate::decisions::NO_REASON;
 use crate::hardware::Hardware;
 use crate::platform::Generation;
 use crate::quirks::latched_errors::{TRUTH, latched};
 use crate::system::System;
 use crate::timebase::{own_tfmr, settled_tfmr};
-use power_registers::{Hmer, TbState, Tfmr};
+use power_registers::{Hmer, TbState, Tfmr, ibm};
 
 /// Bits of one thread that the thread repairs itself.
 pub(super) const LOCAL: Tfmr = Tfmr::THREAD_ERRORS
@@ -45,6 +46,26 @@ pub(super) fn diagnose(tfmr: Tfmr, tb_should_run: bool) -> Diagnosis {
             tfmr & LOCAL
         },
     }
+}
+
+/// Rows of the decision table that a diagnosis of `tfmr` acts upon.
+pub(super) fn rows(tfmr: Tfmr, found: Diagnosis) -> u64 {
+    if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        return Tfmr::TFMR_CORRUPT.bits();
+    }
+    let mut rows = found.local.bits();
+    if found.core {
+        let errors = tfmr & (Tfmr::CORE_ERRORS | Tfmr::TRANSFER_ERRORS);
+        let stuck = tfmr & (Tfmr::LOAD_TOD_MOD | Tfmr::MOVE_CHIP_TOD_TO_TB);
+        rows |= (errors | stuck).bits();
+        if errors.is_empty() && stuck.is_empty() {
+            rows |= ibm(NO_REASON);
+        }
+    }
+    if found.tod {
+        rows |= Tfmr::CHIP_TOD_INTERRUPT.bits();
+    }
+    rows
 }
 
 /// TFMR as it is when no other thread is at work on it, without bits that are known to be stale.
@@ -202,6 +223,23 @@ mod tests {
         }
         let found = diagnose(tfmr(RUNNING) | Tfmr::CHIP_TOD_INTERRUPT, true);
         assert_eq!((found.core, found.tod), (false, true));
+    }
+
+    /// Each error bit by itself is a row; commands and "no reason" are of an invalid TB.
+    #[test]
+    fn each_diagnosis_has_its_row() {
+        let of = |bits: Tfmr| rows(bits, diagnose(bits, true));
+        assert_eq!(of(tfmr(RUNNING)), 0);
+        for bit in [
+            25, 26, 27, 43, 44, 45, 46, 51, 54, 56, 57, 58, 59, 60, 61, 62,
+        ] {
+            assert_eq!(of(tfmr(RUNNING | ibm(bit))), ibm(bit), "bit {bit}");
+        }
+        assert_eq!(of(tfmr(0x1212_0009_8080_0000)), ibm(NO_REASON));
+        assert_eq!(of(tfmr(0x3612_2007_60a0_4000)), ibm(18));
+        assert_eq!(of(tfmr(0x2a12_8009_80a4_4000)), ibm(16) | ibm(45));
+        let corrupt = tfmr(RUNNING) | Tfmr::TFMR_CORRUPT | Tfmr::DEC_PARITY;
+        assert_eq!(of(corrupt), ibm(60), "nothing else in it counts");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod meeting;
 mod phases;
 
 use crate::chip_tod::TodRecovery;
+use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::platform::ThreadPlace;
 use crate::quirks::sub_cores;
@@ -187,6 +188,8 @@ fn handle_timer<H: Hardware>(
         let seen = core.coordinator.load();
         let tfmr = diagnosis::settled(hw, system, caller);
         let found = diagnose(tfmr, tb_should_run);
+        let rows = diagnosis::rows(tfmr, found);
+        system.decisions.hit_all(Table::Tfmr, rows);
         if found.core || seen.expects(caller.place.thread as u8) {
             was_broken = true;
             if meeting::attend(hw, system, caller, seen, tfmr) == Attendance::Attended {

@@ -3,9 +3,10 @@
 use super::Caller;
 use super::coordinator::{AbortReason, Findings, Phase};
 use super::core_state::{CoreState, Plan};
-use super::diagnosis::{LOCAL, ignoring_latched, owned};
+use super::diagnosis::{LOCAL, diagnose, ignoring_latched, owned, rows};
 use super::local;
 use crate::chip_tod::TodRecovery;
+use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::system::System;
 use crate::timebase::reload::{DeadTod, ReloadError, Target, reload};
@@ -67,6 +68,8 @@ fn repair_tfmr<H: Hardware>(
             return Report::Retry;
         }
     }
+    let revealed = rows(tfmr, diagnose(tfmr, false));
+    system.decisions.hit_all(Table::Tfmr, revealed);
     let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
     if procedures::needs_clear(tfmr) && (corrupt || no_reason) {
         // If dirty registers hold it in ERROR, the phases to come clean and clear again.
