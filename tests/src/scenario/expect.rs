@@ -15,6 +15,9 @@ pub struct Expect {
     /// Exactly these events, in any order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<EventCase>>,
+    /// Without `events`: at least so many; 1 when absent, if there is a fault that makes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least_events: Option<usize>,
     /// Flags that `OPAL_HANDLE_HMI2` gave, all calls of a thread together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<FlagsCase>,
@@ -145,6 +148,8 @@ pub enum Time {
     NotBehind,
     /// Not valid, and said so.
     Invalid,
+    /// Running and exact, or not valid and said so by every thread that can speak.
+    Honest,
     /// Not looked at.
     Any,
 }

@@ -132,7 +132,7 @@ impl Hypervised<'_> {
         let tfmr = machine.tfmr(self.cpu.index);
         let time = stage.case.expect.timebase.unwrap_or(Time::Exact);
         if !tfmr.contains(Tfmr::TB_VALID) || tfmr.state() != TbState::Running {
-            if !matches!(time, Time::Invalid | Time::Any) {
+            if !matches!(time, Time::Invalid | Time::Any | Time::Honest) {
                 stage.wrong(format!(
                     "{whose} of thread {} goes on with a TB that is not valid: {tfmr:?}",
                     self.cpu.index
@@ -145,7 +145,7 @@ impl Hypervised<'_> {
             .wrapping_add_signed(offset.wrapping_neg());
         let off = host.wrapping_sub(machine.true_time()) as i64;
         let good = match time {
-            Time::Exact => off == 0,
+            Time::Exact | Time::Honest => off == 0,
             Time::Within(ticks) => off.unsigned_abs() <= ticks,
             Time::NotBehind | Time::Invalid | Time::Any => {
                 host >= stage.scene().time_struck || off == 0

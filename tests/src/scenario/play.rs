@@ -14,14 +14,14 @@ use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::shim::MAX_CORES;
 use opal_abi::message;
 use opaline_firmware::platform::Generation;
-use opaline_firmware::system::Participation;
+use opaline_firmware::system::{Participation, System};
 use power_registers::chip_tod::TodRegister;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Most accesses of one run: beyond that some wait has no end.
-const WATCHDOG: u64 = 6_000_000;
+const WATCHDOG: u64 = 40_000_000;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -126,6 +126,22 @@ pub fn run(case: &Case, processor: Processor, seed: u64) -> Found {
     found
 }
 
+/// What the boot does, and what the OS did before the case begins.
+fn boot(bench: &Bench, system: &System<'_>) {
+    let machine = &bench.machine;
+    let local_fir = match bench.platform.generation {
+        Generation::Power8 | Generation::Power9 => 0x0104_000c,
+        Generation::Power10 => 0x0104_0102,
+    };
+    for chip in 0..machine.configuration().chips {
+        machine.provide_scom(chip, local_fir, 0);
+    }
+    for thread in 0..machine.configuration().threads() {
+        system.note_timers(&mut bench.hardware(thread));
+    }
+    machine.clear_trace();
+}
+
 fn registers(bench: &Bench) -> Vec<(usize, u32, u64)> {
     let chips = 0..bench.machine.configuration().chips;
     let all = chips.flat_map(|chip| TodRegister::CACHED.map(|register| (chip, register.address())));
@@ -137,6 +153,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
     let bench = &found.bench;
     let machine = &bench.machine;
     let system = bench.booted_system();
+    boot(bench, &system);
     let count = case.shape.all_threads();
     let control = Box::new(Control::new());
     control

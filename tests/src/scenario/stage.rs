@@ -273,6 +273,11 @@ impl<'a> Stage<'a> {
             return true;
         }
         let core = thread / self.case.shape.threads;
+        if self.is_stopped(thread) {
+            scene.threads[thread].dead = true;
+            scene.threads[thread].busy = false;
+            return false;
+        }
         let phase = self
             .system
             .meeting(core)
@@ -320,9 +325,16 @@ impl<'a> Stage<'a> {
         true
     }
 
+    /// Whether the core of a thread executes nothing any more.
+    fn is_stopped(&self, thread: usize) -> bool {
+        self.machine.checkstopped(thread / self.case.shape.threads)
+    }
+
     /// Whether a thread that is not in a call has to make one.
     pub(super) fn called(&self, thread: usize) -> bool {
-        if self.doing[thread] == Doing::Idle {
+        if self.is_stopped(thread) {
+            false
+        } else if self.doing[thread] == Doing::Idle {
             self.system.summoned(hardware_pir(self.machine, thread))
         } else {
             self.machine.hmi_pending(thread)
@@ -336,7 +348,10 @@ impl<'a> Stage<'a> {
             && (0..self.doing.len()).all(|thread| {
                 let own = &scene.threads[thread];
                 let in_hmi = self.activity(thread) == Some(Activity::Hmi);
-                own.dead || !self.comes(thread) || !own.busy && !in_hmi && !self.called(thread)
+                own.dead
+                    || self.is_stopped(thread)
+                    || !self.comes(thread)
+                    || !own.busy && !in_hmi && !self.called(thread)
             })
     }
 
