@@ -286,7 +286,7 @@ fn platform(configuration: &Configuration) -> Platform {
         hardware_model::Generation::Power9 => Generation::Power9,
         hardware_model::Generation::Power10 => Generation::Power10,
     };
-    let id = |chip: usize| ChipId(u32::try_from(chip).expect("few chips"));
+    let id = |chip: usize| ChipId(configuration.chip_id(chip));
     let role = |chip: usize| {
         if chip == configuration.topology.primary {
             TodRole::Primary

@@ -155,8 +155,9 @@ impl Model {
     /// A chip raises a malfunction alert: every chip notes it, and every thread of the machine
     /// gets it.
     pub(crate) fn alert(&mut self, chip: usize) {
+        let bit = ibm(self.configuration.chip_id(chip) & 0x3f);
         for unit in &mut self.units {
-            unit.alert |= ibm(chip as u32);
+            unit.alert |= bit;
         }
         for thread in &mut self.threads {
             thread.raise(Hmer::MALFUNCTION_ALERT.bits());

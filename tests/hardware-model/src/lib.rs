@@ -47,6 +47,7 @@ mod query;
 mod random;
 mod scom;
 mod scom_map;
+mod shape;
 mod sprs;
 mod tfmr_access;
 #[cfg(feature = "std")]

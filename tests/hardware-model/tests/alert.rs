@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use hardware_model::{Fault, Generation};
+use hardware_model::{Configuration, Fault, Generation, Machine};
 use power_registers::chip_tod::TodRegister;
 use power_registers::{Hmer, Spr, TbState, Tfmr, ibm};
 
@@ -30,6 +30,20 @@ fn the_alert_register() {
         assert_eq!(get_raw(thread, 0, address), Ok(0), "5.4: AND");
         assert_eq!(get_raw(thread, 1, address), Ok(ibm(1)), "5.4: its own copy");
         assert_rules_kept(&machine);
+    }
+}
+
+/// 5.4 and 7 (38de7930a): the alert names a chip by its id, which need not be its place.
+#[test]
+fn chip_ids() {
+    for (generation, pir) in [(Generation::Power8, 17 << 7), (Generation::Power9, 17 << 8)] {
+        let mut configuration = Configuration::new(generation, 2, 1, 1);
+        configuration.chip_ids = vec![0, 17];
+        assert_eq!(configuration.pir(1), pir, "PIR");
+        let machine = Machine::new(configuration);
+        machine.inject(&Fault::Alert { chip: 1 });
+        let alert = machine.peek_scom(0, alert_address(generation));
+        assert_eq!(alert, Some(ibm(17)), "5.4: bit 17 is chip id 17");
     }
 }
 

@@ -174,9 +174,6 @@ fn no_access_panics() {
             }
         }
         assert!(model.now() > 2000);
-        assert_eq!(
-            model.accesses() + model.violations().len() as u64 > 1000,
-            true
-        );
+        assert!(model.accesses() > 1000);
     }
 }

@@ -1,9 +1,11 @@
-//! The timer facility of one core: state machine, error bits, TB and HDEC copies.
+//! The timer facility of one core: state machine, error bits, what happens by itself.
 
-use crate::SYNC_TICKS;
+mod copies;
+mod progress;
+mod steps;
+
 use crate::configuration::{Configuration, Generation, Start, TimebaseCopies};
 use crate::fault::CommandFailure;
-use crate::random::Random;
 use alloc::vec::Vec;
 use power_registers::{Hmeer, TbState, Tfmr};
 
@@ -190,54 +192,6 @@ impl CoreTimer {
         core::mem::take(&mut self.entered)
     }
 
-    fn next_sync(&self, now: u64) -> u64 {
-        if self.steps && self.steps_lost_until != u64::MAX {
-            (now.max(self.steps_lost_until) / SYNC_TICKS + 1) * SYNC_TICKS
-        } else {
-            u64::MAX
-        }
-    }
-
-    /// The steps and sync pulses of the chip begin or end.
-    pub(crate) fn set_steps(&mut self, steps: bool, now: u64) {
-        if steps == self.steps {
-            return;
-        }
-        self.sync_occurred = self.synced(now);
-        self.sync_from = now;
-        self.steps = steps;
-        if self.state == TbState::SyncWait {
-            self.sync_due = self.next_sync(now);
-        }
-    }
-
-    /// No step reaches the core before `until`.
-    pub(crate) fn lose_steps(&mut self, until: u64, now: u64) {
-        self.sync_occurred = self.synced(now);
-        self.sync_from = until;
-        self.steps_lost_until = until;
-        if self.state == TbState::SyncWait {
-            self.sync_due = self.next_sync(now);
-        }
-    }
-
-    /// Whether no step reaches this core although its chip has some.
-    pub(crate) const fn starved(&self, now: u64) -> bool {
-        now < self.steps_lost_until
-    }
-
-    /// Whether a sync pulse came since TFMR was last written.
-    pub(crate) const fn synced(&self, now: u64) -> bool {
-        self.sync_occurred
-            || self.steps && !self.starved(now) && now / SYNC_TICKS > self.sync_from / SYNC_TICKS
-    }
-
-    /// TFMR was written.
-    pub(crate) const fn forget_sync(&mut self, now: u64) {
-        self.sync_occurred = false;
-        self.sync_from = now;
-    }
-
     /// The next commands of a kind fail.
     pub(crate) fn fail_commands(&mut self, failure: CommandFailure, count: u32) {
         self.failing[failure as usize] = count;
@@ -276,158 +230,11 @@ impl CoreTimer {
             }
     }
 
-    /// TB of every copy becomes the TOD's value and runs; gives whether it failed at once.
-    fn run_from(&mut self, tod: u64, now: u64) -> bool {
-        self.move_tod = None;
-        self.transfer_at = None;
-        if self.fails(CommandFailure::MoveParity) {
-            self.fail(Tfmr::CHIP_TOD_PARITY_ERROR.bits(), now);
-            return true;
-        }
-        self.enter(TbState::Running, now);
-        for copy in &mut self.copies {
-            copy.offset = tod.wrapping_sub(now);
-        }
-        self.enabled = true;
-        if self.fails(CommandFailure::MoveResidue) {
-            self.dirty_timebase();
-            self.fail(Tfmr::TB_RESIDUE_ERROR.bits(), now);
-            return true;
-        }
-        if self.starved(now) {
-            self.fail(Tfmr::TB_MISSING_STEP.bits(), now);
-            return true;
-        }
-        false
-    }
-
     /// An error that stops TB.
     pub(crate) fn fail(&mut self, bits: u64, now: u64) {
         self.report(bits);
         self.transfer_at = None;
         self.enter(TbState::Error, now);
-    }
-
-    /// When something will happen by itself.
-    pub(crate) fn due(&self) -> u64 {
-        let mut due = self.transfer_at.unwrap_or(u64::MAX);
-        if self.state == TbState::SendTodMod
-            && let Some(command) = self.load_tod_mod
-        {
-            due = due.min(command.done_at);
-        }
-        if self.state == TbState::SyncWait && self.move_tod.is_some() {
-            due = due.min(self.sync_due);
-        }
-        due
-    }
-
-    /// What is due by `now` happens; `tod` is the time of a running TOD. Gives whether an error
-    /// came of it.
-    pub(crate) fn advance(&mut self, now: u64, tod: Option<u64>) -> bool {
-        let mut failed = false;
-        if self.state == TbState::SendTodMod
-            && self
-                .load_tod_mod
-                .is_some_and(|command| command.done_at <= now)
-        {
-            self.load_tod_mod = None;
-            if core::mem::take(&mut self.load_times_out) {
-                self.fail(Tfmr::CHIP_TOD_TIMEOUT.bits(), now);
-                self.new_entry(true);
-                failed = true;
-            } else {
-                self.enter(TbState::NotSet, now);
-            }
-        }
-        if self.state == TbState::SyncWait && self.move_tod.is_some() && self.sync_due <= now {
-            self.enter(TbState::GetTod, now);
-        }
-        if self.transfer_at.is_some_and(|at| at <= now) {
-            self.transfer_at = None;
-            if let Some(tod) = tod
-                && self.state == TbState::GetTod
-                && self.run_from(tod, now)
-            {
-                self.new_entry(true);
-                failed = true;
-            }
-        }
-        failed
-    }
-
-    /// The TOD sends its value; taken only in GET_TOD.
-    pub(crate) fn receive_tod(&mut self, now: u64) -> bool {
-        let taken = self.state == TbState::GetTod && self.move_tod.is_some() && !self.corrupt;
-        if taken && self.transfer_at.is_none() && !self.fails(CommandFailure::MoveLost) {
-            self.transfer_at = Some(now + self.command_ticks);
-        }
-        taken
-    }
-
-    pub(crate) fn timebase(&self, thread: usize, now: u64) -> u64 {
-        let copy = &self.copies[self.copy_of[thread]];
-        if self.state == TbState::Running {
-            now.wrapping_add(copy.offset)
-        } else {
-            copy.frozen
-        }
-    }
-
-    fn set_timebase(&mut self, thread: usize, value: u64, now: u64) {
-        let running = self.state == TbState::Running;
-        let copy = &mut self.copies[self.copy_of[thread]];
-        if running {
-            copy.offset = value.wrapping_sub(now);
-        } else {
-            copy.frozen = value;
-        }
-    }
-
-    /// TB changes under the software's feet.
-    pub(crate) fn damage_timebase(&mut self, thread: usize, value: u64, now: u64) {
-        self.set_timebase(thread, value, now);
-    }
-
-    /// `mttbl`; gives whether it broke TB.
-    pub(crate) fn write_lower(&mut self, thread: usize, value: u64, now: u64) -> bool {
-        let broke = self.state == TbState::Running;
-        if broke {
-            self.fail(0, now);
-        }
-        let merged = self.timebase(thread, now) & !0xffff_ffff | value & 0xffff_ffff;
-        self.set_timebase(thread, merged, now);
-        self.copies[self.copy_of[thread]].dirty_lower = false;
-        broke
-    }
-
-    /// `mttbu`.
-    pub(crate) fn write_upper(&mut self, thread: usize, value: u64, now: u64) {
-        let merged = self.timebase(thread, now) & 0xffff_ffff | value << 32;
-        self.set_timebase(thread, merged, now);
-        self.copies[self.copy_of[thread]].dirty_upper = false;
-    }
-
-    /// `mttbu40`: the low 24 bits keep counting.
-    pub(crate) fn write_upper40(&mut self, thread: usize, value: u64, now: u64) {
-        let merged = self.timebase(thread, now) & 0xff_ffff | value & !0xff_ffff;
-        self.set_timebase(thread, merged, now);
-    }
-
-    pub(crate) fn write_hdec(&mut self, thread: usize, value: u64) {
-        let copy = &mut self.copies[self.copy_of[thread]];
-        copy.hdec = value;
-        copy.dirty_hdec = false;
-    }
-
-    pub(crate) fn is_timebase_dirty(&self) -> bool {
-        self.copies
-            .iter()
-            .any(|copy| copy.dirty_lower || copy.dirty_upper)
-    }
-
-    pub(crate) fn is_hdec_dirty(&self) -> bool {
-        self.copies.iter().any(|copy| copy.dirty_hdec)
     }
 }
 
@@ -438,34 +245,6 @@ impl CoreTimer {
         self.errors |= bits;
         if self.latches {
             self.latched |= bits & LATCHED;
-        }
-    }
-
-    /// Every TB copy has a wrong residue until it is rewritten.
-    pub(crate) fn dirty_timebase(&mut self) {
-        for copy in &mut self.copies {
-            copy.dirty_lower = true;
-            copy.dirty_upper = true;
-        }
-    }
-
-    /// Every HDEC copy has a wrong parity until it is rewritten.
-    pub(crate) fn dirty_hdec(&mut self) {
-        for copy in &mut self.copies {
-            copy.dirty_hdec = true;
-        }
-    }
-
-    /// What has a wrong residue or parity holds a wrong value.
-    pub(crate) fn damage_copies(&mut self, random: &mut Random) {
-        let stands = self.state != TbState::Running;
-        for copy in &mut self.copies {
-            if copy.dirty_lower && copy.dirty_upper && stands {
-                copy.frozen ^= 1 << random.below(60);
-            }
-            if copy.dirty_hdec {
-                copy.hdec ^= 1 << random.below(32);
-            }
         }
     }
 
