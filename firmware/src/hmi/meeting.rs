@@ -21,7 +21,7 @@ pub(crate) const ARRIVAL_MICROSECONDS: u64 = 500_000;
 /// Longest wait in any other phase; the leader's own waits, for TFMR and the TOD, fit in.
 const PHASE_MICROSECONDS: u64 = 2_000_000;
 /// Longest wait for more threads, once those are there who can clean all that the core shares.
-const STRAGGLER_MICROSECONDS: u64 = 20_000;
+const STRAGGLER_MICROSECONDS: u64 = 200_000;
 const LEAST_SPINS: u64 = 10_000;
 
 /// How a thread got into a meeting, or did not.
