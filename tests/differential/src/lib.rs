@@ -14,3 +14,4 @@ pub mod program;
 pub mod qemu;
 pub mod random;
 pub mod rules;
+mod writer;

@@ -1,7 +1,7 @@
 //! Sequences drawn from a seed.
 
 use crate::access::{Access, Operation};
-use crate::directed::{MASTER, Writer};
+use crate::writer::{MASTER, Writer};
 use hardware_model::{Configuration, Generation, Random};
 use power_registers::chip_tod::{TRIGGER, TodRegister};
 use power_registers::{Hmer, Spr, TbState, Tfmr, ibm, ibm_range};
