@@ -30,11 +30,20 @@ fn the_catalogue_matches() {
             Verdict::Ran(mismatches) => {
                 let first = &mismatches[0];
                 let (processor, seed) = (first.processor, first.seed);
-                format!("{}: {processor} seed {seed}: {}", file.display(), first.differences[0])
+                format!(
+                    "{}: {processor} seed {seed}: {}",
+                    file.display(),
+                    first.differences[0]
+                )
             }
         })
         .collect();
-    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} cases:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// No case costs something else than the table says: `cargo xtask scenario --bounds` writes it.
@@ -67,9 +76,16 @@ fn no_case_costs_more_scoms_than_the_reference() {
         for &processor in &case.generations {
             let cost = case.cost(processor);
             // POWER9's latched check reads thread 0's TFMR: two more for each secondary that asks.
-            let latched = if processor == opaline_tests::scenario::Processor::Power9 { 6 } else { 0 };
+            let latched = if processor == opaline_tests::scenario::Processor::Power9 {
+                6
+            } else {
+                0
+            };
             let found = cost.scom_reads + cost.scom_writes;
-            assert!(found <= scoms + latched, "{name} {processor}: {found} SCOMs");
+            assert!(
+                found <= scoms + latched,
+                "{name} {processor}: {found} SCOMs"
+            );
         }
     }
 }
@@ -95,13 +111,34 @@ fn complaints(text: &str) -> Vec<String> {
 fn complaints_name_file_line_and_key() {
     let head = "title = \"x\"\n\n[[fault]]\n";
     for (text, expected) in [
-        ("kind = \"tb-residue\"\ncore = 7\n", "case.toml:5: fault.1.core: core 7 does not exist: there are 1"),
-        ("kind = \"tb-residue\"\n", "case.toml:4: fault.1.kind: TbResidue needs the key \"core\""),
-        ("kind = \"tb-residue\"\ncroe = 0\n", "case.toml:5: croe: unknown field `croe`"),
-        ("kind = \"tb-residu\"\n", "case.toml:4: kind: unknown variant `tb-residu`"),
-        ("kind = \"tod\"\nchip = 0\nbits = [64]\n", "case.toml:6: bits: bit 64 does not exist: IBM bits are 0 to 63"),
-        ("kind = \"tod\"\nchip = 0\nbits = \"0xfg\"\n", "case.toml:6: bits: \"0xfg\" is not a number in hex"),
-        ("kind = \"transfer\"\ncore = 0\n", "case.toml:4: fault.1.kind: Transfer does not exist on power8"),
+        (
+            "kind = \"tb-residue\"\ncore = 7\n",
+            "case.toml:5: fault.1.core: core 7 does not exist: there are 1",
+        ),
+        (
+            "kind = \"tb-residue\"\n",
+            "case.toml:4: fault.1.kind: TbResidue needs the key \"core\"",
+        ),
+        (
+            "kind = \"tb-residue\"\ncroe = 0\n",
+            "case.toml:5: croe: unknown field `croe`",
+        ),
+        (
+            "kind = \"tb-residu\"\n",
+            "case.toml:4: kind: unknown variant `tb-residu`",
+        ),
+        (
+            "kind = \"tod\"\nchip = 0\nbits = [64]\n",
+            "case.toml:6: bits: bit 64 does not exist: IBM bits are 0 to 63",
+        ),
+        (
+            "kind = \"tod\"\nchip = 0\nbits = \"0xfg\"\n",
+            "case.toml:6: bits: \"0xfg\" is not a number in hex",
+        ),
+        (
+            "kind = \"transfer\"\ncore = 0\n",
+            "case.toml:4: fault.1.kind: Transfer does not exist on power8",
+        ),
         (
             "kind = \"tb-residue\"\ncore = 0\nwhen = { write = \"TMFR\" }\n",
             "case.toml:6: fault.1.when.write: no such register \"TMFR\"",
@@ -134,10 +171,15 @@ fn complaints_name_file_line_and_key() {
     ] {
         let found = complaints(&format!("{head}{text}"));
         assert!(
-            found.iter().any(|complaint| complaint.starts_with(expected)),
+            found
+                .iter()
+                .any(|complaint| complaint.starts_with(expected)),
             "expected {expected}\nfound {found:?}"
         );
     }
-    assert!(complaints("generations = [\"power7\"]\ntitle = \"x\"\n")[0].starts_with("case.toml:1: generations"));
+    assert!(
+        complaints("generations = [\"power7\"]\ntitle = \"x\"\n")[0]
+            .starts_with("case.toml:1: generations")
+    );
     assert!(complaints("seeds = [1]\n")[0].contains("missing field `title`"));
 }

@@ -13,6 +13,23 @@
 //! With the feature `std` (on by default) [`Machine`] shares it among threads. The timebase of CAPP
 //! units is not modelled.
 //!
+//! # What no public source decides
+//!
+//! Here the model has a choice of its own, the stricter one where there is one:
+//!
+//! * TFMR 54 and 56 go with CLEAR_TB_ERRORS only; both errors lead to ERROR.
+//! * A split POWER8 core has one TFMR and one state for all its sub-cores (section 12.1; section 2.1
+//!   says one for each).
+//! * A damaged PSS_MSS_CTRL keeps its old effect until it is written.
+//! * A TOD needs steps to start. One that runs as a slave goes on when they end, and a step check
+//!   reports it; a master stops when those of its selected path end, also with the checks off.
+//! * Steps on a slave path come from the master of the topology that selects the path.
+//! * A step check on a path that stays dead reports again when it is cleared
+//!   ([`Configuration::persistent_step_checks`]).
+//! * A register with a parity or residue error holds a wrong value ([`Configuration::damage`]).
+//! * A recovered FIR bit stays on in the FIR; WOF keeps the first bits.
+//! * The engine of a chip that is blocked wants receive status, log and error written, in any order.
+//!
 //! ```
 //! # #[cfg(feature = "std")] {
 //! use hardware_model::{Configuration, Fault, Generation, Machine};

@@ -227,16 +227,14 @@ impl Model {
 
     /// Receive status (of any chip: it is the local one's), log and error of the target chip.
     fn reset_engine(&mut self, chip: usize, step: usize) {
-        if step == 0 {
-            for unit in &mut self.units {
-                unit.reset_steps |= 1;
+        for (index, unit) in self.units.iter_mut().enumerate() {
+            if step == 0 || index == chip {
+                unit.reset_steps |= 1 << step;
             }
-        }
-        let unit = &mut self.units[chip];
-        unit.reset_steps |= 1 << step;
-        if unit.reset_steps == 7 {
-            unit.blocked = false;
-            unit.reset_steps = 0;
+            if unit.reset_steps == 7 {
+                unit.blocked = false;
+                unit.reset_steps = 0;
+            }
         }
     }
 

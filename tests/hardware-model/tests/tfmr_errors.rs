@@ -3,6 +3,7 @@
 mod common;
 use common::*;
 use hardware_model::{Configuration, CoreError, Fault, Generation, Impossible, Model, SYNC_TICKS};
+use power_registers::chip_tod::TodRegister;
 use power_registers::{Hmer, Spr, TbState, Tfmr};
 
 /// 2.3: what stops TB and what does not; 12.1.2: each bit clears itself only.
@@ -224,4 +225,36 @@ fn lost_steps_hold_the_error() {
         assert_eq!(machine.timebase(0), machine.true_time());
         assert_rules_kept(machine);
     });
+}
+
+/// 12.1.6: steps that are away when TB is about to run stop it at once; without them no sync comes.
+#[test]
+fn lost_steps_stop_a_timebase_that_begins() {
+    let machine = machine(Generation::Power9, 1, 1, 1);
+    let thread = machine.thread(0);
+    to_get_tod(thread);
+    fail(&machine, CoreError::StepsLost { ticks: u64::MAX });
+    assert!(
+        !machine.hmi_pending(0),
+        "TB does not run: nothing is missed yet"
+    );
+    put(
+        thread,
+        0,
+        TodRegister::TxTtypeControl,
+        target(Generation::Power9, 0),
+    );
+    put(thread, 0, TodRegister::MoveTodToTb, 1 << 63);
+    wait_off(thread, Tfmr::MOVE_CHIP_TOD_TO_TB);
+    let value = tfmr(thread);
+    assert_eq!(value.state(), TbState::Error);
+    assert!(value.contains(Tfmr::TB_MISSING_STEP) && machine.hmi_pending(0));
+    fail(&machine, CoreError::StepsLost { ticks: 0 });
+    clear(thread);
+    fail(&machine, CoreError::StepsLost { ticks: u64::MAX });
+    to_not_set(thread);
+    write(thread, Tfmr::MOVE_CHIP_TOD_TO_TB);
+    machine.tick(100 * SYNC_TICKS);
+    assert_eq!(tfmr(thread).state(), TbState::SyncWait);
+    assert_rules_kept(&machine);
 }

@@ -50,8 +50,12 @@ fn the_loaded_value_counts_from_the_next_sync() {
     let machine = machine(Generation::Power9, 1, 1, 1);
     let thread = machine.thread(0);
     put(thread, 0, R::LoadTodMod, TRIGGER);
+    machine.tick(SYNC_TICKS - machine.now() % SYNC_TICKS);
     put(thread, 0, R::LoadTod, 0x7_1ff0);
     let before = machine.now() / SYNC_TICKS;
+    assert_eq!(state(&machine, 0), 0xd, "3.5: WAIT_SYNC");
+    machine.tick(machine.configuration().costs.tod_start);
+    assert_eq!(state(&machine, 0), 0xe, "3.5: RUNNING, waiting sync");
     assert_eq!(machine.tod_time(0), 0x7_1ff0);
     while machine.now() / SYNC_TICKS == before {
         machine.tick(1);

@@ -237,6 +237,20 @@ fn a_master_without_checkers_stops_in_silence() {
     assert!(machine.tfmr(1).contains(Tfmr::TB_MISSING_STEP));
 }
 
+/// 3.7: a chip that is master of both topologies is active master, and no backup.
+#[test]
+fn one_master_of_both() {
+    let mut configuration = Configuration::new(Generation::Power9, 2, 1, 1);
+    configuration.topology = Topology {
+        primary: 0,
+        secondary: Some(0),
+    };
+    let machine = Machine::new(configuration);
+    assert!(has(&machine, 0, 23) && !has(&machine, 0, 24));
+    put(machine.thread(0), 1, R::TxTtype1, TRIGGER);
+    assert!(has(&machine, 0, 23) && running(&machine, 0));
+}
+
 /// 3.7: one chip, no backup: nobody is 24, and a switch leaves nobody as master.
 #[test]
 fn no_backup() {

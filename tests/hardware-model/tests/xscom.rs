@@ -213,6 +213,21 @@ fn late_and_lying_answers() {
     assert_rules_kept(&machine);
 }
 
+/// Software may give up an answer that is made to come late; the next access is none too many.
+#[test]
+fn a_late_answer_may_be_given_up() {
+    let machine = machine(Generation::Power9, 1, 1, 2);
+    machine.inject_xscom(XscomFault {
+        count: 1,
+        ..all(XscomAnswer::Late(1 << 40))
+    });
+    let thread = machine.thread(0);
+    let _ = thread.load(address(&machine, 0, FSM));
+    let _ = hmer(thread);
+    assert_eq!(get_raw(machine.thread(1), 0, FSM), Ok(RUNNING));
+    assert_rules_kept(&machine);
+}
+
 /// 3.1: an engine that stays busy until receive status, log and error were reset.
 #[test]
 fn a_blocked_engine_needs_its_reset() {
@@ -226,10 +241,11 @@ fn a_blocked_engine_needs_its_reset() {
         machine.inject(&Fault::EngineBlocked { chip: 1 });
         assert_eq!(get_raw(thread, 0, FSM), Ok(RUNNING), "one chip only");
         assert_eq!(get_raw(thread, 1, FSM), Err(1), "3.1: code 1");
-        put_raw(thread, 0, engine[0], 0).expect("3.1: the local chip's receive status");
         put_raw(thread, 1, engine[1], 0).expect("3.1: log");
         assert_eq!(get_raw(thread, 1, FSM), Err(1));
         put_raw(thread, 1, engine[2], 0).expect("3.1: error");
+        assert_eq!(get_raw(thread, 1, FSM), Err(1));
+        put_raw(thread, 0, engine[0], 0).expect("3.1: the local chip's receive status");
         assert_eq!(get_raw(thread, 1, FSM), Ok(RUNNING));
         assert_rules_kept(&machine);
     }
