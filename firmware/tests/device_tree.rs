@@ -156,6 +156,40 @@ fn power9_and_power10_have_a_mapped_bus_and_tod_roles() {
     );
 }
 
+/// Their number and places differ from chip to chip, so the tree names them.
+#[test]
+fn npus_and_paus_are_those_of_the_tree() {
+    let bases = |name: &str, units: &[(u32, &str)]| {
+        let mut tree = Tree::decode(P10_2X4);
+        let xscom = tree
+            .children
+            .iter_mut()
+            .find(|node| node.name == "xscom@603fc00000000")
+            .unwrap();
+        for (base, status) in units {
+            let mut unit = Tree {
+                name: format!("{name}@{base:x}"),
+                properties: Vec::new(),
+                children: Vec::new(),
+            };
+            unit.set("compatible", format!("ibm,power10-{name}\0"));
+            unit.set("status", format!("{status}\0"));
+            unit.set_cells("reg", &[*base, 0x2c]);
+            xscom.children.push(unit);
+        }
+        parse(&tree.encode()).map(|platform| platform.chips[0].npus.to_vec())
+    };
+    let paus = [
+        (0x1001_0800, "okay"),
+        (0x1101_0800, "disabled"),
+        (0x1201_0800, "okay"),
+    ];
+    assert_eq!(bases("pau", &paus).unwrap(), [0x1001_0800, 0x1201_0800]);
+    assert_eq!(bases("other", &paus).unwrap(), []);
+    let many: Vec<_> = (0..9).map(|n| (0x1000_0000 + n, "okay")).collect();
+    assert!(bases("pau", &many).is_err());
+}
+
 #[test]
 fn a_refused_tree_leaves_a_way_to_the_console() {
     for blob in ALL {

@@ -8,11 +8,13 @@
 
 pub mod coordinator;
 
+mod caller;
 pub(crate) mod causes;
 pub(crate) mod core_state;
 pub(crate) mod counters;
 mod diagnosis;
 pub mod events;
+pub(crate) mod first_seer;
 mod local;
 mod meeting;
 mod phases;
@@ -20,10 +22,10 @@ mod phases;
 use crate::chip_tod::TodRecovery;
 use crate::decisions::Table;
 use crate::hardware::Hardware;
-use crate::platform::ThreadPlace;
 use crate::quirks::sub_cores;
 use crate::system::System;
 use crate::timebase::settled_tfmr;
+pub(crate) use caller::Caller;
 use coordinator::Findings;
 use core_state::CoreState;
 use diagnosis::diagnose;
@@ -32,7 +34,7 @@ use flight_recorder::Step;
 use local::Repair;
 pub(crate) use meeting::ARRIVAL_MICROSECONDS;
 use meeting::Attendance;
-use opal_abi::hmi_event::{Disposition, EventType, HmiEvent, Severity};
+use opal_abi::hmi_event::Disposition;
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, TbState, Tfmr};
 
@@ -49,71 +51,6 @@ pub struct Outcome {
     pub flags: u64,
     /// Whether this call queued an event.
     pub event_queued: bool,
-}
-
-/// One call of the handler, on one thread.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    pub(crate) place: ThreadPlace,
-    /// Index of the thread in the platform.
-    pub(crate) index: usize,
-    /// HMER as found.
-    pub(crate) hmer: Hmer,
-    /// TFMR as found.
-    pub(crate) tfmr: Tfmr,
-    flags: u64,
-    /// Spins that this thread waited for others: what passed since TB stopped, if it did.
-    spins: u64,
-    /// TB runs behind a value that this thread saw before.
-    backwards: bool,
-}
-
-impl Caller {
-    /// The scope of what the whole core suffers.
-    const fn core_scope(&self) -> Scope {
-        Scope::Core(self.place.core as u32)
-    }
-
-    /// Queues an event for the OS.
-    pub(crate) fn post<H: Hardware>(
-        &mut self,
-        hw: &mut H,
-        system: &System<'_>,
-        scope: Scope,
-        event: &HmiEvent,
-    ) {
-        if system.events.post(self.index, scope, event) {
-            self.flags |= hmi_flags::NEW_EVENT;
-        }
-        let mut head = [0; 8];
-        head.copy_from_slice(&event.to_bytes()[..8]);
-        let lost = system.events.lost();
-        system.record(hw, Step::Event, [u64::from_be_bytes(head), lost]);
-    }
-
-    fn post_timer_event<H: Hardware>(
-        &mut self,
-        hw: &mut H,
-        system: &System<'_>,
-        scope: Scope,
-        hmer: Hmer,
-        tfmr: Tfmr,
-        disposition: Disposition,
-    ) {
-        self.post(
-            hw,
-            system,
-            scope,
-            &HmiEvent {
-                severity: Severity::ErrorSync,
-                event_type: EventType::TimerFacility,
-                disposition,
-                hmer: hmer.bits(),
-                tfmr: tfmr.bits(),
-                checkstop: None,
-            },
-        );
-    }
 }
 
 /// Handles the HMI that the calling thread took, or the summons of a sibling that did.

@@ -25,6 +25,22 @@ enum Finding {
     Unreadable,
 }
 
+/// What the OS was told of a small core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Bits of its FIR that stopped it.
+    bits: u64,
+    /// That its FIR could not be read.
+    unreadable: bool,
+}
+
+impl Told {
+    pub(super) const NOTHING: Self = Self {
+        bits: 0,
+        unreadable: false,
+    };
+}
+
 /// Looks at every core of the machine, and reports those that stopped and were not reported yet.
 pub(super) fn search<H: Hardware>(
     hw: &mut H,
@@ -33,44 +49,48 @@ pub(super) fn search<H: Hardware>(
     reported: &mut Reported,
     search: &mut Search,
 ) {
+    let generation = system.platform.generation;
     let mut patience = Patience::new();
-    let own = system.platform.cores[caller.place.core].threads[caller.place.thread];
+    let own = caller.place;
     for (index, core) in system.platform.cores.iter().enumerate() {
-        let mut bits = 0;
-        let mut unreadable = false;
-        for first in first_threads(system.platform.generation, core) {
+        let small_cores = first_threads(generation, core).zip(&mut reported.cores[index]);
+        for (first, told) in small_cores {
+            let number = |thread| core.scom_number_of(generation, thread);
             let place = Place {
                 chip: core.chip,
-                number: core.scom_number_of(system.platform.generation, first),
-                awake: index == caller.place.core
-                    && core.scom_number_of(system.platform.generation, own)
-                        == core.scom_number_of(system.platform.generation, first),
+                number: number(first),
+                awake: index == own.core && number(core.threads[own.thread]) == number(first),
             };
-            let (reason, known) = match look(hw, system, place, &mut patience) {
-                Finding::Fine => continue,
-                Finding::Stopped {
-                    bits: found,
-                    reason,
-                } => {
-                    bits |= found;
-                    (reason, found & !reported.cores[index] == 0)
+            let finding = look(hw, system, place, &mut patience);
+            let (now, reason) = match finding {
+                Finding::Fine => (Told::NOTHING, 0),
+                Finding::Stopped { bits, reason } => {
+                    let unreadable = false;
+                    (Told { bits, unreadable }, reason)
                 }
                 Finding::Unreadable => {
-                    unreadable = true;
-                    (0, reported.unreadable[index])
+                    let bits = told.bits;
+                    let unreadable = true;
+                    (Told { bits, unreadable }, 0)
                 }
             };
+            let before = core::mem::replace(told, now);
+            if finding == Finding::Fine {
+                continue;
+            }
             search.found_fatal();
-            if !known {
-                let stop = Checkstop::Core {
-                    reason,
-                    pir: first.0,
-                };
+            let is_new = if now.unreadable {
+                // One that is known to have stopped may as well not answer any more.
+                before == Told::NOTHING
+            } else {
+                now.bits & !before.bits != 0
+            };
+            if is_new {
+                let pir = first.0;
+                let stop = Checkstop::Core { reason, pir };
                 post_checkstop(hw, system, caller, Scope::Core(index as u32), stop);
             }
         }
-        reported.cores[index] = bits;
-        reported.unreadable[index] = unreadable;
     }
 }
 

@@ -22,8 +22,8 @@ mod wakeup;
 use crate::budget::lock_within;
 use crate::hardware::{ChipId, Hardware};
 use crate::hmi::Caller;
-use crate::hmi::core_state::FirstSeer;
 use crate::hmi::events::Scope;
+use crate::hmi::first_seer::FirstSeer;
 use crate::platform::{MAX_CHIPS, MAX_CORES};
 use crate::system::System;
 use crate::xscom::XscomError;
@@ -38,6 +38,8 @@ pub(crate) use recovery::record_recovery;
 /// Longest wait for another thread's search.
 const SEARCH_MICROSECONDS: u64 = 1_000_000;
 const LEAST_SPINS: u64 = 10_000;
+/// Small cores of a core of the platform, at most: a fused one that stands as one.
+const SMALL_CORES: usize = 2;
 
 /// What is known about malfunctions of the machine.
 #[derive(Debug)]
@@ -50,10 +52,8 @@ pub(crate) struct Malfunction {
 /// What the OS was told already: FIRs keep what stopped a unit.
 #[derive(Debug)]
 struct Reported {
-    /// By core: bits of its FIR that stopped it.
-    cores: [u64; MAX_CORES],
-    /// By core: its FIR could not be read.
-    unreadable: [bool; MAX_CORES],
+    /// By core and small core: why it stopped.
+    cores: [[core_fir::Told; SMALL_CORES]; MAX_CORES],
     /// By chip: the attention that NX asked for.
     nx: [Option<nx::Attention>; MAX_CHIPS],
 }
@@ -63,8 +63,7 @@ impl Malfunction {
         Self {
             seen: FirstSeer::new(),
             reported: Mutex::new(Reported {
-                cores: [0; MAX_CORES],
-                unreadable: [false; MAX_CORES],
+                cores: [[core_fir::Told::NOTHING; SMALL_CORES]; MAX_CORES],
                 nx: [None; MAX_CHIPS],
             }),
         }

@@ -2,7 +2,8 @@
 //!
 //! A sleeping core answers with an error and all ones, so nothing that it says would be of use. The
 //! request is taken back on every way out. Waits are counted in spins, since TB may stand, and all
-//! the waits of one search share a limit.
+//! the waits of one search share a limit. Only one search runs at a time, so that nobody takes back
+//! what another one asked for.
 
 use super::tables;
 use crate::budget::Budget;

@@ -228,6 +228,48 @@ fn no_scom_error_hides_a_fatal_finding() {
     }
 }
 
+/// What is known is harmless, but something that may be fatal does not let itself be looked at.
+#[test]
+fn a_harmless_finding_does_not_cover_what_could_not_be_read() {
+    for (status, fatal) in [(7, true), (2, false), (3, false), (4, false)] {
+        let bench = bench(Generation::Power9, 1, 1, 2);
+        let system = bench.booted_system();
+        let (chip, unit, fir, bits) = (0, 0, 1, ibm(1));
+        bench.machine.inject(&Fault::Npu {
+            chip,
+            unit,
+            fir,
+            bits,
+        });
+        bench.machine.inject_xscom(XscomFault {
+            address: Some(0x0201_1040),
+            ..XscomFault::new(XscomAnswer::Status(status))
+        });
+        let ran = run(&bench, &system, 1);
+        let told = ran.events.iter().filter(|one| is_fatal(one)).count();
+        assert_eq!(told, usize::from(fatal), "status {status}");
+        let harmless = ran.events.len() - told;
+        assert_eq!(harmless, 1, "status {status}: {:#x?}", ran.events);
+    }
+}
+
+/// A core that was told to have stopped, and then does not answer at all, is told no more.
+#[test]
+fn a_stopped_core_may_fall_silent() {
+    let bench = bench(Generation::Power9, 1, 2, 1);
+    let system = bench.booted_system();
+    let (core, bits) = (1, ibm(12));
+    bench.machine.inject(&Fault::CoreFir { core, bits });
+    assert_eq!(run(&bench, &system, 1).events.len(), 1);
+    let fir = bench.machine.configuration().core_fir(1);
+    bench.machine.inject_xscom(XscomFault {
+        address: Some(fir),
+        ..XscomFault::new(XscomAnswer::Status(5))
+    });
+    bench.machine.inject(&Fault::Alert { chip: 0 });
+    assert_eq!(run(&bench, &system, 2).events.len(), 0);
+}
+
 /// With no register readable there is one event, and it is fatal.
 #[test]
 fn a_dead_engine_is_an_honest_answer() {

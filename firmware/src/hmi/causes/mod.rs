@@ -3,8 +3,8 @@
 mod table;
 
 use super::Caller;
-use super::core_state::FirstSeer;
 use super::events::Scope;
+use super::first_seer::FirstSeer;
 use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::malfunction;
