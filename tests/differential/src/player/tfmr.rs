@@ -56,6 +56,7 @@ impl Player {
         let before = self.cores[core];
         let state = self.state(core);
         let next = &mut self.cores[core];
+        next.waiting = 0;
         if value & Tfmr::TB_ECLIPZ.bits() == 0 {
             next.adrift = Some(Rule::NonEclipz);
             return;
@@ -86,7 +87,6 @@ impl Player {
         }
         if value & LOAD != 0 {
             next.held = Some(value);
-            next.waiting = 0;
             return;
         }
         next.held = None;
