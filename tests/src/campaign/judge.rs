@@ -1,5 +1,6 @@
 use crate::bench::{Bench, Ran};
 use crate::checks::Event;
+use crate::scenario::{Case, Found};
 use opal_abi::hmi_flags::TOD_TB_FAIL;
 use power_registers::chip_tod::TodRegister;
 use power_registers::{Hmer, TbState, Tfmr};
@@ -59,11 +60,67 @@ impl Record {
     }
 }
 
+/// Lines of a run that say no more than that something was not repaired.
+const OF_A_FAILURE: [&str; 2] = ["guests hardly ran", "waits of the shim ran out"];
+
+/// Most model time of a case, for each thread, since all of them advance the same clock: 4 s.
+const MOST_TICKS_EACH: u64 = 2_048_000_000;
+
+/// Whether what the firmware said in a run of a case is true, whatever it is.
+///
+/// # Errors
+/// What was said, and how it really is.
+pub fn honest(case: &Case, found: &Found) -> Result<Verdict, String> {
+    let bench = &found.bench;
+    let threads = case.shape.all_threads();
+    let record = Record {
+        last_flags: found
+            .calls
+            .iter()
+            .map(|calls| calls.last().map(|(_, flags)| *flags))
+            .collect(),
+        events: found.messages.iter().copied().map(Event::decode).collect(),
+        ticks: found.ticks,
+    };
+    let hard = |line: &&String| !OF_A_FAILURE.iter().any(|soft| line.contains(soft));
+    if let Some(line) = found.wrong.iter().find(hard) {
+        return Err(line.clone());
+    }
+    if found.lost != 0 {
+        return Err(format!("{} events lost", found.lost));
+    }
+    if found.ticks > MOST_TICKS_EACH * threads as u64 {
+        return Err(format!("it took {} ticks", found.ticks));
+    }
+    let verdict = Witness::of(found).judge(bench, &record, |thread| found.alive[thread])?;
+    match found.wrong.first() {
+        Some(line) if verdict == Verdict::Recovered => Err(line.clone()),
+        _ => Ok(verdict),
+    }
+}
+
 fn registers(bench: &Bench, chip: usize) -> [Option<u64>; 9] {
     TodRegister::CACHED.map(|register| bench.machine.peek_scom(chip, register.address()))
 }
 
 impl Witness {
+    /// What a run of a case noted.
+    fn of(found: &Found) -> Self {
+        let configuration = found.bench.machine.configuration();
+        let of_chip = |chip: usize| {
+            TodRegister::CACHED.map(|register| {
+                let mut all = found.registers_before.iter();
+                let same =
+                    |entry: &&(usize, u32, u64)| (entry.0, entry.1) == (chip, register.address());
+                all.find(same).map(|entry| entry.2)
+            })
+        };
+        Self {
+            registers: (0..configuration.chips).map(of_chip).collect(),
+            timebases: vec![found.time_struck; configuration.threads()],
+        }
+    }
+
     /// Looks at a machine that is in order.
     #[must_use]
     pub fn new(bench: &Bench) -> Self {
@@ -103,8 +160,8 @@ impl Witness {
             .count();
         let mut failed = unrecovered > 0;
         for thread in (0..self.timebases.len()).filter(|thread| present(*thread)) {
-            let hmer = machine.hmer(thread) - Hmer::XSCOM_MAILBOX;
-            if record.last_flags[thread].is_some() && !hmer.is_empty() {
+            if record.last_flags[thread].is_some() && machine.hmi_pending(thread) {
+                let hmer = machine.hmer(thread) - Hmer::XSCOM_MAILBOX;
                 return Err(format!("thread {thread}: {hmer:?} is left in HMER"));
             }
             failed |= record.says_failed(thread);

@@ -4,8 +4,9 @@
 //! and it may not say anything that is not so.
 
 mod judge;
+pub mod random;
 mod rows;
 pub mod scom;
 
-pub use judge::{Record, Verdict, Witness};
+pub use judge::{Record, Verdict, Witness, honest};
 pub use rows::Rows;

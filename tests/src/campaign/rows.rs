@@ -1,9 +1,10 @@
 use hardware_model::Generation;
 use opaline_firmware::decisions::{Decisions, Table};
 use opaline_firmware::platform;
+use serde::{Deserialize, Serialize};
 
 /// Which rows of the firmware's decision tables were acted upon, on each generation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows([[u64; Table::ALL.len()]; 3]);
 
 /// The generations, in the order of the rows.
@@ -23,6 +24,13 @@ impl Rows {
     pub fn add(&mut self, generation: Generation, decisions: &Decisions) {
         for (hits, table) in self.0[generation as usize].iter_mut().zip(Table::ALL) {
             *hits |= decisions.hits(table);
+        }
+    }
+
+    /// Adds rows in the order of [`Table::ALL`].
+    pub fn add_all(&mut self, generation: Generation, rows: &[u64; Table::ALL.len()]) {
+        for (hits, more) in self.0[generation as usize].iter_mut().zip(rows) {
+            *hits |= more;
         }
     }
 

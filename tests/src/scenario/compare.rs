@@ -5,6 +5,7 @@ use super::expect::{EventCase, Flag, Time};
 use super::play::Found;
 use super::register::Named;
 use super::trace;
+use crate::campaign::honest;
 use hardware_model::{Access, Register};
 use opal_abi::hmi_flags;
 use power_registers::chip_tod::TodRegister;
@@ -48,6 +49,9 @@ const SILENT: [Kind; 14] = [
 /// The differences, one line each.
 #[must_use]
 pub fn compare(case: &Case, found: &Found) -> Vec<String> {
+    if case.expect.timebase == Some(Time::Honest) {
+        return honest(case, found).err().into_iter().collect();
+    }
     let mut wrong = found.wrong.clone();
     let machine = &found.bench.machine;
     let accesses = machine.trace();

@@ -152,6 +152,9 @@ pub enum Time {
     Honest,
     /// Not looked at.
     Any,
+    /// As a campaign judges, and then nothing else that is expected counts: everything is repaired,
+    /// or what is not was said.
+    Honest,
 }
 
 /// What is expected of one core.

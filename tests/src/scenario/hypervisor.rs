@@ -147,7 +147,7 @@ impl Hypervised<'_> {
         let good = match time {
             Time::Exact | Time::Honest => off == 0,
             Time::Within(ticks) => off.unsigned_abs() <= ticks,
-            Time::NotBehind | Time::Invalid | Time::Any => {
+            Time::NotBehind | Time::Invalid | Time::Any | Time::Honest => {
                 host >= stage.scene().time_struck || off == 0
             }
         };

@@ -13,6 +13,7 @@ use hypervisor_shim::control::Control;
 use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::shim::MAX_CORES;
 use opal_abi::message;
+use opaline_firmware::decisions::Table;
 use opaline_firmware::platform::Generation;
 use opaline_firmware::system::{Participation, System};
 use power_registers::chip_tod::TodRegister;
@@ -51,6 +52,9 @@ pub struct Found {
     /// What the accesses came to, from the first fault on; all threads together, the longest wait
     /// of any.
     pub cost: Cost,
+    /// Rows of the firmware's decision tables that were acted upon, in the order of
+    /// [`Table::ALL`].
+    pub rows: [u64; Table::ALL.len()],
     /// ChipTOD registers of each chip before the faults, as `(chip, address, value)`.
     pub registers_before: Vec<(usize, u32, u64)>,
 }
@@ -119,6 +123,7 @@ pub fn run(case: &Case, processor: Processor, seed: u64) -> Found {
         time_struck: 0,
         resyncs: 0,
         cost: Cost::default(),
+        rows: [0; Table::ALL.len()],
         registers_before: registers(&bench),
         bench,
     };
@@ -264,6 +269,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
     found.time_struck = scene.time_struck;
     found.resyncs = scene.resyncs;
     found.cost = cost;
+    found.rows = Table::ALL.map(|table| system.decisions.hits(table));
 }
 
 fn cost(before: &[Counters], machine: &hardware_model::Machine, phases: u64) -> Cost {
