@@ -10,6 +10,8 @@ pub struct ModelHardware<'a> {
     thread: Thread<'a>,
     turn: Option<Turn<'a>>,
     alone: bool,
+    /// Spins that were made in advance.
+    spun: u64,
     death: Option<Death<'a>>,
 }
 
@@ -31,6 +33,7 @@ impl<'a> ModelHardware<'a> {
             thread,
             turn,
             alone,
+            spun: 0,
             death: None,
         }
     }
@@ -47,6 +50,7 @@ impl<'a> ModelHardware<'a> {
             thread,
             turn: None,
             alone: true,
+            spun: 0,
             death: None,
         }
     }
@@ -71,6 +75,7 @@ impl<'a> ModelHardware<'a> {
     }
 
     fn write(&mut self, spr: Spr, value: u64) {
+        self.spun = 0;
         self.turn(Kind::Write);
         self.thread.write_spr(spr, value);
     }
@@ -137,6 +142,7 @@ impl Hardware for ModelHardware<'_> {
         self.thread.load(address)
     }
     fn store(&mut self, address: u64, value: u64) {
+        self.spun = 0;
         self.turn(Kind::Write);
         self.thread.store(address, value);
     }
@@ -147,8 +153,18 @@ impl Hardware for ModelHardware<'_> {
         panic!("the model has no byte at {address:#x}");
     }
     fn relax(&mut self) {
+        if self.spun > 0 {
+            self.spun -= 1;
+            return;
+        }
         self.turn(Kind::Relax);
         self.thread.relax();
+        if let Some(turn) = self.turn {
+            let more = turn.spins() - 1;
+            self.spun = more;
+            let machine = self.thread.machine();
+            machine.tick(more * machine.configuration().costs.relax);
+        }
         if self.turn.is_none() && !self.alone {
             // A spin is a microsecond of the model, however busy the host is.
             std::thread::yield_now();

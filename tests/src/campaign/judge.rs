@@ -1,6 +1,6 @@
 use crate::bench::{Bench, Ran};
 use crate::checks::Event;
-use crate::scenario::{Case, Found};
+use crate::scenario::{Case, Doing, Found};
 use opal_abi::hmi_flags::TOD_TB_FAIL;
 use power_registers::chip_tod::TodRegister;
 use power_registers::{Hmer, TbState, Tfmr};
@@ -27,6 +27,10 @@ pub struct Witness {
 pub struct Record {
     /// Flags of the last call on each thread; `None` if it never came.
     pub last_flags: Vec<Option<u64>>,
+    /// Whether a pending HMI would have been delivered: not to a thread that idles in the firmware.
+    pub takes_interrupts: Vec<bool>,
+    /// Whether faults strike in the middle of a recovery.
+    pub strikes_late: bool,
     /// All events, oldest first.
     pub events: Vec<Event>,
     /// Model time that it took, in ticks.
@@ -39,6 +43,8 @@ impl Record {
     pub fn new(bench: &Bench) -> Self {
         Self {
             last_flags: vec![None; bench.machine.configuration().threads()],
+            strikes_late: false,
+            takes_interrupts: vec![true; bench.machine.configuration().threads()],
             events: Vec::new(),
             ticks: 0,
         }
@@ -60,6 +66,9 @@ impl Record {
     }
 }
 
+/// The model's rule that a new error can break on the firmware's behalf.
+const MOVE_IN_WRONG_STATE: &str = "MOVE_CHIP_TOD_TO_TB outside NOT_SET";
+
 /// Lines of a run that say no more than that something was not repaired.
 const OF_A_FAILURE: [&str; 2] = ["guests hardly ran", "waits of the shim ran out"];
 
@@ -79,6 +88,10 @@ pub fn honest(case: &Case, found: &Found) -> Result<Verdict, String> {
             .iter()
             .map(|calls| calls.last().map(|(_, flags)| *flags))
             .collect(),
+        takes_interrupts: (0..threads)
+            .map(|thread| case.doing(thread) != Doing::Idle)
+            .collect(),
+        strikes_late: case.faults.iter().any(|fault| !fault.when.is_start()),
         events: found.messages.iter().copied().map(Event::decode).collect(),
         ticks: found.ticks,
     };
@@ -92,7 +105,10 @@ pub fn honest(case: &Case, found: &Found) -> Result<Verdict, String> {
     if found.ticks > MOST_TICKS_EACH * threads as u64 {
         return Err(format!("it took {} ticks", found.ticks));
     }
-    let verdict = Witness::of(found).judge(bench, &record, |thread| found.alive[thread])?;
+    let runs = |thread: usize| {
+        found.alive[thread] && !bench.machine.checkstopped(thread / case.shape.threads)
+    };
+    let verdict = Witness::of(found).judge(bench, &record, runs)?;
     match found.wrong.first() {
         Some(line) if verdict == Verdict::Recovered => Err(line.clone()),
         _ => Ok(verdict),
@@ -146,7 +162,10 @@ impl Witness {
         present: impl Fn(usize) -> bool,
     ) -> Result<Verdict, String> {
         let machine = &bench.machine;
-        let violations = machine.violations();
+        let mut violations = machine.violations();
+        // An error that strikes between the look at the state and the command cannot be seen.
+        violations
+            .retain(|violation| violation.rule != MOVE_IN_WRONG_STATE || !record.strikes_late);
         if let Some(first) = violations.first() {
             return Err(format!(
                 "{} rules broken, first {first:x?}",
@@ -160,7 +179,7 @@ impl Witness {
             .count();
         let mut failed = unrecovered > 0;
         for thread in (0..self.timebases.len()).filter(|thread| present(*thread)) {
-            if record.last_flags[thread].is_some() && machine.hmi_pending(thread) {
+            if record.takes_interrupts[thread] && machine.hmi_pending(thread) {
                 let hmer = machine.hmer(thread) - Hmer::XSCOM_MAILBOX;
                 return Err(format!("thread {thread}: {hmer:?} is left in HMER"));
             }

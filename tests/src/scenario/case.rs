@@ -33,6 +33,16 @@ pub struct Case {
     pub expect: Expect,
 }
 
+impl Case {
+    /// What a thread does.
+    #[must_use]
+    pub fn doing(&self, thread: usize) -> Doing {
+        let mut entries = self.threads.iter().rev();
+        let mine = entries.find(|entry| entry.who.means(&self.shape, thread));
+        mine.map_or(Doing::Host, |entry| entry.doing)
+    }
+}
+
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -49,7 +49,7 @@ const SILENT: [Kind; 14] = [
 /// The differences, one line each.
 #[must_use]
 pub fn compare(case: &Case, found: &Found) -> Vec<String> {
-    if case.expect.timebase == Some(Time::Honest) {
+    if case.expect.timebase == Some(Time::Judged) {
         return honest(case, found).err().into_iter().collect();
     }
     let mut wrong = found.wrong.clone();

@@ -32,6 +32,8 @@ pub(super) struct Cpu<'a> {
     pub(super) turn: Turn<'a>,
     /// Accesses until the thread is where it should be.
     pub(super) countdown: Option<u64>,
+    /// Spins that were made in advance.
+    spun: u64,
 }
 
 impl<'a> Cpu<'a> {
@@ -42,6 +44,7 @@ impl<'a> Cpu<'a> {
             index,
             turn,
             countdown: None,
+            spun: 0,
         }
     }
 
@@ -83,6 +86,7 @@ impl<'a> Cpu<'a> {
     }
 
     pub(super) fn write(&mut self, spr: Spr, value: u64) {
+        self.spun = 0;
         self.before(Kind::Write, Access::Write(Named::Spr(spr)));
         self.thread.write_spr(spr, value);
     }
@@ -318,8 +322,17 @@ impl Hardware for Cpu<'_> {
         panic!("the model has no byte at {address:#x}");
     }
     fn relax(&mut self) {
+        if self.spun > 0 {
+            self.spun -= 1;
+            return;
+        }
         self.before(Kind::Relax, Access::Relax);
         self.thread.relax();
+        self.spun = self.turn.spins() - 1;
+        if self.spun > 0 {
+            let cost = self.stage.machine.configuration().costs.relax;
+            self.stage.machine.tick(self.spun * cost);
+        }
     }
 }
 

@@ -154,7 +154,7 @@ pub enum Time {
     Any,
     /// As a campaign judges, and then nothing else that is expected counts: everything is repaired,
     /// or what is not was said.
-    Honest,
+    Judged,
 }
 
 /// What is expected of one core.

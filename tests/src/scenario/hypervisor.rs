@@ -132,7 +132,10 @@ impl Hypervised<'_> {
         let tfmr = machine.tfmr(self.cpu.index);
         let time = stage.case.expect.timebase.unwrap_or(Time::Exact);
         if !tfmr.contains(Tfmr::TB_VALID) || tfmr.state() != TbState::Running {
-            if !matches!(time, Time::Invalid | Time::Any | Time::Honest) {
+            if !matches!(
+                time,
+                Time::Invalid | Time::Any | Time::Honest | Time::Judged
+            ) {
                 stage.wrong(format!(
                     "{whose} of thread {} goes on with a TB that is not valid: {tfmr:?}",
                     self.cpu.index
@@ -147,7 +150,7 @@ impl Hypervised<'_> {
         let good = match time {
             Time::Exact | Time::Honest => off == 0,
             Time::Within(ticks) => off.unsigned_abs() <= ticks,
-            Time::NotBehind | Time::Invalid | Time::Any | Time::Honest => {
+            Time::NotBehind | Time::Invalid | Time::Any | Time::Judged => {
                 host >= stage.scene().time_struck || off == 0
             }
         };

@@ -33,6 +33,10 @@ impl Place<'_> {
         }
     }
 
+    pub(super) fn spins(&self) -> u64 {
+        self.decider.borrow().spins()
+    }
+
     pub(super) fn rest(&self, thread: usize) {
         self.decider.borrow_mut().choose();
         self.wait(thread);

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
 /// longer turns, which changes nothing but the time that it takes.
 const QUIET: u64 = 2000;
 const QUIET_STRIDE: u64 = 200;
+/// Spins that a thread then makes in one: they would find nothing new.
+const QUIET_SPINS: u64 = 100;
 
 /// Who runs: nothing but numbers, so that every carrier of the threads decides the same.
 #[derive(Debug)]
@@ -57,8 +59,9 @@ impl Decider {
             self.quiet + 1
         };
         let stride = match kind {
-            _ if self.quiet > QUIET => QUIET_STRIDE,
+            // Such a spin is long.
             Kind::Relax => 1,
+            _ if self.quiet > QUIET => QUIET_STRIDE,
             Kind::Read | Kind::Write => self.stride,
         };
         let anew = stride == 1 || self.random.below(stride) == 0;
@@ -66,6 +69,11 @@ impl Decider {
             self.choose();
         }
         anew
+    }
+
+    /// How many spins the current thread, which is about to make one, makes at once.
+    pub(super) const fn spins(&self) -> u64 {
+        if self.quiet > QUIET { QUIET_SPINS } else { 1 }
     }
 
     /// Chooses among those who can run.

@@ -52,6 +52,17 @@ impl Turn<'_> {
         }
     }
 
+    /// After [`Self::pass`] for a spin: how many spins it stands for. More than one when nobody does
+    /// anything but wait for a budget to run out: then all of their time passes at once, and
+    /// the thread need not come back for the others.
+    pub(crate) fn spins(&self) -> u64 {
+        match self.carrier {
+            Carrier::OsThread(turns) => turns.spins(),
+            #[cfg(coroutines)]
+            Carrier::Coroutine(place) => place.spins(),
+        }
+    }
+
     /// The thread makes no access any more, and gives back nothing that it holds.
     pub(crate) fn die(&self) -> ! {
         match self.carrier {

@@ -46,6 +46,10 @@ impl Turns {
         }
     }
 
+    pub(super) fn spins(&self) -> u64 {
+        self.lock().spins()
+    }
+
     pub(super) fn rest(&self, thread: usize) {
         let mut decider = self.lock();
         decider.choose();
