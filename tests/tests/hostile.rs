@@ -41,6 +41,21 @@ fn device_trees() {
 }
 
 #[test]
+fn calls_while_the_hardware_fails() {
+    attack(Target::Opal, 300);
+}
+
+#[test]
+fn scoms_that_lie() {
+    attack(Target::Scom, 300);
+}
+
+#[test]
+fn register_words_at_entry() {
+    attack(Target::Words, 500);
+}
+
+#[test]
 fn the_event_queue() {
     attack(Target::Queue, 2000);
 }

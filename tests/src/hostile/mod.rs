@@ -5,10 +5,15 @@
 //! promise is broken: then the input is the report.
 
 mod bytes;
+mod chaos;
 mod dumps;
+mod faults;
 mod fdt;
 mod mutator;
+mod opal;
 mod queue;
+mod scom;
+mod words;
 
 pub use bytes::Input;
 pub use fdt::blob_of as device_tree_blob;
@@ -19,6 +24,12 @@ pub use mutator::Mutator;
 pub enum Target {
     /// The device tree that the loader hands over.
     Fdt,
+    /// OPAL calls, from all threads at once, while the hardware fails.
+    Opal,
+    /// What SCOMs read, in boot and recovery.
+    Scom,
+    /// TFMR, HMER and TOD ERROR at the entry of the handler.
+    Words,
     /// The event queue, of an OS that does not drain it.
     Queue,
     /// Memory dumps and debugger lines that tools read.
@@ -27,13 +38,23 @@ pub enum Target {
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Fdt, Self::Queue, Self::Dumps];
+    pub const ALL: [Self; 6] = [
+        Self::Fdt,
+        Self::Opal,
+        Self::Scom,
+        Self::Words,
+        Self::Queue,
+        Self::Dumps,
+    ];
 
     /// Its name on command lines and in file names.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fdt => "fdt",
+            Self::Opal => "opal",
+            Self::Scom => "scom",
+            Self::Words => "words",
             Self::Queue => "queue",
             Self::Dumps => "dumps",
         }
@@ -49,7 +70,8 @@ impl Target {
     #[must_use]
     pub const fn most_bytes(self) -> usize {
         match self {
-            Self::Fdt | Self::Queue | Self::Dumps => 400,
+            Self::Fdt | Self::Opal | Self::Queue | Self::Dumps => 400,
+            Self::Scom | Self::Words => 120,
         }
     }
 
@@ -60,6 +82,9 @@ impl Target {
     pub fn run(self, input: &[u8]) {
         match self {
             Self::Fdt => fdt::run(input),
+            Self::Opal => opal::run(input),
+            Self::Scom => scom::run(input),
+            Self::Words => words::run(input),
             Self::Queue => queue::run(input),
             Self::Dumps => dumps::run(input),
         }
