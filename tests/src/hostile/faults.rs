@@ -33,8 +33,10 @@ pub(super) fn configuration(input: &mut Input<'_>) -> Configuration {
     };
     let mut configuration = Configuration::new(generation, chips, cores, threads);
     configuration.trace = false;
+    configuration.watchdog = 400_000_000;
     configuration.write_twice = !input.one_in(4);
     configuration.seed = input.byte().into();
+    super::tell(|| format!("{generation:?}, {chips} chips of {cores} cores of {threads} threads"));
     configuration
 }
 
@@ -203,6 +205,12 @@ pub(super) fn judge(bench: &Bench, told: &[bool], unrecovered: usize, exact: boo
             );
         }
     }
-    let violations = machine.violations();
+    judge_rules(bench, exact);
+}
+
+/// No rule of the model was broken; where SCOMs lied the firmware cannot know the state of a TOD.
+pub(super) fn judge_rules(bench: &Bench, honest: bool) {
+    let mut violations = bench.machine.violations();
+    violations.retain(|violation| honest || !violation.rule.starts_with("LOAD_TOD"));
     assert!(violations.is_empty(), "{violations:#x?}");
 }

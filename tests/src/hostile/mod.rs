@@ -6,6 +6,7 @@
 
 mod bytes;
 mod chaos;
+pub mod drive;
 mod dumps;
 mod faults;
 mod fdt;
@@ -18,6 +19,22 @@ mod words;
 pub use bytes::Input;
 pub use fdt::blob_of as device_tree_blob;
 pub use mutator::Mutator;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether targets say what an input stands for.
+static EXPLAIN: AtomicBool = AtomicBool::new(false);
+
+/// Makes the targets print what an input stands for, from now on.
+pub fn explain() {
+    EXPLAIN.store(true, Ordering::Relaxed);
+}
+
+fn tell(text: impl FnOnce() -> String) {
+    if EXPLAIN.load(Ordering::Relaxed) {
+        println!("  {}", text());
+    }
+}
 
 /// What is attacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 //!
 //! Whatever they say, boot and recovery come to an end, and a TB that is called good is the time.
 
-use super::{Input, faults, words};
+use super::{Input, faults, tell, words};
 use crate::{Bench, Schedule};
 use hardware_model::Start;
 use opal_abi::hmi_flags;
@@ -29,6 +29,7 @@ fn boot_with_lies(input: &mut Input<'_>) {
     let system = bench.system();
     for _ in 0..1 + input.below(2) {
         let fault = faults::scom_fault(input, &bench);
+        tell(|| format!("{fault:?}"));
         bench.machine.inject_xscom(fault);
     }
     let per_core = bench.machine.configuration().threads_per_core;
@@ -44,8 +45,7 @@ fn boot_with_lies(input: &mut Input<'_>) {
         assert!(!started || runs, "core {core} was started: {tfmr:?}");
     }
     let _ = system.cache_tod_registers(&mut bench.hardware(0));
-    let violations = bench.machine.violations();
-    assert!(violations.is_empty(), "{violations:#x?}");
+    faults::judge_rules(&bench, false);
 }
 
 fn recover_with_lies(input: &mut Input<'_>) {
@@ -55,6 +55,7 @@ fn recover_with_lies(input: &mut Input<'_>) {
         // The cache itself may be full of lies.
         let system = bench.system();
         let fault = faults::scom_fault(input, &bench);
+        tell(|| format!("{fault:?}"));
         bench.machine.inject_xscom(fault);
         let _ = system.cache_tod_registers(&mut bench.hardware(0));
         system
@@ -63,11 +64,14 @@ fn recover_with_lies(input: &mut Input<'_>) {
     };
     for _ in 0..1 + input.below(2) {
         let fault = faults::scom_fault(input, &bench);
+        tell(|| format!("{fault:?}"));
         bench.machine.inject_xscom(fault);
     }
     for _ in 0..1 + input.below(2) {
         let fault = faults::fault(input, &configuration);
-        bench.machine.inject_at(faults::moment(input), fault);
+        let moment = faults::moment(input);
+        tell(|| format!("{moment:?}: {fault:?}"));
+        bench.machine.inject_at(moment, fault);
     }
     let seed = input.word();
     let mut unrecovered = 0;
@@ -80,10 +84,12 @@ fn recover_with_lies(input: &mut Input<'_>) {
         for thread in 0..configuration.threads() {
             if round == 0 {
                 let role = words::role(input, thread, configuration.threads_per_core);
+                tell(|| format!("thread {thread}: {role:?}"));
                 run = run.role(thread, role);
             }
         }
         let ran = run.go();
+        tell(|| format!("{ran:x?}"));
         unrecovered += ran
             .events
             .iter()

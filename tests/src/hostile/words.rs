@@ -5,7 +5,7 @@
 //! does not call a TB good that TFMR calls bad.
 
 use super::chaos::{Answer, Chaos};
-use super::{Input, faults};
+use super::{Input, faults, tell};
 use crate::{Bench, Role, Schedule};
 use hardware_model::{Configuration, Fault, Generation};
 use opal_abi::hmi_flags;
@@ -52,6 +52,7 @@ fn on_the_model(input: &mut Input<'_>) {
             }
         };
         exact &= !faults::may_stop_tod(&fault);
+        tell(|| format!("{fault:?}"));
         bench.machine.inject(&fault);
     }
     let seed = input.word();
@@ -121,6 +122,7 @@ fn on_chaos(input: &mut Input<'_>) {
     if input.one_in(4) {
         chaos.failed = input.byte();
     }
+    tell(|| format!("{chaos:x?}"));
     let outcome = hmi::handle(&mut chaos, &system);
     if let Answer::Fixed(word) = chaos.tfmr {
         let tfmr = Tfmr::from_bits_retain(word);

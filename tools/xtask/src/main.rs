@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod hostile;
 mod image;
 mod progress;
 mod qemu;
@@ -43,6 +44,8 @@ enum Verb {
     Campaign(run::CampaignArguments),
     /// Run scenario files on the hardware model and compare what comes of them with what they say
     Scenario(scenario::Arguments),
+    /// Attack everything that reads what others wrote with hostile input, by the million
+    Hostile(hostile::Arguments),
     /// Build the image and print its size, stack bounds and unsafe code in full
     Audit,
     /// Say what is installed and what is missing, and change nothing
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Verb::Check(arguments) => check::verb(arguments.strict),
         Verb::Campaign(arguments) => run::campaign_verb(&arguments),
         Verb::Scenario(arguments) => scenario::verb(&arguments),
+        Verb::Hostile(arguments) => hostile::verb(&arguments),
         Verb::Audit => audit::verb().map(|()| true),
         Verb::Doctor => doctor(),
         Verb::Setup => install().map(|()| true),

@@ -110,6 +110,7 @@ fn damage(blob: &mut Vec<u8>, input: &mut Input<'_>) {
 /// If a promise is broken.
 pub(super) fn run(input: &[u8]) {
     let blob = blob_of(input);
+    super::tell(|| format!("{} bytes, {:x?}", blob.len(), parse(&blob)));
     let start = Instant::now();
     match parse(&blob) {
         Ok(platform) => sound::judge(&platform),

@@ -7,7 +7,7 @@
 mod memory;
 mod station;
 
-use super::{Input, faults};
+use super::{Input, faults, tell};
 use crate::{Bench, ModelHardware, Schedule, Turn, play};
 use hardware_model::{Fault, Generation, Moment};
 use memory::{Memory, OWN};
@@ -88,6 +88,7 @@ pub(super) fn run(input: &[u8]) {
             exact &= !faults::may_stop_tod(fault) && !matches!(fault, Fault::Xscom(_));
         }
         let whose = if everybody { step % threads.len() } else { 0 };
+        tell(|| format!("thread {whose}: {next:x?}"));
         plans[whose].push(next);
     }
     let crew = Crew {
@@ -99,9 +100,10 @@ pub(super) fn run(input: &[u8]) {
         resting: AtomicUsize::new(0),
         most_hmis: MOST_HMIS * (1 + number_of_faults),
     };
-    let mut lives = play(Schedule::Seeded(seed), &threads, |thread, turn| {
+    let lives = play(Schedule::Seeded(seed), &threads, |thread, turn| {
         crew.life(thread, turn)
     });
+    let mut lives: Vec<Life> = lives.into_iter().map(Option::unwrap_or_default).collect();
     bench.machine.heal_xscom();
     // Whatever is still pending is taken with a bus that works.
     let ran = bench.run(&system, Schedule::Seeded(!seed)).go();
