@@ -150,6 +150,9 @@ impl Hardware for Chaos<'_> {
         Hmer::empty()
     }
     fn set_hmeer(&mut self, _: Hmer) {}
+    fn hid0(&mut self) -> u64 {
+        self.answer(Answer::Anything)
+    }
     fn timebase(&mut self) -> u64 {
         self.count();
         self.answer(self.timebase)

@@ -74,6 +74,9 @@ impl Hardware for Station<'_> {
     fn set_hmeer(&mut self, value: Hmer) {
         self.model.set_hmeer(value);
     }
+    fn hid0(&mut self) -> u64 {
+        self.model.hid0()
+    }
     fn timebase(&mut self) -> u64 {
         self.model.timebase()
     }
