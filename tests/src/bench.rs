@@ -256,9 +256,7 @@ impl Run<'_> {
         loop {
             if called(thread) {
                 assert!(answers.len() < 20, "an interrupt storm in thread {thread}");
-                let (before, tb) = (machine.hmer(thread), machine.tfmr(thread));
                 answers.push(hmi::handle(&mut hardware, self.system));
-                if std::env::var_os("STORM").is_some() { eprintln!("{thread} at {}: {before:?} {tb:?} -> {:?} {:?} {:x?}", machine.accesses(), machine.hmer(thread), machine.tfmr(thread), answers.last()); }
             } else if coming.iter().any(|other| called(*other)) {
                 hardware.relax();
             } else {

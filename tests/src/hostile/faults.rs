@@ -5,6 +5,7 @@ use crate::{Bench, Event};
 use hardware_model::{
     Configuration, CoreError, Fault, Generation, Moment, ThreadError, XscomAnswer, XscomFault,
 };
+use opaline_firmware::system::System;
 use power_registers::chip_tod::{TodError, TodRegister};
 use power_registers::{TbState, Tfmr};
 
@@ -167,14 +168,41 @@ pub(super) fn moment(input: &mut Input<'_>) -> Moment {
     }
 }
 
-/// Whether the fault may stop a TOD, so that a new time must be found.
-pub(super) fn may_stop_tod(fault: &Fault) -> bool {
+/// How well the time can be known in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Known {
+    /// Not at all upwards: a TOD's value itself was damaged, and a core may have loaded it before
+    /// anybody looked. It never goes back.
+    Damaged,
+    /// Nearly: a TOD may have been started from an estimate.
+    Nearly,
+    /// To the tick.
+    Exactly,
+}
+
+/// What this fault leaves to be known.
+pub(super) fn known_after(fault: &Fault) -> Known {
     match fault {
+        Fault::Tod { bits, .. } if bits & TodError::TIME_REGISTER_PARITY.bits() != 0 => {
+            Known::Damaged
+        }
         Fault::Tod { bits, .. } => {
             let registers = TodError::CACHED_PARITY.map(|parity| parity.bits());
-            !registers.contains(bits)
+            if registers.contains(bits) {
+                Known::Exactly
+            } else {
+                Known::Nearly
+            }
         }
-        _ => false,
+        Fault::Xscom(_) => Known::Nearly,
+        _ => Known::Exactly,
+    }
+}
+
+/// Every thread has seen its TB while it was good, as the boot sees to.
+pub(super) fn note_timebases(bench: &Bench, system: &System<'_>) {
+    for thread in 0..bench.machine.configuration().threads() {
+        system.note_timebase(&mut bench.hardware(thread));
     }
 }
 
@@ -185,17 +213,21 @@ pub(super) fn is_unrecovered(event: &Event) -> bool {
 
 /// Every TB that calls itself valid is right; of every other one somebody was told.
 ///
-/// `told`: per thread whether the last answer said that TB failed. `exact`: no TOD had to be started
-/// from an estimate.
-pub(super) fn judge(bench: &Bench, told: &[bool], unrecovered: usize, exact: bool) {
+/// `told`: per thread whether the last answer said that TB failed. `known`: how well the time can
+/// be known.
+pub(super) fn judge(bench: &Bench, told: &[bool], unrecovered: usize, known: Known) {
     let machine = &bench.machine;
     for (thread, told) in told.iter().enumerate() {
         let tfmr = machine.tfmr(thread);
         if tfmr.contains(Tfmr::TB_VALID) && tfmr.state() == TbState::Running {
             let (timebase, truth) = (machine.timebase(thread), machine.true_time());
-            let limit = if exact { 0 } else { NEAR };
+            let right = match known {
+                Known::Exactly => timebase == truth,
+                Known::Nearly => timebase.abs_diff(truth) <= NEAR,
+                Known::Damaged => timebase.saturating_add(NEAR) >= truth,
+            };
             assert!(
-                timebase.abs_diff(truth) <= limit || *told,
+                right || *told,
                 "TB of thread {thread} is {timebase:#x}, the time is {truth:#x}, {tfmr:?}"
             );
         } else {
@@ -205,7 +237,7 @@ pub(super) fn judge(bench: &Bench, told: &[bool], unrecovered: usize, exact: boo
             );
         }
     }
-    judge_rules(bench, exact);
+    judge_rules(bench, known == Known::Exactly);
 }
 
 /// No rule of the model was broken; where SCOMs lied the firmware cannot know the state of a TOD.

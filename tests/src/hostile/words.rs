@@ -30,8 +30,9 @@ pub(super) fn run(input: &[u8]) {
 fn on_the_model(input: &mut Input<'_>) {
     let bench = Bench::new(faults::configuration(input));
     let configuration = bench.machine.configuration().clone();
-    let mut exact = true;
+    let mut known = faults::Known::Exactly;
     let system = bench.booted_system();
+    faults::note_timebases(&bench, &system);
     for _ in 0..1 + input.below(3) {
         let core = input.below(configuration.cores());
         let fault = match input.below(3) {
@@ -51,7 +52,7 @@ fn on_the_model(input: &mut Input<'_>) {
                 }
             }
         };
-        exact &= !faults::may_stop_tod(&fault);
+        known = known.min(faults::known_after(&fault));
         tell(|| format!("{fault:?}"));
         bench.machine.inject(&fault);
     }
@@ -70,7 +71,7 @@ fn on_the_model(input: &mut Input<'_>) {
         }
     }
     bench.assert_hmer_clean(&ran);
-    faults::judge(&bench, &told, unrecovered, exact);
+    faults::judge(&bench, &told, unrecovered, known);
 }
 
 fn answer(input: &mut Input<'_>, word: u64) -> Answer {

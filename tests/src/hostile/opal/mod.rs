@@ -66,6 +66,7 @@ pub(super) fn run(input: &[u8]) {
     }
     let bench = bench;
     let system = bench.booted_system();
+    faults::note_timebases(&bench, &system);
     let console = Console::new(None);
     let bus = input.byte();
     if input.one_in(2) {
@@ -77,7 +78,7 @@ pub(super) fn run(input: &[u8]) {
     let everybody = input.one_in(2);
     let mut plans: Vec<Vec<Step>> = threads.iter().map(|_| Vec::new()).collect();
     let mut number_of_faults = 0;
-    let mut exact = true;
+    let mut known = faults::Known::Exactly;
     for step in 0..64 {
         if input.is_empty() {
             break;
@@ -85,7 +86,7 @@ pub(super) fn run(input: &[u8]) {
         let next = plan(&mut input, &bench);
         if let Step::Fault(_, fault) = &next {
             number_of_faults += 1;
-            exact &= !faults::may_stop_tod(fault) && !matches!(fault, Fault::Xscom(_));
+            known = known.min(faults::known_after(fault));
         }
         let whose = if everybody { step % threads.len() } else { 0 };
         tell(|| format!("thread {whose}: {next:x?}"));
@@ -119,7 +120,7 @@ pub(super) fn run(input: &[u8]) {
             .filter(|event| faults::is_unrecovered(event))
             .count();
     let told: Vec<bool> = lives.iter().map(|life| life.told).collect();
-    faults::judge(&bench, &told, unrecovered, exact);
+    faults::judge(&bench, &told, unrecovered, known);
 }
 
 fn plan(input: &mut Input<'_>, bench: &Bench) -> Step {
