@@ -409,6 +409,26 @@ fn two_chips_must_not_claim_the_same() {
     );
     assert_eq!(
         refusal(P9_2X4, |t| {
+            let first = t.at(&["xscom@603"]).clone();
+            let window = first.properties.iter().find(|(name, _)| name == "reg");
+            let window = window.unwrap().1.clone();
+            t.at(second).set("reg", window);
+        }),
+        "/xscom@603fc00000000: reg: expected a window that no other chip's overlaps"
+    );
+    assert_eq!(
+        refusal(P9_2X4, |t| {
+            let last = 0x6_03fc_0000_0000_u64 + 8;
+            let reg: Vec<u8> = [last, 8]
+                .iter()
+                .flat_map(|word| word.to_be_bytes())
+                .collect();
+            t.at(&["memory"]).set("reg", reg);
+        }),
+        "/memory@0: reg: expected memory outside all XSCOM windows"
+    );
+    assert_eq!(
+        refusal(P9_2X4, |t| {
             let tod = t.at(second).at(&["chiptod"]);
             tod.delete("secondary");
             tod.set("primary", "");

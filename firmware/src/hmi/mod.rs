@@ -127,7 +127,11 @@ fn handle_timer<H: Hardware>(
         let found = diagnose(tfmr, tb_should_run);
         let rows = diagnosis::rows(tfmr, found);
         system.decisions.hit_all(Table::Tfmr, rows);
-        if found.core || seen.expects(caller.place.thread as u8) {
+        let expected = seen.expects(caller.place.thread as u8);
+        if found.core && !expected && only_summoned(caller, core) {
+            return true;
+        }
+        if found.core || expected {
             was_broken = true;
             if meeting::attend(hw, system, caller, seen, tfmr) == Attendance::Attended {
                 return true;
@@ -148,6 +152,13 @@ fn handle_timer<H: Hardware>(
         caller.post_timer_event(hw, system, scope, hmer, tfmr, Disposition::NotRecovered);
     }
     was_broken
+}
+
+/// Whether this thread came only because others called it to a meeting. It calls none itself: where
+/// nothing helps, idle threads would call one another for ever. Those who took the interrupt have
+/// said what came of it.
+fn only_summoned(caller: &Caller, core: &CoreState) -> bool {
+    core.is_idle(caller.place.thread) && !caller.hmer.intersects(Hmer::TIMER)
 }
 
 /// An idle thread of the firmware takes no interrupt, so that nobody would look at an error that came

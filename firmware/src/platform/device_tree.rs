@@ -35,7 +35,7 @@ pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
     }
     let (generation, chips) = chips(root)?;
     let (cores, processor) = cores::cores(root, generation, &chips)?;
-    let memory = memory(root)?;
+    let memory = memory(root, &chips)?;
     let (lpc, uart_port) = lpc::lpc(root, generation)?;
     Ok(Platform {
         generation,
@@ -131,6 +131,14 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
         if xscom_base == 0 || xscom_base % 8 != 0 || xscom_size < 8 {
             return Err(node.error("reg", "an aligned window"));
         }
+        // `range` has seen to it that neither end wraps around.
+        let meets = |chip: &Chip| {
+            xscom_base < chip.xscom_base + chip.xscom_size
+                && chip.xscom_base < xscom_base + xscom_size
+        };
+        if chips.iter().any(meets) {
+            return Err(node.error("reg", "a window that no other chip's overlaps"));
+        }
         let chip_tod = chip_tod(node)?;
         if chip_tod.is_some_and(|role| {
             role != TodRole::Slave && chips.iter().any(|chip| chip.chip_tod == Some(role))
@@ -191,7 +199,10 @@ fn chip_tod(xscom: Node<'_>) -> Result<Option<TodRole>, TreeError> {
     }
 }
 
-fn memory(root: Node<'_>) -> Result<ArrayVec<MemoryRange, MAX_MEMORY_RANGES>, TreeError> {
+fn memory(
+    root: Node<'_>,
+    chips: &[Chip],
+) -> Result<ArrayVec<MemoryRange, MAX_MEMORY_RANGES>, TreeError> {
     let sizes = root.cell_sizes()?;
     let mut memory = ArrayVec::<MemoryRange, MAX_MEMORY_RANGES>::new();
     let is_memory = |node: &Node<'_>| node.lists("device_type", "memory") && node.is_okay();
@@ -202,6 +213,13 @@ fn memory(root: Node<'_>) -> Result<ArrayVec<MemoryRange, MAX_MEMORY_RANGES>, Tr
             };
             if memory.iter().any(overlaps) {
                 return Err(node.error("reg", "memory that no other range overlaps"));
+            }
+            // The OS may pass pointers into memory; into registers it must not.
+            let is_window = |chip: &Chip| {
+                start < chip.xscom_base + chip.xscom_size && chip.xscom_base < start + size
+            };
+            if chips.iter().any(is_window) {
+                return Err(node.error("reg", "memory outside all XSCOM windows"));
             }
             let range = MemoryRange { start, size };
             memory

@@ -18,7 +18,7 @@ use opaline_firmware::opal::{Call, Context, dispatch};
 use opaline_firmware::platform::LpcBus;
 use opaline_firmware::system::System;
 use station::Station;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Most HMIs that one thread takes for each fault; more is a storm.
 const MOST_HMIS: usize = 24;
@@ -99,6 +99,7 @@ pub(super) fn run(input: &[u8]) {
         bus,
         plans,
         resting: AtomicUsize::new(0),
+        failed_resyncs: AtomicU64::new(0),
         most_hmis: MOST_HMIS * (1 + number_of_faults),
     };
     let lives = play(Schedule::Seeded(seed), &threads, |thread, turn| {
@@ -119,7 +120,13 @@ pub(super) fn run(input: &[u8]) {
             .iter()
             .filter(|event| faults::is_unrecovered(event))
             .count();
-    let told: Vec<bool> = lives.iter().map(|life| life.told).collect();
+    let failed_resyncs = crew.failed_resyncs.load(Ordering::SeqCst);
+    let core_was_told = |thread| failed_resyncs >> configuration.core_of(thread) & 1 != 0;
+    let told: Vec<bool> = lives
+        .iter()
+        .enumerate()
+        .map(|(thread, life)| life.told || core_was_told(thread))
+        .collect();
     faults::judge(&bench, &told, unrecovered, known);
 }
 
@@ -151,6 +158,8 @@ struct Crew<'a> {
     bus: u8,
     plans: Vec<Vec<Step>>,
     resting: AtomicUsize,
+    /// Cores whose OS heard from `OPAL_RESYNC_TIMEBASE` that it failed.
+    failed_resyncs: AtomicU64,
     most_hmis: usize,
 }
 
@@ -205,6 +214,11 @@ impl Crew<'_> {
                 let mut memory = Memory::of(call, *word, *shifty);
                 let code = self.call(hardware, &mut memory, call, *depth);
                 judge_code(call, *depth, code);
+                if call.token == Token::ResyncTimebase as u64 && code != SUCCESS {
+                    let place = self.bench.platform.place(hardware.pir());
+                    let core = 1 << place.map_or(0, |place| place.core);
+                    self.failed_resyncs.fetch_or(core, Ordering::SeqCst);
+                }
                 if let (Some(message), SUCCESS) = (memory.message(), code)
                     && call.token == Token::GetMessage as u64
                 {
