@@ -5,7 +5,7 @@ use super::coordinator::{Coordinator, ThreadMask, mask_of};
 use crate::platform::MAX_CORE_THREADS;
 use crate::system::Participation;
 use crate::timebase::accounting::Accounting;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use power_registers::{Hmer, Tfmr};
 use spin::Mutex;
 
@@ -46,6 +46,8 @@ pub(crate) struct CoreState {
     /// Bits of TFMR about transfers that could not be cleared: they mean nothing new.
     stuck_transfer: AtomicU64,
     deposits: [Deposit; MAX_CORE_THREADS],
+    /// Calls of each thread in a row that ended with a dead TB.
+    failures: [AtomicU8; MAX_CORE_THREADS],
     /// Per thread, since QEMU and partitioned cores keep one TB for each: last TB while it was good.
     last_good: [AtomicU64; MAX_CORE_THREADS],
     accounting: [Accounting; MAX_CORE_THREADS],
@@ -69,6 +71,7 @@ impl CoreState {
                     hmer: AtomicU64::new(0),
                 }
             }; MAX_CORE_THREADS],
+            failures: [const { AtomicU8::new(0) }; MAX_CORE_THREADS],
             last_good: [const { AtomicU64::new(0) }; MAX_CORE_THREADS],
             accounting: [const { Accounting::new() }; MAX_CORE_THREADS],
             seen: Seen::new(),
@@ -97,6 +100,21 @@ impl CoreState {
                 mask
             }
         })
+    }
+
+    /// A call of this thread ended. Gives how many in a row ended with a dead TB.
+    pub(crate) fn count_failure(&self, thread: usize, failed: bool) -> u8 {
+        let Some(failures) = self.failures.get(thread) else {
+            return 0;
+        };
+        // Only the thread itself counts its calls.
+        let now = if failed {
+            failures.load(Ordering::Relaxed).saturating_add(1)
+        } else {
+            0
+        };
+        failures.store(now, Ordering::Relaxed);
+        now
     }
 
     /// Threads that a meeting waits for.

@@ -44,6 +44,9 @@ const ROUNDS: u32 = 4;
 const STEPS_MICROSECONDS: u64 = 100;
 const LEAST_SPINS: u64 = 20;
 
+/// Calls of a thread in a row that end with a dead TB, until it is left at that.
+const HOPELESS: u8 = 4;
+
 /// What the handler tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Outcome {
@@ -87,11 +90,24 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
     }
     causes::report(hw, system, &mut caller);
     judge_timebase(hw, system, &mut caller, was_broken || !timer.is_empty());
+    let failed = caller.flags & hmi_flags::TOD_TB_FAIL != 0;
+    if core.count_failure(place.thread, failed) >= HOPELESS {
+        end_storm(hw);
+    }
     system.record(hw, Step::Return, [caller.flags, 0]);
     let event_queued = caller.flags & hmi_flags::NEW_EVENT != 0;
     Outcome {
         flags: caller.flags,
         event_queued,
+    }
+}
+
+/// Where each try to repair TB fails and so raises the next HMI, there is no end to it: the cause that
+/// the last try raised is cleared. The OS has been told that TB is dead, as often as it was tried.
+fn end_storm<H: Hardware>(hw: &mut H) {
+    let raised = hw.hmer() & Hmer::TIMER;
+    if !raised.is_empty() {
+        hw.and_hmer(!raised.bits());
     }
 }
 

@@ -386,7 +386,7 @@ fn a_malfunction_alert_that_nothing_explains_is_not_called_recovered() {
     let handled = bench.handle(|_, _| {});
     assert_eq!(
         handled.events,
-        [(3, 0, 1, Hmer::MALFUNCTION_ALERT.bits(), RUNNING)]
+        [(3, 0, 1, Hmer::MALFUNCTION_ALERT.bits(), 0)]
     );
 }
 

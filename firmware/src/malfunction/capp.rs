@@ -47,7 +47,8 @@ pub(super) fn search<H: Hardware>(
             event_type: EventType::CappRecovery,
             disposition: Disposition::Recovered,
             hmer: caller.hmer.bits(),
-            tfmr: caller.tfmr.bits(),
+            // It says nothing of the timer facility.
+            tfmr: 0,
             checkstop: None,
         };
         caller.post(hw, system, Scope::Chip(chip.0), &event);

@@ -169,7 +169,8 @@ fn post_checkstop<H: Hardware>(
         event_type: EventType::MalfunctionAlert,
         disposition: Disposition::NotRecovered,
         hmer: caller.hmer.bits(),
-        tfmr: caller.tfmr.bits(),
+        // It says nothing of the timer facility.
+        tfmr: 0,
         checkstop: Some(checkstop),
     };
     caller.post(hw, system, scope, &event);

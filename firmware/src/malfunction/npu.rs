@@ -42,7 +42,8 @@ pub(super) fn search<H: Hardware>(
             event_type: EventType::MalfunctionAlert,
             disposition: Disposition::Recovered,
             hmer: caller.hmer.bits(),
-            tfmr: caller.tfmr.bits(),
+            // It says nothing of the timer facility.
+            tfmr: 0,
             checkstop: Some(Checkstop::Npu {
                 reasons: if tells { reasons.bytes } else { [0; 4] },
                 chip: chip.id.0,
