@@ -89,16 +89,26 @@ impl System<'_> {
         cached: u64,
     ) -> bool {
         let generation = self.platform.generation;
-        let now = never_zero_field::applies(generation, register)
-            .then(|| self.tod_read(hw, tod.chip, register).ok())
-            .flatten();
-        let plan = never_zero_field::restore(generation, register, cached, now);
-        if let Some(first) = plan.first
-            && self.tod_write(hw, tod.chip, register, first).is_err()
-        {
-            return false;
+        // The error may strike again between write and read: once more, then it is no chance.
+        for _ in 0..2 {
+            let now = never_zero_field::applies(generation, register)
+                .then(|| self.tod_read(hw, tod.chip, register).ok())
+                .flatten();
+            let plan = never_zero_field::restore(generation, register, cached, now);
+            if let Some(first) = plan.first
+                && self.tod_write(hw, tod.chip, register, first).is_err()
+            {
+                return false;
+            }
+            if self.tod_write(hw, tod.chip, register, plan.value).is_err() {
+                return false;
+            }
+            match self.tod_read(hw, tod.chip, register) {
+                Ok(read) if read == plan.value => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
         }
-        self.tod_write(hw, tod.chip, register, plan.value).is_ok()
-            && self.tod_read(hw, tod.chip, register) == Ok(plan.value)
+        false
     }
 }

@@ -88,7 +88,7 @@ fn a_command_against_better_knowledge_is_a_violation() {
     let machine = machine(POWER9, 1, 1, 4);
     fail(&machine, CoreError::MissingSync);
     let thread = machine.thread(0);
-    for _ in 0..3 {
+    for _ in 0..5 {
         let _ = tfmr(thread);
     }
     write(thread, Tfmr::LOAD_TOD_MOD);

@@ -77,6 +77,8 @@ pub(crate) struct CoreTimer {
     pub(crate) hdec_armed: bool,
     pub(crate) corrupt: bool,
     pub(crate) corrupt_armed: bool,
+    /// The last write repaired TFMR.
+    pub(crate) just_repaired: bool,
     pub(crate) state: TbState,
     pub(crate) last: TbState,
     /// Counts entries into a state.
@@ -135,6 +137,7 @@ impl CoreTimer {
             hdec_armed: false,
             corrupt: false,
             corrupt_armed: false,
+            just_repaired: false,
             state: if reset {
                 TbState::Reset
             } else {
@@ -215,7 +218,7 @@ impl CoreTimer {
     /// Between its look and its command anything can strike, and it may look without judging (to
     /// record): so the first few looks after an error do not count.
     pub(crate) fn look(&mut self, thread: usize) -> bool {
-        const LOOKS_WITHOUT_JUDGING: u64 = 2;
+        const LOOKS_WITHOUT_JUDGING: u64 = 4;
         let seen = &mut self.threads[thread].seen;
         if seen.0 != self.entry {
             *seen = (self.entry, 0);

@@ -145,6 +145,10 @@ impl CoreTimer {
             self.write_corrupt(value, knew, &mut effects);
             return effects;
         }
+        // The second write of a repair whose first one was enough: software cannot know.
+        if core::mem::take(&mut self.just_repaired) && value & (CORRUPT | COMMANDS) == CORRUPT {
+            return effects;
+        }
         self.clear_error_bits(thread, value, now, &mut effects);
 
         if value & LOAD != 0 && value & MOVE != 0 {
@@ -193,6 +197,7 @@ impl CoreTimer {
         } else {
             self.corrupt = false;
             self.corrupt_armed = false;
+            self.just_repaired = !self.write_twice;
             effects.second_hmi = true;
         }
     }
