@@ -136,6 +136,22 @@ fn a_corrupt_tfmr_is_garbage_until_repaired() {
     }
 }
 
+/// 12.1.3, option off: the second write of a repair does not drop a command that it cannot know of.
+#[test]
+fn a_repair_drops_no_command() {
+    both(Generation::Power9, 1, 2, |machine| {
+        let thread = machine.thread(0);
+        to_not_set(thread);
+        write(thread, Tfmr::MOVE_CHIP_TOD_TO_TB);
+        fail(machine, CoreError::TfmrCorrupt { tb_survives: true });
+        write_twice(machine.thread(1), Tfmr::TFMR_CORRUPT);
+        let value = tfmr(thread);
+        assert!(value.contains(Tfmr::MOVE_CHIP_TOD_TO_TB));
+        assert!(!value.intersects(Tfmr::FW_CONTROL_ERROR | Tfmr::TFMR_CORRUPT));
+        assert_rules_kept(machine);
+    });
+}
+
 /// 2.4 rule 1: nothing else works before 60 was repaired.
 #[test]
 fn a_corrupt_tfmr_takes_no_command() {
