@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Head of the table.
 const HEAD: &str = "\
-# What each case costs on the model, with its first seed, from the first fault until all is quiet.
-# All threads together; the longest wait is that of one thread, in spins.
+# What the OPAL calls of each case cost on the model, with its first seed: all threads together, but
+# those that die; the longest wait is that of one thread, in spins.
 # Written by `cargo xtask scenario --bounds`; a test compares it.
 # case generation: SCOM reads, SCOM writes, SPR reads, SPR writes, phases, longest wait
 ";

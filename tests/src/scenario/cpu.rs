@@ -34,6 +34,10 @@ pub(super) struct Cpu<'a> {
     pub(super) countdown: Option<u64>,
     /// Spins that were made in advance.
     spun: u64,
+    /// Spins since the last write.
+    waiting: u64,
+    /// Most of them.
+    longest_wait: u64,
 }
 
 impl<'a> Cpu<'a> {
@@ -45,11 +49,16 @@ impl<'a> Cpu<'a> {
             turn,
             countdown: None,
             spun: 0,
+            waiting: 0,
+            longest_wait: 0,
         }
     }
 
     /// Before an access: others may come first, faults may strike.
     pub(super) fn before(&mut self, kind: Kind, what: Access) {
+        if kind == Kind::Write {
+            self.waiting = 0;
+        }
         self.turn.pass(kind);
         if !self.stage.before(self.index, what) {
             self.halt();
@@ -112,10 +121,13 @@ impl<'a> Cpu<'a> {
     }
 
     fn call(&mut self, token: Token, arguments: [u64; 8], memory: &mut OsBytes) -> i64 {
+        (self.waiting, self.longest_wait) = (0, 0);
+        let machine = self.stage.machine;
+        let before = machine.counters(self.index);
         let console = Console::new(None);
         let system = self.stage.system;
         let mut context = Context {
-            hardware: self,
+            hardware: &mut *self,
             memory,
             system,
             console: &console,
@@ -126,7 +138,16 @@ impl<'a> Cpu<'a> {
             token: token as u64,
             arguments,
         };
-        dispatch(&mut context, &call)
+        let code = dispatch(&mut context, &call);
+        let after = machine.counters(self.index);
+        let mut scene = self.stage.scene();
+        let cost = &mut scene.threads[self.index].cost;
+        cost.scom_reads += after.scom_reads - before.scom_reads;
+        cost.scom_writes += after.scom_writes - before.scom_writes;
+        cost.spr_reads += after.spr_reads - before.spr_reads;
+        cost.spr_writes += after.spr_writes - before.spr_writes;
+        cost.longest_wait = cost.longest_wait.max(self.longest_wait);
+        code
     }
 
     fn memory(&self) -> OsBytes {
@@ -322,6 +343,8 @@ impl Hardware for Cpu<'_> {
         panic!("the model has no byte at {address:#x}");
     }
     fn relax(&mut self) {
+        self.waiting += 1;
+        self.longest_wait = self.longest_wait.max(self.waiting);
         if self.spun > 0 {
             self.spun -= 1;
             return;

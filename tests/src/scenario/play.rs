@@ -4,10 +4,10 @@ use super::case::{Backup, Case, Doing, Processor, Shape};
 use super::cpu;
 use super::cpu::{Cpu, Halt};
 use super::hypervisor;
-use super::stage::Stage;
+use super::stage::{Seen, Stage};
 use crate::bench::Bench;
 use crate::schedule::{Schedule, play};
-use hardware_model::{Configuration, Counters, StepNetwork, TimebaseCopies};
+use hardware_model::{Configuration, StepNetwork, TimebaseCopies};
 use hypervisor_shim::Shim;
 use hypervisor_shim::control::Control;
 use hypervisor_shim::core_word::SharedCoreWord;
@@ -49,8 +49,7 @@ pub struct Found {
     pub time_struck: u64,
     /// `OPAL_RESYNC_TIMEBASE` calls of the shim.
     pub resyncs: u64,
-    /// What the accesses came to, from the first fault on; all threads together, the longest wait
-    /// of any.
+    /// What the OPAL calls of all threads cost together; the longest wait of any.
     pub cost: Cost,
     /// Rows of the firmware's decision tables that were acted upon, in the order of
     /// [`Table::ALL`].
@@ -198,7 +197,6 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
     let shim = (shim.threads != 0).then_some(&shim);
     let stage = Stage::new(case, machine, &system, shim, in_shim, seed);
     let coming: Vec<usize> = (0..count).filter(|thread| stage.comes(*thread)).collect();
-    let before: Vec<Counters> = (0..count).map(|thread| machine.counters(thread)).collect();
     let played = catch_unwind(AssertUnwindSafe(|| {
         play(Schedule::Seeded(seed), &coming, |thread, turn| {
             let turn = turn.expect("a seed decides");
@@ -223,7 +221,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
         })
     }));
     let phases = Stage::phases(&stage.scene());
-    let cost = cost(&before, machine, phases);
+    let cost = cost(&stage.scene().threads, phases);
     let alive = (0..count)
         .map(|thread| stage.comes(thread))
         .collect::<Vec<_>>();
@@ -272,18 +270,17 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
     found.rows = Table::ALL.map(|table| system.decisions.hits(table));
 }
 
-fn cost(before: &[Counters], machine: &hardware_model::Machine, phases: u64) -> Cost {
+fn cost(threads: &[Seen], phases: u64) -> Cost {
     let mut cost = Cost {
         phases,
         ..Cost::default()
     };
-    for (thread, before) in before.iter().enumerate() {
-        let now = machine.counters(thread);
-        cost.scom_reads += now.scom_reads - before.scom_reads;
-        cost.scom_writes += now.scom_writes - before.scom_writes;
-        cost.spr_reads += now.spr_reads - before.spr_reads;
-        cost.spr_writes += now.spr_writes - before.spr_writes;
-        cost.longest_wait = cost.longest_wait.max(now.longest_wait);
+    for seen in threads {
+        cost.scom_reads += seen.cost.scom_reads;
+        cost.scom_writes += seen.cost.scom_writes;
+        cost.spr_reads += seen.cost.spr_reads;
+        cost.spr_writes += seen.cost.spr_writes;
+        cost.longest_wait = cost.longest_wait.max(seen.cost.longest_wait);
     }
     cost
 }

@@ -1,6 +1,7 @@
 //! What the threads of a run share: where each should be, what is still to strike, what was seen.
 
 use super::case::{Case, Doing, FaultCase, Kind, PhaseName};
+use super::play::Cost;
 use super::register::Named;
 use hardware_model::{Fault, Machine};
 use hypervisor_shim::control::Activity;
@@ -54,6 +55,8 @@ pub(super) struct Seen {
     /// In a call of the firmware, or about to make one: the machine is not quiet.
     pub(super) busy: bool,
     pub(super) dead: bool,
+    /// What its OPAL calls cost.
+    pub(super) cost: Cost,
     /// Accesses within calls of the handler.
     handler_accesses: u64,
     /// Guest checks when all was quiet.
