@@ -19,6 +19,7 @@ mod sub_cores;
 mod switch;
 mod timebase;
 mod tod_errors;
+mod tod_random;
 mod xscom;
 
 use hardware_model::{Configuration, CoreError, Fault, Generation, Register};
