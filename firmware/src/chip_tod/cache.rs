@@ -1,6 +1,7 @@
 //! Copies of the TOD registers that firmware can restore.
 
 use super::TodPlace;
+use super::topology::Topology;
 use crate::budget::Expired;
 use crate::hardware::Hardware;
 use crate::quirks::never_zero_field;
@@ -45,7 +46,11 @@ impl System<'_> {
     /// # Errors
     /// [`Expired`] when a lock was not to be had.
     pub fn cache_tod_registers<H: Hardware>(&self, hw: &mut H) -> Result<CachedRegisters, Expired> {
-        let (_network, _) = self.lock_network(hw)?;
+        let (mut network, _) = self.lock_network(hw)?;
+        if let Some(first) = self.tods().next() {
+            let status = self.tod_status(hw, first).ok();
+            network.in_use = status.and_then(Topology::in_use);
+        }
         let mut counted = CachedRegisters::default();
         for tod in self.tods() {
             self.cache_chip(hw, tod, &mut counted)?;

@@ -96,12 +96,13 @@ impl System<'_> {
         if TodError::RECEIVED.contains(repair.tried) && repair.failed.is_empty() {
             return TodRecovery::Nothing;
         }
-        if !repair.failed.is_empty() {
-            return TodRecovery::Failed;
-        }
         if !repair.timebase_runs {
-            // Who loads TB looks whether the TOD runs.
-            return TodRecovery::Recovered;
+            // Who loads TB looks whether the TOD runs, and with which value.
+            return if repair.failed.is_empty() {
+                TodRecovery::Recovered
+            } else {
+                TodRecovery::Failed
+            };
         }
         if repair.tried.intersects(TodError::STOPPING) {
             match self.tod_fsm(hw, repair.tod.chip) {
@@ -110,14 +111,24 @@ impl System<'_> {
                 Err(_) => return TodRecovery::Failed,
             }
         }
-        let suspect = bits_with(|remedy| remedy == Remedy::CheckValue);
-        if repair.tried.intersects(suspect) && !self.value_is_right(hw, repair.tod) {
-            return match self.restart_beside_running_timebase(hw, repair.core, repair.tod) {
-                Ok(()) => TodRecovery::Recovered,
-                Err(_) => TodRecovery::Failed,
-            };
+        let right = !self.is_suspect(repair.tod) || self.makes_value_right(hw, repair);
+        if right && repair.failed.is_empty() {
+            TodRecovery::Recovered
+        } else {
+            TodRecovery::Failed
         }
-        TodRecovery::Recovered
+    }
+
+    /// Compares the TOD's value with TB, and gives it the right one if it is wrong.
+    fn makes_value_right<H: Hardware>(&self, hw: &mut H, repair: &Repair<'_>) -> bool {
+        let tod = repair.tod;
+        if self.value_is_right(hw, tod) {
+            let suspects = &self.chip_tod.suspects;
+            suspects.fetch_and(!tod.bit(), Ordering::AcqRel);
+            return true;
+        }
+        self.restart_beside_running_timebase(hw, repair.core, tod)
+            .is_ok()
     }
 
     /// Repairs until no error is open, or gives up those that are.
@@ -217,7 +228,13 @@ impl System<'_> {
                     self.chip_tod.counters.count_step_check();
                     true
                 }
-                Remedy::Clear | Remedy::CheckValue | Remedy::Restart => true,
+                Remedy::CheckValue => {
+                    // Before others see the bit gone.
+                    let suspects = &self.chip_tod.suspects;
+                    suspects.fetch_or(repair.tod.bit(), Ordering::AcqRel);
+                    true
+                }
+                Remedy::Clear | Remedy::Restart => true,
                 Remedy::Leave => false,
             };
             if may_be_cleared {
@@ -289,7 +306,7 @@ impl System<'_> {
     }
 
     /// Whether the TOD's value is what TB shows. TB runs by itself, from a value that was right.
-    fn value_is_right<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
+    pub(super) fn value_is_right<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
         let timebase = hw.timebase();
         self.tod_read(hw, tod.chip, TodRegister::TodValue)
             .is_ok_and(|value| value.abs_diff(timebase) <= VALUE_TOLERANCE_TICKS)

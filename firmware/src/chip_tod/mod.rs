@@ -67,15 +67,20 @@ pub struct ChipTod {
     /// One bit a chip: it was told to answer requests and could not be told to stop, so the next aim
     /// does.
     answers_in_vain: AtomicU64,
+    /// One bit a chip: its value had a parity error, and was not found to be right yet.
+    suspects: AtomicU64,
     /// Counts restarts, so that one which happens between a look and the lock is noticed.
     epoch: AtomicU64,
     /// What happened so far.
     pub counters: TodCounters,
 }
 
-/// Proof that the network lock is held. What it protects is in the hardware.
+/// What the network lock protects, beside what is in the hardware.
 #[derive(Debug)]
-pub(crate) struct Network(());
+pub(crate) struct Network {
+    /// The topology in use when it was last looked at.
+    in_use: Option<topology::Topology>,
+}
 
 /// What a chip lock protects.
 #[derive(Debug)]
@@ -110,7 +115,7 @@ impl ChipTod {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            network: Mutex::new(Network(())),
+            network: Mutex::new(Network { in_use: None }),
             chips: [const {
                 Mutex::new(ChipState {
                     cache: Cache::new(),
@@ -120,6 +125,7 @@ impl ChipTod {
             held_back: [const { AtomicU64::new(0) }; MAX_CHIPS],
             hopeless: [const { AtomicU64::new(0) }; MAX_CHIPS],
             answers_in_vain: AtomicU64::new(0),
+            suspects: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             counters: TodCounters::new(),
         }

@@ -72,7 +72,7 @@ impl System<'_> {
     }
 
     /// What TB should be now.
-    fn estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> u64 {
+    pub(super) fn estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> u64 {
         if restart.timebase_runs {
             return hw.timebase();
         }

@@ -8,8 +8,9 @@
 //! all: if it fails, the others learn so at once, until the TOD is seen to run, another chip was
 //! restarted, or a core comes a second time.
 
+use super::error_table::{Remedy, bits_with};
 use super::topology::Topology;
-use super::{CachedRegisters, TodPlace, is_running};
+use super::{CachedRegisters, Network, TodPlace, is_running};
 use crate::budget::Expired;
 use crate::hardware::Hardware;
 use crate::platform::{Core, ThreadPlace, TodRole};
@@ -21,6 +22,8 @@ use power_registers::chip_tod::{TodRegister, TodStatus};
 
 /// Reads of a status in the middle of a switch.
 const STATUS_TRIES: u32 = 10;
+/// How far the value of a TOD under suspicion may be from the estimate: 10 ms.
+const SUSPECT_TOLERANCE_TICKS: u64 = 5_120_000;
 
 /// Why a TOD could not be restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +105,9 @@ impl System<'_> {
         epoch: u64,
         spins: u64,
     ) -> Result<(), RestartError> {
-        let (_network, waited) = self.lock_network(hw)?;
-        if self.chip_tod.epoch() != epoch && is_running(self.tod_fsm(hw, tod.chip)?) {
+        let (mut network, waited) = self.lock_network(hw)?;
+        let changed = self.chip_tod.epoch() != epoch;
+        if changed && !self.is_suspect(tod) && is_running(self.tod_fsm(hw, tod.chip)?) {
             self.record(hw, Step::TodRestart, [Way::Found as u64, 0]);
             return Ok(());
         }
@@ -121,7 +125,7 @@ impl System<'_> {
             spins: spins + waited,
             switched: false,
         };
-        let result = self.restarted(hw, restart);
+        let result = self.restarted(hw, &mut network, restart);
         if result.is_err() {
             hopeless.store(me, Ordering::Release);
         }
@@ -137,7 +141,7 @@ impl System<'_> {
     ) -> Result<(), RestartError> {
         let first = core.threads.first().copied().unwrap_or_default();
         let place = self.platform.place(first).ok_or(RestartError::Unknown)?;
-        let (_network, spins) = self.lock_network(hw)?;
+        let (mut network, spins) = self.lock_network(hw)?;
         let restart = Restart {
             tod,
             place,
@@ -145,15 +149,22 @@ impl System<'_> {
             spins,
             switched: false,
         };
-        self.restarted(hw, restart)
+        self.restarted(hw, &mut network, restart)
     }
 
-    fn restarted<H: Hardware>(&self, hw: &mut H, mut restart: Restart) -> Result<(), RestartError> {
-        let result = self.bring_up(hw, &mut restart);
+    fn restarted<H: Hardware>(
+        &self,
+        hw: &mut H,
+        network: &mut Network,
+        mut restart: Restart,
+    ) -> Result<(), RestartError> {
+        let result = self.bring_up(hw, network, &mut restart);
         let way = result.map_or(u64::MAX, |way| way as u64);
         self.record(hw, Step::TodRestart, [way, restart.spins]);
         match result {
             Ok(_) => {
+                let suspects = &self.chip_tod.suspects;
+                suspects.fetch_and(!restart.tod.bit(), Ordering::AcqRel);
                 self.chip_tod.epoch.fetch_add(1, Ordering::AcqRel);
                 // What was hopeless before may not be so any more.
                 for hopeless in &self.chip_tod.hopeless {
@@ -175,39 +186,44 @@ impl System<'_> {
     fn bring_up<H: Hardware>(
         &self,
         hw: &mut H,
+        network: &mut Network,
         restart: &mut Restart,
     ) -> Result<Way, RestartError> {
-        let me = restart.tod;
-        let (in_use, status) = self.topology_in_use(hw, restart)?;
-        let master = self.master_in(in_use);
-        let master_runs = master.is_some_and(|master| {
-            master != me && self.tod_fsm(hw, master.chip).is_ok_and(is_running)
-        });
-        if master_runs {
-            if self.follow(hw, restart).is_ok() {
+        // That the topology was switched behind firmware's back does no harm here: whoever is master
+        // answers.
+        if let Some(master) = network.in_use.and_then(|in_use| self.master_in(in_use))
+            && self.follows_running(hw, restart, master)
+        {
+            return Ok(Way::Master);
+        }
+        let (mut in_use, status) = self.topology_in_use(hw, restart)?;
+        let known = network.in_use.replace(in_use);
+        if let Some(master) = self.master_in(in_use) {
+            if known != Some(in_use) && self.follows_running(hw, restart, master) {
                 return Ok(Way::Master);
             }
-        } else if !restart.timebase_runs
-            && let Some(master) = master
-            && let Some(runs) = self.switch_if_needed(hw, restart, in_use, master, status)?
-            && runs
-            && self.follow(hw, restart).is_ok()
-        {
-            return Ok(Way::Backup);
-        }
-        if let Some(helper) = self.running_neighbour(hw, me)? {
-            let followed = self.with_helper(hw, helper, |hw| self.follow(hw, restart));
-            return match followed {
-                Ok(done) => done.map(|()| Way::Helper),
-                Err(_) => Err(RestartError::Unknown),
+            // A TOD that runs with a wrong value has good steps.
+            let runs = restart.timebase_runs || self.runs(hw, master);
+            let switched = if runs {
+                None
+            } else {
+                self.switch_if_needed(hw, restart, in_use, master, status)?
             };
+            if let Some(runs) = switched {
+                in_use = in_use.other();
+                network.in_use = Some(in_use);
+                if runs
+                    && let Some(master) = self.master_in(in_use)
+                    && self.follows(hw, restart, master)
+                {
+                    return Ok(Way::Backup);
+                }
+            }
         }
-        let in_use = if restart.switched {
-            in_use.other()
-        } else {
-            in_use
-        };
-        let source = self.master_in(in_use).unwrap_or(me);
+        if self.follows_neighbour(hw, restart)? {
+            return Ok(Way::Helper);
+        }
+        let source = self.master_in(in_use).unwrap_or(restart.tod);
         self.rebuild(hw, restart, source)?;
         Ok(Way::Rebuilt)
     }
@@ -234,6 +250,76 @@ impl System<'_> {
         }
     }
 
+    fn runs<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
+        self.tod_fsm(hw, tod.chip).is_ok_and(is_running)
+    }
+
+    /// Follows the master, if it is another chip and runs.
+    fn follows_running<H: Hardware>(
+        &self,
+        hw: &mut H,
+        restart: &mut Restart,
+        master: TodPlace,
+    ) -> bool {
+        master != restart.tod && self.runs(hw, master) && self.follows(hw, restart, master)
+    }
+
+    /// Asks the network for the time, which comes from `source`. Gives whether it can be trusted.
+    fn follows<H: Hardware>(&self, hw: &mut H, restart: &mut Restart, source: TodPlace) -> bool {
+        self.follow(hw, restart).is_ok() && self.is_trusted(hw, restart, source)
+    }
+
+    /// Whether the time that came from `source` can be trusted. Beside a TB that runs it must be the
+    /// same; if the value of `source` had a parity error, which its own cores may not have looked at
+    /// yet, it must be near the estimate.
+    fn is_trusted<H: Hardware>(&self, hw: &mut H, restart: &Restart, source: TodPlace) -> bool {
+        if restart.timebase_runs {
+            return self.value_is_right(hw, restart.tod);
+        }
+        let parity = bits_with(|remedy| remedy == Remedy::CheckValue).bits();
+        let error = self.tod_read(hw, source.chip, TodRegister::Error);
+        // What cannot be asked is not under suspicion.
+        let reported = error.is_ok_and(|error| error & parity != 0);
+        !reported && !self.is_suspect(source) || self.is_near_estimate(hw, restart)
+    }
+
+    fn is_near_estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> bool {
+        let estimate = self.estimate(hw, restart);
+        self.tod_read(hw, restart.tod.chip, TodRegister::TodValue)
+            .is_ok_and(|value| value.abs_diff(estimate) <= SUSPECT_TOLERANCE_TICKS)
+    }
+
+    /// Whether the value of a TOD had a parity error and was not found right since.
+    pub(crate) fn is_suspect(&self, tod: TodPlace) -> bool {
+        self.chip_tod.suspects.load(Ordering::Acquire) & tod.bit() != 0
+    }
+
+    /// Whether a TOD that runs has a value to load TB from, which has stood for so many spins.
+    pub(crate) fn has_good_value<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+        place: ThreadPlace,
+        spins: u64,
+    ) -> bool {
+        if !self.is_suspect(tod) {
+            return true;
+        }
+        let restart = Restart {
+            tod,
+            place,
+            timebase_runs: false,
+            spins,
+            switched: false,
+        };
+        let good = self.is_near_estimate(hw, &restart);
+        if good {
+            let suspects = &self.chip_tod.suspects;
+            suspects.fetch_and(!tod.bit(), Ordering::AcqRel);
+        }
+        good
+    }
+
     pub(crate) fn tod_status<H: Hardware>(
         &self,
         hw: &mut H,
@@ -251,24 +337,36 @@ impl System<'_> {
         })
     }
 
-    /// The first other chip whose TOD runs.
-    fn running_neighbour<H: Hardware>(
+    /// Takes the time of the first other chip that runs and can be trusted. `false` when there is
+    /// none: then no time of the machine is put out by a rebuild.
+    fn follows_neighbour<H: Hardware>(
         &self,
         hw: &mut H,
-        me: TodPlace,
-    ) -> Result<Option<TodPlace>, RestartError> {
+        restart: &mut Restart,
+    ) -> Result<bool, RestartError> {
+        let me = restart.tod;
         let mut unknown = false;
         for tod in self.tods().filter(|tod| *tod != me) {
             match self.tod_fsm(hw, tod.chip) {
-                Ok(fsm) if is_running(fsm) => return Ok(Some(tod)),
-                Ok(_) => {}
-                Err(_) => unknown = true,
+                Ok(fsm) if is_running(fsm) => {}
+                Ok(_) => continue,
+                Err(_) => {
+                    unknown = true;
+                    continue;
+                }
+            }
+            match self.with_helper(hw, tod, |hw| self.follow(hw, restart)) {
+                Ok(followed) => followed?,
+                Err(_) => return Err(RestartError::Unknown),
+            }
+            if self.is_trusted(hw, restart, tod) {
+                return Ok(true);
             }
         }
         if unknown {
             Err(RestartError::Unknown)
         } else {
-            Ok(None)
+            Ok(false)
         }
     }
 }

@@ -15,6 +15,10 @@ const ATTEMPTS: u32 = 3;
 /// Times that the TOD is asked to send, within one try.
 const SENDS: u32 = 2;
 
+/// Longest wait for a TOD's value to be found right, by those who repair its errors.
+const SUSPICION_MICROSECONDS: u64 = 10_000;
+const LEAST_SPINS: u64 = 1_000;
+
 /// What to do with a TOD that does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeadTod {
@@ -159,15 +163,34 @@ fn attempt<H: Hardware>(
         None => system.tod_fsm(hw, tod.chip)?,
     };
     system.record(hw, Step::Reload, [fsm, 0]);
-    if !is_running(fsm) {
-        match dead {
-            DeadTod::Fail => return Err(ReloadError::TodNotRunning { fsm }),
-            DeadTod::Restart { spins } => {
+    match dead {
+        DeadTod::Restart { spins } => {
+            let good = is_running(fsm) && system.has_good_value(hw, tod, target.place, spins);
+            if !good {
                 system.restart_tod(hw, tod, target.place, epoch, spins)?;
+            }
+        }
+        DeadTod::Fail => {
+            let good = is_running(fsm)
+                && (system.has_good_value(hw, tod, target.place, 0)
+                    || loses_suspicion(hw, system, tod));
+            if !good {
+                return Err(ReloadError::TodNotRunning { fsm });
             }
         }
     }
     receive(hw, system, target, tod)
+}
+
+/// Whether the TOD's value is right, or is found right in time by who looks at it now.
+fn loses_suspicion<H: Hardware>(hw: &mut H, system: &System<'_>, tod: TodPlace) -> bool {
+    let mut waiting = system.budget(SUSPICION_MICROSECONDS, LEAST_SPINS);
+    while system.is_suspect(tod) {
+        if waiting.spin(hw).is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// From NOT_SET to RUNNING with the value of a TOD that runs.

@@ -45,6 +45,8 @@ pub(crate) struct ChipTod {
     pub(crate) network: StepNetwork,
     /// Errors that were injected through SCOM, and when they show.
     pub(crate) injected: Option<(u64, u64)>,
+    /// LOAD_TOD_MOD came, and no LOAD_TOD since.
+    pub(crate) ordered_not_set: bool,
 }
 
 /// POWER10 erratum: a zero in S_PATH_CTRL 26:31 needs all-ones, then the value.
@@ -94,6 +96,7 @@ impl ChipTod {
             roles,
             network,
             injected: None,
+            ordered_not_set: false,
         }
     }
 

@@ -66,7 +66,10 @@ impl Model {
 
     fn tod_command(&mut self, chip: usize, command: TodRegister) {
         match command {
-            TodRegister::LoadTodMod => self.stop_tod(chip, TodState::NotSet),
+            TodRegister::LoadTodMod => {
+                self.tods[chip].ordered_not_set = true;
+                self.stop_tod(chip, TodState::NotSet);
+            }
             TodRegister::MoveTodToTb => self.move_tod_to_tb(chip),
             TodRegister::TxTtype1 => {
                 self.received(chip, 1);
@@ -119,8 +122,12 @@ impl Model {
         if starts && value & 0x1fff != 0x1ff0 {
             self.violation(thread, "LOAD_TOD must be one step before a sync", value);
         }
+        // An error may have struck since software made it NOT_SET: nobody could know.
+        let ordered = core::mem::take(&mut self.tods[chip].ordered_not_set);
         if self.tods[chip].state != TodState::NotSet {
-            self.violation(thread, "LOAD_TOD outside NOT_SET", value);
+            if !(ordered && self.tods[chip].state == TodState::Error) {
+                self.violation(thread, "LOAD_TOD outside NOT_SET", value);
+            }
         } else if !starts {
             self.tods[chip].frozen = value & !0xf;
             self.stop_tod(chip, TodState::Stopped);

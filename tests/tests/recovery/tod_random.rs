@@ -53,8 +53,9 @@ fn assert_no_lie(bench: &Bench, ran: &Ran, what: &str) {
         }
     }
     if let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) {
-        // A rebuild beside a TB that survived may be off by what a rebuild is uncertain of.
-        assert!(most - least < 512_000, "{what}: {least:#x} to {most:#x}");
+        // A rebuild beside a TB that survived is off by what it is uncertain of: it counts its own
+        // spins, while the model's clock runs with those of all threads. 100 ms.
+        assert!(most - least < 51_200_000, "{what}: {least:#x} to {most:#x}");
     }
 }
 
