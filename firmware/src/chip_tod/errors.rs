@@ -127,8 +127,7 @@ impl System<'_> {
             suspects.fetch_and(!tod.bit(), Ordering::AcqRel);
             return true;
         }
-        self.restart_beside_running_timebase(hw, repair.core, tod)
-            .is_ok()
+        self.restart_beside_running_timebase(hw, tod).is_ok()
     }
 
     /// Repairs until no error is open, or gives up those that are.
@@ -189,7 +188,7 @@ impl System<'_> {
         Ok(open.difference(later))
     }
 
-    /// Repairs `errors`, and gives those that are beyond repair. A register is restored before its
+    /// Repairs `errors`, and gives those that are beyond repair; the others are gone, or still open. A register is restored before its
     /// parity error is cleared, so nothing is cleared that is not in `errors`, save the set that
     /// firmware always clears as a whole.
     fn repair<H: Hardware>(
@@ -203,10 +202,8 @@ impl System<'_> {
         let as_a_whole = TodError::FIRMWARE_CLEAR;
         let mut failed = TodError::empty();
         if errors.intersects(as_a_whole) {
-            let written = self.tod_write(hw, chip, TodRegister::Error, as_a_whole.bits());
-            if written.is_err() {
-                failed |= errors & as_a_whole;
-            }
+            // If this or another access fails, the bits stay on, and the next round comes here again.
+            let _ = self.tod_write(hw, chip, TodRegister::Error, as_a_whole.bits());
         }
         let mut clear = TodError::empty();
         for row in super::error_table::TABLE {
@@ -215,10 +212,13 @@ impl System<'_> {
                 continue;
             }
             let may_be_cleared = match row.remedy {
-                Remedy::Restore(register) => state
-                    .cache
-                    .get(register)
-                    .is_some_and(|cached| self.restore_register(hw, repair.tod, register, cached)),
+                Remedy::Restore(register) => match state.cache.get(register) {
+                    Some(cached) => self.restore_register(hw, repair.tod, register, cached),
+                    None => {
+                        failed |= bits;
+                        false
+                    }
+                },
                 Remedy::RewriteTarget => {
                     let value = aim(self.platform, repair.core, hw.pir(), 0);
                     self.tod_write(hw, chip, TodRegister::TxTtypeControl, value)
@@ -235,23 +235,20 @@ impl System<'_> {
                     true
                 }
                 Remedy::Clear | Remedy::Restart => true,
-                Remedy::Leave => false,
+                Remedy::Leave => {
+                    failed |= bits;
+                    false
+                }
             };
             if may_be_cleared {
                 clear |= bits;
-            } else {
-                failed |= bits;
             }
         }
         // These are gone already, unless their register had to be restored first.
         let restored = bits_with(|remedy| matches!(remedy, Remedy::Restore(_)));
         clear &= !as_a_whole | restored;
-        if !clear.is_empty()
-            && self
-                .tod_write(hw, chip, TodRegister::Error, clear.bits())
-                .is_err()
-        {
-            failed |= clear;
+        if !clear.is_empty() {
+            let _ = self.tod_write(hw, chip, TodRegister::Error, clear.bits());
         }
         failed
     }

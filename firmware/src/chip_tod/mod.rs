@@ -42,6 +42,7 @@ pub use counters::TodCounters;
 pub use errors::TodRecovery;
 use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodRegister};
 pub(crate) use rebuild::value_to_load;
+pub(crate) use restart::Lost;
 pub use restart::RestartError;
 use spin::{Mutex, MutexGuard};
 pub use target::{aim, core_scom};

@@ -9,7 +9,6 @@ use super::restart::{Restart, RestartError};
 use super::{TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::system::System;
-use crate::timebase::estimate;
 use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
 
 const TICKS_PER_MICROSECOND: u64 = 512;
@@ -67,7 +66,7 @@ impl System<'_> {
             if waiting.spin(hw).is_err() {
                 return;
             }
-            restart.spins += 1;
+            restart.lost.spins += 1;
         }
     }
 
@@ -76,8 +75,8 @@ impl System<'_> {
         if restart.timebase_runs {
             return hw.timebase();
         }
-        let stopped = estimate::seed(hw, self, restart.place).max(self.newest_good_timebase());
-        let microseconds = restart.spins / self.spins_per_microsecond();
+        let microseconds = restart.lost.spins / self.spins_per_microsecond();
+        let stopped = restart.lost.timebase;
         stopped.saturating_add(microseconds.saturating_mul(TICKS_PER_MICROSECOND))
     }
 }

@@ -13,7 +13,7 @@ use super::topology::Topology;
 use super::{CachedRegisters, Network, TodPlace, is_running};
 use crate::budget::Expired;
 use crate::hardware::Hardware;
-use crate::platform::{Core, ThreadPlace, TodRole};
+use crate::platform::{ThreadPlace, TodRole};
 use crate::system::System;
 use crate::xscom::XscomError;
 use core::sync::atomic::Ordering;
@@ -78,22 +78,31 @@ pub(super) enum Way {
     Rebuilt = 4,
 }
 
+/// When TB was lost: what the best estimate of the present time is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// TB as it stopped if that is plausible, or the youngest TB that was good.
+    pub(crate) timebase: u64,
+    /// Spins since then, as far as they are known.
+    pub(crate) spins: u64,
+}
+
 /// One restart under way, under the network lock.
 #[derive(Debug)]
 pub(super) struct Restart {
     /// The chip whose TOD is to run.
     pub(super) tod: TodPlace,
-    pub(super) place: ThreadPlace,
     /// TB of the calling thread is good: it is the best estimate.
     pub(super) timebase_runs: bool,
-    /// Spins since TB stopped, as far as they are known.
-    pub(super) spins: u64,
+    pub(super) lost: Lost,
     pub(super) switched: bool,
+    /// It was given a time that is not to be trusted.
+    pub(super) misled: bool,
 }
 
 impl System<'_> {
     /// Makes the TOD of the calling core's chip run. `epoch` is [`super::ChipTod::epoch`] from before
-    /// it was seen not to; `spins` are those that were spent since TB stopped.
+    /// it was seen not to.
     ///
     /// # Errors
     /// [`RestartError`].
@@ -103,7 +112,7 @@ impl System<'_> {
         tod: TodPlace,
         place: ThreadPlace,
         epoch: u64,
-        spins: u64,
+        mut lost: Lost,
     ) -> Result<(), RestartError> {
         let (mut network, waited) = self.lock_network(hw)?;
         let changed = self.chip_tod.epoch() != epoch;
@@ -118,12 +127,13 @@ impl System<'_> {
             hopeless.fetch_or(me, Ordering::AcqRel);
             return Err(RestartError::Hopeless);
         }
+        lost.spins += waited;
         let restart = Restart {
             tod,
-            place,
             timebase_runs: false,
-            spins: spins + waited,
+            lost,
             switched: false,
+            misled: false,
         };
         let result = self.restarted(hw, &mut network, restart);
         if result.is_err() {
@@ -136,18 +146,16 @@ impl System<'_> {
     pub(super) fn restart_beside_running_timebase<H: Hardware>(
         &self,
         hw: &mut H,
-        core: &Core,
         tod: TodPlace,
     ) -> Result<(), RestartError> {
-        let first = core.threads.first().copied().unwrap_or_default();
-        let place = self.platform.place(first).ok_or(RestartError::Unknown)?;
         let (mut network, spins) = self.lock_network(hw)?;
+        let timebase = hw.timebase();
         let restart = Restart {
             tod,
-            place,
             timebase_runs: true,
-            spins,
+            lost: Lost { timebase, spins },
             switched: false,
+            misled: false,
         };
         self.restarted(hw, &mut network, restart)
     }
@@ -158,13 +166,18 @@ impl System<'_> {
         network: &mut Network,
         mut restart: Restart,
     ) -> Result<(), RestartError> {
+        // Until its time is known to be right: other cores see it run before.
+        let suspects = &self.chip_tod.suspects;
+        let mine = restart.tod.bit();
+        let before = suspects.fetch_or(mine, Ordering::AcqRel);
         let result = self.bring_up(hw, network, &mut restart);
+        if result.is_ok() || before & mine == 0 && !restart.misled {
+            suspects.fetch_and(!mine, Ordering::AcqRel);
+        }
         let way = result.map_or(u64::MAX, |way| way as u64);
-        self.record(hw, Step::TodRestart, [way, restart.spins]);
+        self.record(hw, Step::TodRestart, [way, restart.lost.spins]);
         match result {
             Ok(_) => {
-                let suspects = &self.chip_tod.suspects;
-                suspects.fetch_and(!restart.tod.bit(), Ordering::AcqRel);
                 self.chip_tod.epoch.fetch_add(1, Ordering::AcqRel);
                 // What was hopeless before may not be so any more.
                 for hopeless in &self.chip_tod.hopeless {
@@ -203,7 +216,7 @@ impl System<'_> {
                 return Ok(Way::Master);
             }
             // A TOD that runs with a wrong value has good steps.
-            let runs = restart.timebase_runs || self.runs(hw, master);
+            let runs = restart.timebase_runs || master != restart.tod && self.runs(hw, master);
             let switched = if runs {
                 None
             } else {
@@ -246,7 +259,7 @@ impl System<'_> {
                 return Err(RestartError::TopologyUnclear { status });
             }
             hw.relax();
-            restart.spins += 1;
+            restart.lost.spins += 1;
         }
     }
 
@@ -266,7 +279,11 @@ impl System<'_> {
 
     /// Asks the network for the time, which comes from `source`. Gives whether it can be trusted.
     fn follows<H: Hardware>(&self, hw: &mut H, restart: &mut Restart, source: TodPlace) -> bool {
-        self.follow(hw, restart).is_ok() && self.is_trusted(hw, restart, source)
+        if self.follow(hw, restart).is_err() {
+            return false;
+        }
+        restart.misled = !self.is_trusted(hw, restart, source);
+        !restart.misled
     }
 
     /// Whether the time that came from `source` can be trusted. Beside a TB that runs it must be the
@@ -294,23 +311,22 @@ impl System<'_> {
         self.chip_tod.suspects.load(Ordering::Acquire) & tod.bit() != 0
     }
 
-    /// Whether a TOD that runs has a value to load TB from, which has stood for so many spins.
+    /// Whether a TOD that runs has a value to load TB from.
     pub(crate) fn has_good_value<H: Hardware>(
         &self,
         hw: &mut H,
         tod: TodPlace,
-        place: ThreadPlace,
-        spins: u64,
+        lost: Lost,
     ) -> bool {
         if !self.is_suspect(tod) {
             return true;
         }
         let restart = Restart {
             tod,
-            place,
             timebase_runs: false,
-            spins,
+            lost,
             switched: false,
+            misled: false,
         };
         let good = self.is_near_estimate(hw, &restart);
         if good {
@@ -359,7 +375,8 @@ impl System<'_> {
                 Ok(followed) => followed?,
                 Err(_) => return Err(RestartError::Unknown),
             }
-            if self.is_trusted(hw, restart, tod) {
+            restart.misled = !self.is_trusted(hw, restart, tod);
+            if !restart.misled {
                 return Ok(true);
             }
         }

@@ -144,7 +144,7 @@ impl System<'_> {
             waiting
                 .spin(hw)
                 .map_err(|_| RestartError::NotRunning { fsm })?;
-            restart.spins += 1;
+            restart.lost.spins += 1;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Loading TB from a TOD that runs.
 
+use super::estimate;
 use super::procedures::{TfmrError, arm_move, await_move, leave_clean, needs_clear, to_not_set};
-use crate::chip_tod::{RestartError, TodPlace, is_running};
+use crate::chip_tod::{Lost, RestartError, TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::platform::{Core, ThreadPlace};
 use crate::system::System;
@@ -121,10 +122,27 @@ pub(crate) fn reload<H: Hardware>(
     let tod = system
         .tod_of(target.core.chip)
         .ok_or(ReloadError::NoChipTod)?;
+    let stopped = estimate::seed(hw, system, target.place).max(system.newest_good_timebase());
+    let lost = Lost {
+        timebase: stopped,
+        spins: match dead {
+            DeadTod::Fail => 0,
+            DeadTod::Restart { spins } => spins,
+        },
+    };
     let mut attempts = 1;
     loop {
-        match attempt(hw, system, target, tod, dead, fsm.take()) {
-            Ok(timebase) => return Ok(Reloaded { timebase, attempts }),
+        match attempt(hw, system, target, tod, dead, lost, fsm.take()) {
+            Ok(timebase) => {
+                let again = attempts < ATTEMPTS
+                    && dead != DeadTod::Fail
+                    && hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT)
+                    && was_loaded_wrongly(hw, system, target, tod, lost);
+                if !again {
+                    return Ok(Reloaded { timebase, attempts });
+                }
+                attempts += 1;
+            }
             Err(error) => {
                 leave_clean(hw, system);
                 if attempts == ATTEMPTS || !error.may_pass() {
@@ -146,6 +164,7 @@ fn attempt<H: Hardware>(
     target: Target<'_>,
     tod: TodPlace,
     dead: DeadTod,
+    lost: Lost,
     known: Option<u64>,
 ) -> Result<u64, ReloadError> {
     let tfmr = hw.tfmr();
@@ -164,22 +183,34 @@ fn attempt<H: Hardware>(
     };
     system.record(hw, Step::Reload, [fsm, 0]);
     match dead {
-        DeadTod::Restart { spins } => {
-            let good = is_running(fsm) && system.has_good_value(hw, tod, target.place, spins);
+        DeadTod::Restart { .. } => {
+            let good = is_running(fsm) && system.has_good_value(hw, tod, lost);
             if !good {
-                system.restart_tod(hw, tod, target.place, epoch, spins)?;
+                system.restart_tod(hw, tod, target.place, epoch, lost)?;
             }
         }
         DeadTod::Fail => {
             let good = is_running(fsm)
-                && (system.has_good_value(hw, tod, target.place, 0)
-                    || loses_suspicion(hw, system, tod));
+                && (system.has_good_value(hw, tod, lost) || loses_suspicion(hw, system, tod));
             if !good {
                 return Err(ReloadError::TodNotRunning { fsm });
             }
         }
     }
     receive(hw, system, target, tod)
+}
+
+/// Whether the TOD's value was damaged while TB was loaded: then TB is no witness for it.
+fn was_loaded_wrongly<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    target: Target<'_>,
+    tod: TodPlace,
+    lost: Lost,
+) -> bool {
+    // What cannot be repaired is found again by who looks at TFMR 51 next.
+    let _ = system.recover_tod_errors(hw, target.core, false);
+    !system.has_good_value(hw, tod, lost)
 }
 
 /// Whether the TOD's value is right, or is found right in time by who looks at it now.
@@ -204,6 +235,12 @@ pub(super) fn receive<H: Hardware>(
     tod: TodPlace,
 ) -> Result<u64, ReloadError> {
     let before = hw.tfmr();
+    // The restart of a TOD takes long: a new error may have struck TB meanwhile.
+    match before.state() {
+        TbState::NotSet => {}
+        TbState::Error => return Err(TfmrError::EnteredError { tfmr: before }.into()),
+        _ => return Err(TfmrError::UnexpectedState { tfmr: before }.into()),
+    }
     arm_move(hw, system)?;
     let mut sends = 0;
     let tfmr = loop {
