@@ -237,6 +237,7 @@ pub(super) fn receive<H: Hardware>(
     let before = hw.tfmr();
     // The restart of a TOD takes long: a new error may have struck TB meanwhile.
     match before.state() {
+        _ if before.contains(Tfmr::TFMR_CORRUPT) => return Err(TfmrError::Corrupt.into()),
         TbState::NotSet => {}
         TbState::Error => return Err(TfmrError::EnteredError { tfmr: before }.into()),
         _ => return Err(TfmrError::UnexpectedState { tfmr: before }.into()),
