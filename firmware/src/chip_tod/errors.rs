@@ -14,8 +14,6 @@ use power_registers::chip_tod::{TodError, TodRegister};
 
 /// Times that errors are looked for: new ones may come while the first are being repaired.
 const ROUNDS: u32 = 3;
-/// How far the TOD's value may be from TB: reading it takes some microseconds. 1 ms.
-const VALUE_TOLERANCE_TICKS: u64 = 512_000;
 
 /// How the repair of TOD errors ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,23 +109,12 @@ impl System<'_> {
                 Err(_) => return TodRecovery::Failed,
             }
         }
-        let right = !self.is_suspect(repair.tod) || self.makes_value_right(hw, repair);
+        let right = !self.is_suspect(repair.tod) || self.makes_value_right(hw, repair.tod);
         if right && repair.failed.is_empty() {
             TodRecovery::Recovered
         } else {
             TodRecovery::Failed
         }
-    }
-
-    /// Compares the TOD's value with TB, and gives it the right one if it is wrong.
-    fn makes_value_right<H: Hardware>(&self, hw: &mut H, repair: &Repair<'_>) -> bool {
-        let tod = repair.tod;
-        if self.value_is_right(hw, tod) {
-            let suspects = &self.chip_tod.suspects;
-            suspects.fetch_and(!tod.bit(), Ordering::AcqRel);
-            return true;
-        }
-        self.restart_beside_running_timebase(hw, tod).is_ok()
     }
 
     /// Repairs until no error is open, or gives up those that are.
@@ -300,13 +287,6 @@ impl System<'_> {
                 self.chip_tod.counters.count_step_check();
             }
         }
-    }
-
-    /// Whether the TOD's value is what TB shows. TB runs by itself, from a value that was right.
-    pub(super) fn value_is_right<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
-        let timebase = hw.timebase();
-        self.tod_read(hw, tod.chip, TodRegister::TodValue)
-            .is_ok_and(|value| value.abs_diff(timebase) <= VALUE_TOLERANCE_TICKS)
     }
 }
 

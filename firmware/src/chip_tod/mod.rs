@@ -14,6 +14,7 @@
 //! | `topology` | roles, standing, valid steps: pure decisions |
 //! | `restart` | a TOD that does not run: a neighbour's time, or the steps below |
 //! | `switch` | to the backup master |
+//! | `suspicion` | a TOD that runs, perhaps with the wrong time |
 //! | `rebuild` | when no TOD of the machine runs: from the best estimate |
 //! | `target`, `transfer` | sending the TOD to a core, and to a chip that asks |
 
@@ -25,6 +26,7 @@ mod errors;
 mod history;
 mod rebuild;
 mod restart;
+mod suspicion;
 mod switch;
 mod target;
 pub mod topology;

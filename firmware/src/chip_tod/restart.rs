@@ -8,7 +8,6 @@
 //! all: if it fails, the others learn so at once, until the TOD is seen to run, another chip was
 //! restarted, or a core comes a second time.
 
-use super::error_table::{Remedy, bits_with};
 use super::topology::Topology;
 use super::{CachedRegisters, Network, TodPlace, is_running};
 use crate::budget::Expired;
@@ -22,8 +21,6 @@ use power_registers::chip_tod::{TodRegister, TodStatus};
 
 /// Reads of a status in the middle of a switch.
 const STATUS_TRIES: u32 = 10;
-/// How far the value of a TOD under suspicion may be from the estimate: 10 ms.
-const SUSPECT_TOLERANCE_TICKS: u64 = 5_120_000;
 
 /// Why a TOD could not be restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,56 +281,6 @@ impl System<'_> {
         }
         restart.misled = !self.is_trusted(hw, restart, source);
         !restart.misled
-    }
-
-    /// Whether the time that came from `source` can be trusted. Beside a TB that runs it must be the
-    /// same; if the value of `source` had a parity error, which its own cores may not have looked at
-    /// yet, it must be near the estimate.
-    fn is_trusted<H: Hardware>(&self, hw: &mut H, restart: &Restart, source: TodPlace) -> bool {
-        if restart.timebase_runs {
-            return self.value_is_right(hw, restart.tod);
-        }
-        let parity = bits_with(|remedy| remedy == Remedy::CheckValue).bits();
-        let error = self.tod_read(hw, source.chip, TodRegister::Error);
-        // What cannot be asked is not under suspicion.
-        let reported = error.is_ok_and(|error| error & parity != 0);
-        !reported && !self.is_suspect(source) || self.is_near_estimate(hw, restart)
-    }
-
-    fn is_near_estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> bool {
-        let estimate = self.estimate(hw, restart);
-        self.tod_read(hw, restart.tod.chip, TodRegister::TodValue)
-            .is_ok_and(|value| value.abs_diff(estimate) <= SUSPECT_TOLERANCE_TICKS)
-    }
-
-    /// Whether the value of a TOD had a parity error and was not found right since.
-    pub(crate) fn is_suspect(&self, tod: TodPlace) -> bool {
-        self.chip_tod.suspects.load(Ordering::Acquire) & tod.bit() != 0
-    }
-
-    /// Whether a TOD that runs has a value to load TB from.
-    pub(crate) fn has_good_value<H: Hardware>(
-        &self,
-        hw: &mut H,
-        tod: TodPlace,
-        lost: Lost,
-    ) -> bool {
-        if !self.is_suspect(tod) {
-            return true;
-        }
-        let restart = Restart {
-            tod,
-            timebase_runs: false,
-            lost,
-            switched: false,
-            misled: false,
-        };
-        let good = self.is_near_estimate(hw, &restart);
-        if good {
-            let suspects = &self.chip_tod.suspects;
-            suspects.fetch_and(!tod.bit(), Ordering::AcqRel);
-        }
-        good
     }
 
     pub(crate) fn tod_status<H: Hardware>(
