@@ -75,7 +75,11 @@ impl<'a> Cpu<'a> {
 
     /// Makes no access any more; ends with the run.
     fn halt(&self) -> ! {
-        while self.stage.act() != Act::Over {
+        // If nobody is left who could end the run, the dead do not wait for ever.
+        for _ in 0..MOST_RESTS {
+            if self.stage.act() == Act::Over {
+                break;
+            }
             self.turn.rest();
         }
         std::panic::resume_unwind(Box::new(Halt));
@@ -224,6 +228,12 @@ impl<'a> Cpu<'a> {
 }
 
 /// The life of a thread whose core has no guests.
+/// Turns that a dead thread waits for the end of the run; longer than any run lasts.
+const MOST_RESTS: u64 = 20_000_000;
+
+/// Most model time of a run, for each thread, since all of them advance the same clock: 8 s.
+const MOST_TICKS_EACH: u64 = 4_096_000_000;
+
 pub(super) fn live(mut cpu: Cpu<'_>) {
     let stage = cpu.stage;
     if stage.doing[cpu.index] == Doing::Resync {
@@ -355,6 +365,13 @@ impl Hardware for Cpu<'_> {
         if self.spun > 0 {
             let cost = self.stage.machine.configuration().costs.relax;
             self.stage.machine.tick(self.spun * cost);
+            // The watchdog of the model counts accesses, and these were none.
+            let most = MOST_TICKS_EACH * self.stage.doing.len() as u64;
+            assert!(
+                self.stage.machine.now() < most,
+                "watchdog: thread {} still waits after {most} ticks: some wait has no end",
+                self.index
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `cargo xtask`: the front door of the project.
 
 mod audit;
+mod campaign;
 mod check;
+mod coverage;
 mod hostile;
 mod image;
 mod progress;
@@ -40,8 +42,10 @@ enum Verb {
     Test(Strictness),
     /// Everything before a commit: format, clippy, docs, audits, then all tests
     Check(Strictness),
-    /// Strike many random faults on several machines and count what was not repaired
-    Campaign(run::CampaignArguments),
+    /// Strike many random faults, on the hardware model or on QEMU, and judge every recovery
+    Campaign(campaign::Arguments),
+    /// Print which decisions and branches of the recovery the campaigns and suites reach (long)
+    Coverage(coverage::Arguments),
     /// Run scenario files on the hardware model and compare what comes of them with what they say
     Scenario(scenario::Arguments),
     /// Attack everything that reads what others wrote with hostile input, by the million
@@ -80,7 +84,8 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::verb(&arguments),
         Verb::Test(arguments) => testing::verb(arguments.strict),
         Verb::Check(arguments) => check::verb(arguments.strict),
-        Verb::Campaign(arguments) => run::campaign_verb(&arguments),
+        Verb::Campaign(arguments) => campaign::verb(&arguments),
+        Verb::Coverage(arguments) => coverage::verb(&arguments),
         Verb::Scenario(arguments) => scenario::verb(&arguments),
         Verb::Hostile(arguments) => hostile::verb(&arguments),
         Verb::Audit => audit::verb().map(|()| true),

@@ -1,4 +1,4 @@
-//! The verbs `run` and `campaign`.
+//! The verb `run`, and `campaign` on QEMU.
 
 mod scenario;
 mod strike;
@@ -61,17 +61,6 @@ pub(crate) struct RunArguments {
     /// Features of the image, for the mutations
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
-}
-
-/// Arguments of `campaign`.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct CampaignArguments {
-    /// Faults on each machine
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    faults: u32,
-    /// Replays the faults of an earlier campaign
-    #[arg(long, value_name = "S")]
-    seed: Option<u64>,
 }
 
 /// A seed that nobody chose.
@@ -203,12 +192,12 @@ fn print(page: &Page, played: &Played, verbose: bool) {
     }
 }
 
-/// The verb `campaign`: true when no fault did harm.
-pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
+/// The verb `campaign` on QEMU, with so many faults on each machine: true when no fault did harm.
+pub(crate) fn campaign(faults: u32, seed: Option<u64>) -> Result<bool> {
     let qemu = image::require_qemu()?;
     let image = image::build(&[])?;
     image.audit.verdict()?;
-    let seed = arguments.seed.unwrap_or_else(random_seed);
+    let seed = seed.unwrap_or_else(random_seed);
     let mut good = true;
     for machine in [Machine::Powernv9, Machine::Powernv10] {
         for total in [4, 8] {
@@ -218,7 +207,7 @@ pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
                 machine,
                 topology: Topology::new(machine, total, 1, None, false)?,
                 lpar_per_core: false,
-                faults: Some(arguments.faults),
+                faults: Some(faults),
                 seed,
             };
             let start = Instant::now();
@@ -228,7 +217,7 @@ pub(crate) fn campaign_verb(arguments: &CampaignArguments) -> Result<bool> {
             println!(
                 "{}: {} faults, seed {seed}, {:.1} s: {}",
                 scenario.name(),
-                arguments.faults,
+                faults,
                 start.elapsed().as_secs_f64(),
                 if played.failures.is_empty() {
                     "every check held"
