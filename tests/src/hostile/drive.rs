@@ -90,8 +90,11 @@ struct Work {
     stop: AtomicBool,
     failure: Mutex<Option<Failure>>,
     /// Per worker: what it is at, since when.
-    current: Vec<Mutex<Option<(Instant, Vec<u8>)>>>,
+    current: Vec<Mutex<Option<Current>>>,
 }
+
+/// Since when, and which input.
+type Current = (Instant, Vec<u8>);
 
 /// Runs so many inputs of a target on `jobs` threads, until the first failure; `progress` hears how
 /// many are done.

@@ -45,7 +45,7 @@ fn chips(platform: &Platform) {
 }
 
 fn window(start: u64, size: u64) -> Range<u64> {
-    assert!(start % 8 == 0 && size >= 8);
+    assert!(start.is_multiple_of(8) && size >= 8);
     start
         ..start
             .checked_add(size)
