@@ -4,7 +4,7 @@ use opaline_tests::campaign::random::{campaign, generate, shrink};
 use std::sync::atomic::AtomicBool;
 
 /// Cases of this test; OPALINE_CASES for more.
-const CASES: u64 = 3000;
+const CASES: u64 = 1000;
 /// Not solved: on a core with guests whose TB cannot be repaired for as long as the fault lasts, each
 /// try of the shim to resync raises the next HMI.
 const KNOWN: &str = "an interrupt storm";
@@ -26,7 +26,7 @@ fn nothing_that_is_said_is_wrong() {
         let count = tally.wrong.len();
         panic!("{count} wrong; number {number}: {why}\n{}", case.to_toml());
     }
-    assert!(tally.recovered > cases / 2 && tally.failed > cases / 50);
+    assert!(tally.recovered > cases / 2 && tally.failed > cases / 100);
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub struct Path {
 
 const ALL: &[Generation] = &[Generation::Power8, Generation::Power9, Generation::Power10];
 const BEFORE_POWER10: &[Generation] = &[Generation::Power8, Generation::Power9];
+const FROM_POWER9: &[Generation] = &[Generation::Power9, Generation::Power10];
 const POWER9: &[Generation] = &[Generation::Power9];
 
 const fn path(
@@ -185,12 +186,13 @@ pub const PATHS: &[Path] = &[
     },
     Path {
         only_reports: true,
-        ..path("core checkstop", (1, 2, 2), |generation| {
-            let bits = match generation {
-                Generation::Power8 => ibm(57),
-                Generation::Power9 | Generation::Power10 => ibm(63),
-            };
-            vec![Fault::CoreFir { core: 1, bits }]
+        // On POWER8 the alert alone, below: it reads the FIRs of all cores.
+        generations: FROM_POWER9,
+        ..path("core checkstop", (1, 2, 2), |_| {
+            vec![Fault::CoreFir {
+                core: 1,
+                bits: ibm(63),
+            }]
         })
     },
     Path {
@@ -234,6 +236,8 @@ pub const PATHS: &[Path] = &[
     },
     Path {
         only_reports: true,
+        // POWER8 has nothing to read: the event is all.
+        generations: FROM_POWER9,
         ..path("processor recovery", (1, 1, 2), |_| {
             vec![Fault::Cause {
                 core: 0,
