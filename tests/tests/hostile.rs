@@ -60,6 +60,18 @@ fn the_event_queue() {
     attack(Target::Queue, 2000);
 }
 
+/// An OS that never drains: a million posts, of both kinds, and nothing fetched before the end.
+#[test]
+fn an_event_queue_that_is_never_drained() {
+    // Each byte is 32 posts of one kind: recovered, not recovered, the same again.
+    let input: Vec<u8> = [0xfb, 0xfa, 0xff]
+        .into_iter()
+        .cycle()
+        .take(31_250)
+        .collect();
+    Target::Queue.run(&input);
+}
+
 #[test]
 fn dumps_and_lines_that_tools_read() {
     attack(Target::Dumps, 4000);
