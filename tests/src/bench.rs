@@ -1,8 +1,10 @@
 use crate::adapter::{Death, ModelHardware};
+use crate::campaign;
 use crate::checks::Event;
 use crate::schedule::{Schedule, Turn, play};
 use flight_recorder::FlightRecorder;
 use hardware_model::{Configuration, Machine};
+use opaline_firmware::decisions::Table;
 use opaline_firmware::hardware::{ChipId, Hardware, Pir};
 use opaline_firmware::hmi::{self, Outcome};
 use opaline_firmware::platform::{Chip, Core, Generation, LpcBus, MemoryRange, Platform, TodRole};
@@ -219,6 +221,8 @@ impl Run<'_> {
         let events = std::iter::from_fn(|| self.system.events.take())
             .map(Event::decode)
             .collect();
+        let rows = Table::ALL.map(|table| self.system.decisions.hits(table));
+        campaign::keep(machine.configuration().generation, &rows);
         Ran {
             outcomes,
             events,

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use opaline_tests::campaign::random::{Tally, campaign, generate, shrink};
-use opaline_tests::campaign::scom;
+use opaline_tests::campaign::{Rows, kept, scom};
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long)]
     resume: Option<PathBuf>,
     /// Where failing cases go
-    #[arg(long)]
+    #[arg(long, default_value = "target")]
     failures: PathBuf,
     /// Instead: every SCOM access of every path fails, with every status
     #[arg(long)]
@@ -46,6 +46,9 @@ struct Arguments {
     /// Prints the rows of the decision tables that were not hit
     #[arg(long)]
     rows: bool,
+    /// Instead: prints the rows that programs kept in this directory, and those nobody hit
+    #[arg(long, conflicts_with = "scom")]
+    kept: Option<PathBuf>,
 }
 
 /// How far a campaign has come.
@@ -70,7 +73,9 @@ fn shard(text: &str) -> Result<(u64, u64), String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let good = if arguments.scom {
+    let good = if let Some(directory) = &arguments.kept {
+        every_row(directory)
+    } else if arguments.scom {
         Ok(every_scom(&arguments))
     } else {
         random(&arguments)
@@ -83,6 +88,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// True when no row is missing.
+fn every_row(directory: &Path) -> Result<bool> {
+    let rows = kept(directory).with_context(|| directory.display().to_string())?;
+    println!("{rows}");
+    print_missing(&rows);
+    Ok(rows.missing().is_empty())
 }
 
 fn bar(length: u64, template: &str) -> ProgressBar {
@@ -221,7 +234,7 @@ fn random(arguments: &Arguments) -> Result<bool> {
     );
     println!("{}", tally.rows);
     if arguments.rows {
-        print_missing(tally);
+        print_missing(&tally.rows);
     }
     if next < end {
         println!("Stopped before the end.");
@@ -230,8 +243,8 @@ fn random(arguments: &Arguments) -> Result<bool> {
     Ok(tally.wrong.is_empty())
 }
 
-fn print_missing(tally: &Tally) {
-    for (generation, table, bit) in tally.rows.missing() {
+fn print_missing(rows: &Rows) {
+    for (generation, table, bit) in rows.missing() {
         println!("not hit: {generation:?}, {table:?} {bit}");
     }
 }

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
+use opaline_tests::campaign::Rows;
 use opaline_tests::scenario::{Case, Verdict, bounds, compare, each, explain, files, run, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs scenario files on the hardware model")]
@@ -60,13 +62,15 @@ fn main() -> ExitCode {
 fn verified(files: &[PathBuf], jobs: usize) -> bool {
     // What a run has to say about a panic is in its differences.
     std::panic::set_hook(Box::new(|_| {}));
+    let rows = Mutex::default();
     let verdicts = each(files, jobs, |file| {
-        let verdict = verify(file);
+        let verdict = verify(file, &rows);
         report(file, &verdict);
         verdict.is_good()
     });
     let good = verdicts.iter().filter(|good| **good).count();
-    println!("{good} of {} cases match", verdicts.len());
+    let rows: Rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{rows}\n{good} of {} cases match", verdicts.len());
     good == verdicts.len()
 }
 

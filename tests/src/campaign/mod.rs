@@ -9,4 +9,5 @@ mod rows;
 pub mod scom;
 
 pub use judge::{Record, Verdict, Witness, honest};
-pub use rows::Rows;
+pub(crate) use rows::keep;
+pub use rows::{KEEP_IN, Rows, kept};

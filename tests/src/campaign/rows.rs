@@ -1,11 +1,34 @@
+use crate::scenario::Word;
 use hardware_model::Generation;
 use opaline_firmware::decisions::{Decisions, Table};
 use opaline_firmware::platform;
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::{fs, io};
+
+/// Names the directory in which every program keeps the rows that its machines acted upon.
+pub const KEEP_IN: &str = "OPALINE_ROWS";
 
 /// Which rows of the firmware's decision tables were acted upon, on each generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Words", into = "Words")]
 pub struct Rows([[u64; Table::ALL.len()]; 3]);
+
+/// In a file: TOML has no numbers of 64 bits without a sign.
+type Words = [[Word; Table::ALL.len()]; 3];
+
+impl From<Words> for Rows {
+    fn from(words: Words) -> Self {
+        Self(words.map(|tables| tables.map(|word| word.0)))
+    }
+}
+
+impl From<Rows> for Words {
+    fn from(rows: Rows) -> Self {
+        rows.0.map(|tables| tables.map(Word))
+    }
+}
 
 /// The generations, in the order of the rows.
 pub(super) const GENERATIONS: [Generation; 3] =
@@ -78,5 +101,67 @@ impl std::fmt::Display for Rows {
             }
         }
         Ok(())
+    }
+}
+
+/// A file of [`KEEP_IN`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    rows: Rows,
+}
+
+/// Adds the rows of a run to those of this program, and writes them out when [`KEEP_IN`] says where.
+///
+/// # Panics
+/// When they cannot be written: they would be missed in silence.
+pub(crate) fn keep(generation: Generation, more: &[u64; Table::ALL.len()]) {
+    static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    static ROWS: Mutex<Rows> = Mutex::new(Rows([[0; Table::ALL.len()]; 3]));
+    let directory = DIRECTORY.get_or_init(|| std::env::var_os(KEEP_IN).map(PathBuf::from));
+    let Some(directory) = directory else {
+        return;
+    };
+    let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = *rows;
+    rows.add_all(generation, more);
+    if *rows != before {
+        let text = toml::to_string(&Kept { rows: *rows }).expect("words can be written");
+        let file = directory.join(format!("{}.toml", std::process::id()));
+        fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+}
+
+/// All rows that programs kept in a directory.
+///
+/// # Errors
+/// When the directory or a file of it cannot be read.
+pub fn kept(directory: &Path) -> io::Result<Rows> {
+    let mut rows = Rows::default();
+    for entry in fs::read_dir(directory)? {
+        let text = fs::read_to_string(entry?.path())?;
+        let kept: Kept = toml::from_str(&text).map_err(io::Error::other)?;
+        rows.join(&kept.rows);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_from_files() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut all = Rows::default();
+        for (number, generation) in GENERATIONS.into_iter().enumerate() {
+            let mut rows = Rows::default();
+            rows.add_all(generation, &[u64::MAX, 1, 2, 3, 4, 5, 1 << number]);
+            all.join(&rows);
+            let text = toml::to_string(&Kept { rows }).expect("words");
+            let file = directory.path().join(format!("{number}.toml"));
+            fs::write(file, text).expect("written");
+        }
+        assert_eq!(kept(directory.path()).expect("read"), all);
+        assert_eq!(all.of(Generation::Power9, Table::Tod).0, 2);
     }
 }

@@ -6,6 +6,7 @@ use super::cpu::{Cpu, Halt};
 use super::hypervisor;
 use super::stage::{Seen, Stage};
 use crate::bench::Bench;
+use crate::campaign;
 use crate::schedule::{Schedule, play};
 use hardware_model::{Configuration, StepNetwork, TimebaseCopies};
 use hypervisor_shim::Shim;
@@ -268,6 +269,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
     found.resyncs = scene.resyncs;
     found.cost = cost;
     found.rows = Table::ALL.map(|table| system.decisions.hits(table));
+    campaign::keep(machine.configuration().generation, &found.rows);
 }
 
 fn cost(threads: &[Seen], phases: u64) -> Cost {

@@ -4,6 +4,7 @@ use super::case::{Case, Processor};
 use super::compare::compare;
 use super::file::Complaint;
 use super::play::{Cost, run};
+use crate::campaign::Rows;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,10 +25,19 @@ impl Case {
     /// Runs it on each of its generations with each of its seeds; what did not match.
     #[must_use]
     pub fn mismatches(&self) -> Vec<Mismatch> {
+        self.counted(&Mutex::default())
+    }
+
+    /// The same; adds the rows of the decision tables that were acted upon.
+    fn counted(&self, rows: &Mutex<Rows>) -> Vec<Mismatch> {
         let mut mismatches = Vec::new();
         for &processor in &self.generations {
             for &seed in &self.seeds {
-                let differences = compare(self, &run(self, processor, seed));
+                let found = run(self, processor, seed);
+                rows.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .add_all(processor.model(), &found.rows);
+                let differences = compare(self, &found);
                 if !differences.is_empty() {
                     mismatches.push(Mismatch {
                         processor,
@@ -112,11 +122,10 @@ pub fn each<R: Send>(files: &[PathBuf], jobs: usize, work: impl Fn(&Path) -> R +
     done.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// Reads and runs a file.
-#[must_use]
-pub fn verify(file: &Path) -> Verdict {
+/// Reads and runs a file; adds the rows of the decision tables that were acted upon.
+pub fn verify(file: &Path, rows: &Mutex<Rows>) -> Verdict {
     match Case::read(file) {
-        Ok(case) => Verdict::Ran(case.mismatches()),
+        Ok(case) => Verdict::Ran(case.counted(rows)),
         Err(complaints) => Verdict::Refused(complaints),
     }
 }

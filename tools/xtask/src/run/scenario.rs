@@ -128,7 +128,7 @@ impl Scenario<'_> {
 /// QEMU's log tells how often the image really broke its TB; as many times it must have met the
 /// error. Otherwise a pass means nothing.
 fn unbroken(console: &[String], breaks: usize) -> Option<String> {
-    let epochs = console.iter().find_map(|line| {
+    let epochs: Option<usize> = console.iter().find_map(|line| {
         line.split("HMI epochs ")
             .nth(1)?
             .split(',')
