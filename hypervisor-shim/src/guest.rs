@@ -44,6 +44,8 @@ pub struct Guest {
     decrementer: GuestDecrementer,
     /// DEC when the guest was left for an HMI.
     left_with: i64,
+    /// This thread attended, and TB is not valid even so.
+    without_time: bool,
 }
 
 /// What a stay in the guest ended with.
@@ -55,6 +57,9 @@ pub enum Stay {
     Attended,
     /// It could not be entered: a sibling's guest has the shared TB, or siblings still close.
     Busy,
+    /// The firmware could not repair TB: no guest is entered, and no repair is asked for, until TB is
+    /// valid again or the next HMI comes.
+    WithoutTime,
     /// The guest did something that the shim does not know; vector and address.
     Unexpected(u64, u64),
 }
@@ -72,6 +77,7 @@ impl Guest {
             applied: 0,
             decrementer: GuestDecrementer::Fresh,
             left_with: 0,
+            without_time: false,
         }
     }
 
@@ -92,11 +98,23 @@ impl Guest {
         // A lost DEC needs nothing here: it was left about to fire, and either it is the guest's, who
         // takes that, or the guest's expiry was noted before and is put back on the next entry.
         attend(shim, machine, thread, cause, &mut self.applied);
+        self.without_time = !shim.configuration.timebase_trusted(machine);
+    }
+
+    /// Whether nothing is to be done but to wait for a TB that can be used.
+    fn waits_for_time(&self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> bool {
+        self.without_time
+            && !shim.configuration.timebase_trusted(machine)
+            && machine.hmer().difference(Hmer::XSCOM_MAILBOX).is_empty()
+            && !is_summoned(shim, thread)
     }
 
     /// One stay in the guest. Interrupts must be closed.
     pub fn stay(&mut self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> Stay {
         let status = shim.status(thread);
+        if self.waits_for_time(shim, machine, thread) {
+            return Stay::WithoutTime;
+        }
         match shim
             .word(thread)
             .enter(thread.number, shim.configuration.shared_timebase)

@@ -81,6 +81,19 @@ pub fn run_thread(
                 continue;
             }
             Stay::Busy => refusals += 1,
+            // DEC may be the guest's: no host business here either.
+            Stay::WithoutTime => {
+                refusals = refusals.saturating_add(1);
+                status
+                    .activity
+                    .store(Activity::Host as u64, Ordering::Relaxed);
+                if !shim.configuration.external && refusals > REFUSALS {
+                    // Nobody else would end the run. The verdict will not be good.
+                    shim.control.header.stop.store(1, Ordering::Release);
+                }
+                machine.relax();
+                continue;
+            }
             Stay::Unexpected(vector, pc) => {
                 unexpected = Some((vector, pc));
                 break;

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) timebase: bool,
     /// TB runs, but what it was loaded with arrived damaged: it is loaded again.
     pub(crate) reload: bool,
+    /// TB as it stopped had a residue error: its value says nothing about the time.
+    pub(crate) damaged: bool,
 }
 
 /// The shared state of a core.
@@ -174,9 +176,20 @@ impl CoreState {
     }
 
     pub(crate) fn set_plan(&self, plan: Plan) {
-        let bits =
-            u64::from(plan.hdec) | u64::from(plan.timebase) << 1 | u64::from(plan.reload) << 2;
+        let bits = u64::from(plan.hdec)
+            | u64::from(plan.timebase) << 1
+            | u64::from(plan.reload) << 2
+            | u64::from(plan.damaged) << 3;
         self.plan.store(bits, Ordering::Release);
+    }
+
+    /// TB was loaded from the TOD: what it was before is of no concern any more.
+    pub(crate) fn note_timebase_loaded(&self) {
+        self.set_plan(Plan {
+            reload: false,
+            damaged: false,
+            ..self.plan()
+        });
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -185,6 +198,7 @@ impl CoreState {
             hdec: bits & 1 != 0,
             timebase: bits & 2 != 0,
             reload: bits & 4 != 0,
+            damaged: bits & 8 != 0,
         }
     }
 

@@ -70,6 +70,7 @@ fn repair_tfmr<H: Hardware>(
     }
     let revealed = rows(tfmr, diagnose(tfmr, false));
     system.decisions.hit_all(Table::Tfmr, revealed);
+    let mut seen = tfmr;
     let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
     if procedures::needs_clear(tfmr) && (corrupt || no_reason) {
         // If dirty registers hold it in ERROR, the phases to come clean and clear again.
@@ -80,12 +81,18 @@ fn repair_tfmr<H: Hardware>(
         // Again: no plan can be made of it.
         return Report::Retry;
     }
-    let hdec =
-        tfmr.contains(Tfmr::HDEC_PARITY) || !corrupt && hdec_was_lost(system, core, participants);
+    let hdec = tfmr.contains(Tfmr::HDEC_PARITY)
+        || !corrupt && found(system, core, participants).contains(Tfmr::HDEC_PARITY);
+    if !corrupt {
+        seen |= found(system, core, participants);
+    }
+    let timebase = tfmr.state() != TbState::Running;
+    let before = core.plan();
     core.set_plan(Plan {
         hdec,
-        timebase: tfmr.state() != TbState::Running,
-        reload: core.plan().reload || tfmr.contains(Tfmr::CHIP_TOD_PARITY_ERROR),
+        timebase,
+        reload: before.reload || tfmr.contains(Tfmr::CHIP_TOD_PARITY_ERROR),
+        damaged: timebase && (before.damaged || (tfmr | seen).contains(Tfmr::TB_RESIDUE_ERROR)),
     });
     Report::Done(if hdec {
         Findings::HDEC_LOST
@@ -94,12 +101,11 @@ fn repair_tfmr<H: Hardware>(
     })
 }
 
-/// Whether the participants found HDEC lost; thread 0 is believed if it is there.
-fn hdec_was_lost(system: &System<'_>, core: &CoreState, participants: u8) -> bool {
+/// What the participants found; thread 0 is believed if it is there.
+fn found(system: &System<'_>, core: &CoreState, participants: u8) -> Tfmr {
     let threads = (0..8).filter(|thread| participants >> thread & 1 != 0);
     let deposits = threads.map(|thread| (thread, core.deposited(thread)));
-    let (seen, _) = super::diagnosis::most_informative(system.platform.generation, deposits);
-    seen.contains(Tfmr::HDEC_PARITY)
+    super::diagnosis::most_informative(system.platform.generation, deposits).0
 }
 
 /// Everyone: rewrites the own HDEC and TB. A copy that stays dirty brings the error back as soon
@@ -235,12 +241,14 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
     let dead = DeadTod::Restart {
         spins: caller.spins,
     };
+    let rebuilt = system.chip_tod.counters.rebuilds();
     let loaded = reload(hw, system, Target { core, place }, dead, None);
+    if plan.damaged && system.chip_tod.counters.rebuilds() != rebuilt {
+        // Neither a TOD nor TB knew the time: TB runs again, but it only guesses.
+        findings = Findings::FAILED;
+    }
     if loaded.is_ok() {
-        state.set_plan(Plan {
-            reload: false,
-            ..plan
-        });
+        state.note_timebase_loaded();
         system.clear_after_reload(hw, tod);
         // A SCOM that failed may have left errors in the TOD: what stays now is not recovered.
         if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {

@@ -153,6 +153,10 @@ pub(super) fn poll_events<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     mask: u64,
 ) -> Answer {
+    if context.depth == 1 {
+        // The OS calls every few seconds: so the youngest good TB is never much older.
+        context.system.note_timebase(context.hardware);
+    }
     let place = context.pointers().word_or_null(mask)?;
     let Some(place) = place else {
         return Ok(SUCCESS);

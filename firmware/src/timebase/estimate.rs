@@ -16,11 +16,16 @@ use power_registers::Tfmr;
 /// one chance in half a million.
 const PLAUSIBLE_AHEAD_TICKS: u64 = 1 << 45;
 
-/// The best estimate of TB for this thread: TB itself when it is plausible, else the youngest TB
-/// that was ever good.
+/// The best estimate of TB for this thread: TB itself when it is plausible and had no residue error,
+/// else the youngest TB that was ever good.
 pub(crate) fn seed<H: Hardware>(hw: &mut H, system: &System<'_>, place: ThreadPlace) -> u64 {
-    let own = system.core(place.core).last_good_timebase(place.thread);
-    choose(hw.timebase(), own, system.newest_good_timebase())
+    let core = system.core(place.core);
+    let own = core.last_good_timebase(place.thread);
+    let newest = system.newest_good_timebase();
+    if core.plan().damaged && newest != 0 {
+        return newest;
+    }
+    choose(hw.timebase(), own, newest)
 }
 
 fn choose(now: u64, own_last_good: u64, newest_good: u64) -> u64 {

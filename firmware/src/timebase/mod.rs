@@ -92,6 +92,7 @@ fn resync_from_running_tod<H: Hardware>(
     procedures::clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
     procedures::clean_thread(hw, system);
     let reloaded = reload::reload(hw, system, target, DeadTod::Fail, Some(fsm))?;
+    system.core(target.place.core).note_timebase_loaded();
     system.note_timers(hw);
     Ok(reloaded)
 }

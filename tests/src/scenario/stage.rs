@@ -8,6 +8,7 @@ use hypervisor_shim::control::Activity;
 use hypervisor_shim::{Shim, Thread as ShimThread};
 use opaline_firmware::hmi::coordinator::Phase;
 use opaline_firmware::system::System;
+use power_registers::Tfmr;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -386,7 +387,13 @@ impl<'a> Stage<'a> {
                 let overdue = scene.accesses - scene.act_began > AFTERMATH;
                 let checked = (0..self.doing.len()).all(|thread| {
                     let own = &scene.threads[thread];
-                    !self.in_shim[thread] || own.dead || checks(thread) >= own.checks_then + CHECKS
+                    // A core whose TB is not valid runs no guests; whether that was said is judged
+                    // at the end.
+                    let valid = self.machine.tfmr(thread).contains(Tfmr::TB_VALID);
+                    !self.in_shim[thread]
+                        || own.dead
+                        || !valid
+                        || checks(thread) >= own.checks_then + CHECKS
                 });
                 if checked || overdue {
                     if overdue {
