@@ -1,6 +1,8 @@
 //! The handler on one thread of a small scripted core; meetings of several threads are tested
 //! against the hardware model.
 
+mod locks;
+
 use super::*;
 use crate::decisions::Table;
 use crate::hardware::Pir;

@@ -110,6 +110,8 @@ impl fmt::Display for MasterReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chip_tod::CachedRegisters;
+    use crate::hardware::ChipId;
     use crate::xscom::XscomError;
     use power_registers::Tfmr;
     use std::string::ToString as _;
@@ -136,5 +138,22 @@ mod tests {
             timebase_after: 32,
         };
         assert_eq!(report.to_string(), "TB 0x10 to 0x20, 2 tries");
+        let core = CoreReport {
+            attempts: 1,
+            ..report
+        };
+        let master = |unreadable| MasterReport {
+            chip: ChipId(8),
+            core,
+            loaded: 32,
+            cached: CachedRegisters {
+                valid: 9,
+                unreadable,
+            },
+        };
+        let good = std::format!("{}, TB 0x10 to 0x20, 9 registers saved", ChipId(8));
+        assert_eq!(master(0).to_string(), good);
+        let some = std::format!("{good}, 2 unreadable");
+        assert_eq!(master(2).to_string(), some);
     }
 }
