@@ -198,17 +198,22 @@ impl System<'_> {
         }
     }
 
-    /// Reads a ChipTOD register.
+    /// Reads a ChipTOD register. No read of these has an effect, so one that fails on the way is
+    /// tried once more.
     ///
     /// # Errors
-    /// [`XscomError`].
+    /// [`XscomError`] of the second try.
     pub fn tod_read<H: Hardware>(
         &self,
         hw: &mut H,
         chip: ChipId,
         register: TodRegister,
     ) -> Result<u64, XscomError> {
-        self.xscom.read(hw, self.platform, chip, register.address())
+        let mut read = || self.xscom.read(hw, self.platform, chip, register.address());
+        match read() {
+            Err(error) if error.may_pass() => read(),
+            done => done,
+        }
     }
 
     /// Writes a ChipTOD register. The caller holds the lock that covers it, or the machine is not up

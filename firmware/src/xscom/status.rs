@@ -33,6 +33,16 @@ pub enum XscomError {
 }
 
 impl XscomError {
+    /// Whether the same access may work when it is tried once more. One that was not made, or was
+    /// tried for as long as it may be, is not.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        !matches!(
+            self,
+            Self::NoSuchChip | Self::OutsideWindow | Self::EngineHeld | Self::Busy
+        )
+    }
+
     /// The OPAL return code for this error.
     #[must_use]
     pub const fn opal_code(self) -> i64 {

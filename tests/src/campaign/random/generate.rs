@@ -4,7 +4,7 @@ use crate::scenario::{
 };
 use hardware_model::Random;
 use power_registers::chip_tod::TodError;
-use power_registers::ibm;
+use power_registers::{Hmer, ibm};
 
 /// Most accesses after the start at which a fault strikes.
 const LATEST: u64 = 1500;
@@ -314,10 +314,18 @@ fn fault(random: &mut Random, case: &Case) -> FaultCase {
         },
     };
     if chance(random, 50) {
-        fault.when = Moment {
-            after: Some(1 + random.below(LATEST)),
-            ..Moment::default()
-        };
+        let after = Some(1 + random.below(LATEST));
+        // Between the clearing of the mailbox and the access, nothing but an access fills it.
+        let mailbox = fault.kind == Kind::Hmer
+            && fault
+                .bits
+                .is_some_and(|bits| bits.0 & Hmer::XSCOM_MAILBOX.bits() != 0);
+        if !mailbox {
+            fault.when = Moment {
+                after,
+                ..Moment::default()
+            };
+        }
     }
     fault
 }
