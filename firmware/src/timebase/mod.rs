@@ -89,6 +89,10 @@ fn resync_from_running_tod<H: Hardware>(
     target: Target<'_>,
     fsm: u64,
 ) -> Result<Reloaded, ReloadError> {
+    // No command before a corrupt TFMR is repaired: the HMI does that.
+    if hw.tfmr().contains(Tfmr::TFMR_CORRUPT) {
+        return Err(TfmrError::Corrupt.into());
+    }
     procedures::clear_tb_errors(hw, system, Tfmr::BOOT_CLEAR)?;
     procedures::clean_thread(hw, system);
     let reloaded = reload::reload(hw, system, target, DeadTod::Fail, Some(fsm))?;

@@ -29,8 +29,6 @@ pub struct Record {
     pub last_flags: Vec<Option<u64>>,
     /// Whether a pending HMI would have been delivered: not to a thread that idles in the firmware.
     pub takes_interrupts: Vec<bool>,
-    /// Whether faults strike in the middle of a recovery.
-    pub strikes_late: bool,
     /// All events, oldest first.
     pub events: Vec<Event>,
     /// Model time that it took, in ticks.
@@ -43,7 +41,6 @@ impl Record {
     pub fn new(bench: &Bench) -> Self {
         Self {
             last_flags: vec![None; bench.machine.configuration().threads()],
-            strikes_late: false,
             takes_interrupts: vec![true; bench.machine.configuration().threads()],
             events: Vec::new(),
             ticks: 0,
@@ -65,12 +62,6 @@ impl Record {
         self.last_flags[thread].is_some_and(|flags| flags & TOD_TB_FAIL != 0)
     }
 }
-
-/// The model's rules that a new error can break on the firmware's behalf.
-const BROKEN_BY_ERRORS: [&str; 2] = [
-    "MOVE_CHIP_TOD_TO_TB outside NOT_SET",
-    "a TFMR command while TFMR is corrupt",
-];
 
 /// Lines of a run that say no more than that something was not repaired.
 const OF_A_FAILURE: [&str; 2] = ["guests hardly ran", "waits of the shim ran out"];
@@ -94,7 +85,6 @@ pub fn honest(case: &Case, found: &Found) -> Result<Verdict, String> {
         takes_interrupts: (0..threads)
             .map(|thread| case.doing(thread) != Doing::Idle)
             .collect(),
-        strikes_late: case.faults.iter().any(|fault| !fault.when.is_start()),
         events: found.messages.iter().copied().map(Event::decode).collect(),
         ticks: found.ticks,
     };
@@ -112,8 +102,10 @@ pub fn honest(case: &Case, found: &Found) -> Result<Verdict, String> {
         found.alive[thread] && !bench.machine.checkstopped(thread / case.shape.threads)
     };
     let verdict = Witness::of(found).judge(bench, &record, runs)?;
+    // A thread that died with its core closed keeps the core's guests out for ever, as it must.
+    let died = (0..threads).any(|thread| case.doing(thread) == Doing::Dies);
     match found.wrong.first() {
-        Some(line) if verdict == Verdict::Recovered => Err(line.clone()),
+        Some(line) if verdict == Verdict::Recovered && !died => Err(line.clone()),
         _ => Ok(verdict),
     }
 }
@@ -165,11 +157,7 @@ impl Witness {
         present: impl Fn(usize) -> bool,
     ) -> Result<Verdict, String> {
         let machine = &bench.machine;
-        let mut violations = machine.violations();
-        // An error that strikes between the look at the state and the command cannot be seen.
-        violations.retain(|violation| {
-            !record.strikes_late || !BROKEN_BY_ERRORS.contains(&violation.rule)
-        });
+        let violations = machine.violations();
         if let Some(first) = violations.first() {
             return Err(format!(
                 "{} rules broken, first {first:x?}",
@@ -190,7 +178,8 @@ impl Witness {
             failed |= record.says_failed(thread);
             self.judge_time(bench, record, thread, unrecovered)?;
         }
-        if failed {
+        // Where no thread is left, nobody can say anything.
+        if failed || !(0..self.timebases.len()).any(&present) {
             return Ok(Verdict::Failed);
         }
         self.judge_rest(bench, present)?;
@@ -257,7 +246,12 @@ impl Witness {
                 return Err(format!("thread {thread}: {tfmr:?} is not the base value"));
             }
         }
-        for chip in 0..configuration.chips {
+        // Of a chip whose cores have all stopped nobody gets the interrupt.
+        let chip_of = |thread| configuration.chip_of(configuration.core_of(thread));
+        let is_present = |chip: &usize| {
+            (0..self.timebases.len()).any(|thread| chip_of(thread) == *chip && present(thread))
+        };
+        for chip in (0..configuration.chips).filter(is_present) {
             let read = |register: TodRegister| {
                 let value = machine.peek_scom(chip, register.address());
                 value.ok_or_else(|| format!("{register:?} of chip {chip} does not exist"))

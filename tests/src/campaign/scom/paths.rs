@@ -186,8 +186,6 @@ pub const PATHS: &[Path] = &[
     },
     Path {
         only_reports: true,
-        // On POWER8 the alert alone, below: it reads the FIRs of all cores.
-        generations: FROM_POWER9,
         ..path("core checkstop", (1, 2, 2), |_| {
             vec![Fault::CoreFir {
                 core: 1,
@@ -236,7 +234,7 @@ pub const PATHS: &[Path] = &[
     },
     Path {
         only_reports: true,
-        // POWER8 has nothing to read: the event is all.
+        // POWER8 does not let WOF be read, so no SCOM access can fail there.
         generations: FROM_POWER9,
         ..path("processor recovery", (1, 1, 2), |_| {
             vec![Fault::Cause {
