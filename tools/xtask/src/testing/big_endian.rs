@@ -62,6 +62,7 @@ pub(super) fn run(tally: &mut Tally) {
         // Emulation is slow: optimised programs and fewer random cases make up for it.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("PROPTEST_CASES", "64")
+        .env("TOD_CASES", "20")
         .env(
             format!("CARGO_TARGET_{key}_RUNNER"),
             setup::qemu::USER_PROGRAM,
