@@ -10,13 +10,15 @@ use crate::{setup, toolchain, workspace};
 const TARGET: &str = "powerpc64-unknown-linux-musl";
 
 /// Tests that take minutes when each instruction is emulated. They run on the host; what they do is
-/// covered here by the scenarios and the recovery suite.
+/// covered here by the recovery suite.
 const TOO_SLOW: &[&str] = &[
     "no_hang_and_no_lie",
     "nothing_that_is_said_is_wrong",
     "an_event_queue_that_is_never_drained",
     "no_case_costs_more_scoms_than_the_reference",
     "the_bounds_are_those_of_the_table",
+    "the_catalogue_matches",
+    "several_chips_come_back",
 ];
 
 /// Why the part cannot run now, without changing anything.
@@ -62,7 +64,6 @@ pub(super) fn run(tally: &mut Tally) {
         // Emulation is slow: optimised programs and fewer random cases make up for it.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("PROPTEST_CASES", "64")
-        .env("TOD_CASES", "20")
         .env(
             format!("CARGO_TARGET_{key}_RUNNER"),
             setup::qemu::USER_PROGRAM,
