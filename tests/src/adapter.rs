@@ -1,8 +1,74 @@
 use crate::schedule::{Kind, Turn};
 use hardware_model::Thread;
-use opaline_firmware::hardware::{Hardware, Pir};
-use power_registers::{Hmer, Spr, Tfmr};
+use opaline_firmware::hardware::Pir;
+use power_registers::Spr;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Implements the firmware's hardware for a type that has `read(spr)` and `write(spr, value)`: the
+/// methods of registers here, the others (`pir`, `load`, `store`, `relax`) as given.
+#[macro_export]
+macro_rules! hardware_by_registers {
+    ($type:ty, { $($own:tt)* }) => {
+        impl $crate::registers::Hardware for $type {
+            $($own)*
+
+            fn tfmr(&mut self) -> $crate::registers::Tfmr {
+                $crate::registers::Tfmr::from_bits_retain(self.read($crate::registers::Spr::Tfmr))
+            }
+            fn set_tfmr(&mut self, value: $crate::registers::Tfmr) {
+                self.write($crate::registers::Spr::Tfmr, value.bits());
+            }
+            fn hmer(&mut self) -> $crate::registers::Hmer {
+                $crate::registers::Hmer::from_bits_retain(self.read($crate::registers::Spr::Hmer))
+            }
+            fn and_hmer(&mut self, keep: u64) {
+                self.write($crate::registers::Spr::Hmer, keep);
+            }
+            fn hmeer(&mut self) -> $crate::registers::Hmer {
+                $crate::registers::Hmer::from_bits_retain(self.read($crate::registers::Spr::Hmeer))
+            }
+            fn set_hmeer(&mut self, value: $crate::registers::Hmer) {
+                self.write($crate::registers::Spr::Hmeer, value.bits());
+            }
+            fn hid0(&mut self) -> u64 {
+                self.read($crate::registers::Spr::Hid0)
+            }
+            fn timebase(&mut self) -> u64 {
+                self.read($crate::registers::Spr::Tb)
+            }
+            fn set_timebase_lower(&mut self, value: u32) {
+                self.write($crate::registers::Spr::Tbwl, value.into());
+            }
+            fn set_timebase_upper(&mut self, value: u32) {
+                self.write($crate::registers::Spr::Tbwu, value.into());
+            }
+            fn set_decrementer(&mut self, value: u64) {
+                self.write($crate::registers::Spr::Dec, value);
+            }
+            fn set_hypervisor_decrementer(&mut self, value: u64) {
+                self.write($crate::registers::Spr::Hdec, value);
+            }
+            fn purr(&mut self) -> u64 {
+                self.read($crate::registers::Spr::Purr)
+            }
+            fn spurr(&mut self) -> u64 {
+                self.read($crate::registers::Spr::Spurr)
+            }
+            fn set_purr(&mut self, value: u64) {
+                self.write($crate::registers::Spr::Purr, value);
+            }
+            fn set_spurr(&mut self, value: u64) {
+                self.write($crate::registers::Spr::Spurr, value);
+            }
+            fn load_byte(&mut self, address: u64) -> u8 {
+                panic!("the model has no byte at {address:#x}");
+            }
+            fn store_byte(&mut self, address: u64, _: u8) {
+                panic!("the model has no byte at {address:#x}");
+            }
+        }
+    };
+}
 
 /// A thread of the model as the firmware's hardware.
 #[derive(Debug)]
@@ -81,61 +147,13 @@ impl<'a> ModelHardware<'a> {
     }
 }
 
-impl Hardware for ModelHardware<'_> {
+hardware_by_registers!(ModelHardware<'_>, {
     fn pir(&self) -> Pir {
         Pir(self
             .thread
             .machine()
             .configuration()
             .pir(self.thread.index()))
-    }
-    fn tfmr(&mut self) -> Tfmr {
-        Tfmr::from_bits_retain(self.read(Spr::Tfmr))
-    }
-    fn set_tfmr(&mut self, value: Tfmr) {
-        self.write(Spr::Tfmr, value.bits());
-    }
-    fn hmer(&mut self) -> Hmer {
-        Hmer::from_bits_retain(self.read(Spr::Hmer))
-    }
-    fn and_hmer(&mut self, keep: u64) {
-        self.write(Spr::Hmer, keep);
-    }
-    fn hmeer(&mut self) -> Hmer {
-        Hmer::from_bits_retain(self.read(Spr::Hmeer))
-    }
-    fn set_hmeer(&mut self, value: Hmer) {
-        self.write(Spr::Hmeer, value.bits());
-    }
-    fn hid0(&mut self) -> u64 {
-        self.read(Spr::Hid0)
-    }
-    fn timebase(&mut self) -> u64 {
-        self.read(Spr::Tb)
-    }
-    fn set_timebase_lower(&mut self, value: u32) {
-        self.write(Spr::Tbwl, value.into());
-    }
-    fn set_timebase_upper(&mut self, value: u32) {
-        self.write(Spr::Tbwu, value.into());
-    }
-    fn set_decrementer(&mut self, value: u64) {
-        self.write(Spr::Dec, value);
-    }
-    fn set_hypervisor_decrementer(&mut self, value: u64) {
-        self.write(Spr::Hdec, value);
-    }
-    fn purr(&mut self) -> u64 {
-        self.read(Spr::Purr)
-    }
-    fn spurr(&mut self) -> u64 {
-        self.read(Spr::Spurr)
-    }
-    fn set_purr(&mut self, value: u64) {
-        self.write(Spr::Purr, value);
-    }
-    fn set_spurr(&mut self, value: u64) {
-        self.write(Spr::Spurr, value);
     }
     fn load(&mut self, address: u64) -> u64 {
         self.turn(Kind::Read);
@@ -145,12 +163,6 @@ impl Hardware for ModelHardware<'_> {
         self.spun = 0;
         self.turn(Kind::Write);
         self.thread.store(address, value);
-    }
-    fn load_byte(&mut self, address: u64) -> u8 {
-        panic!("the model has no byte at {address:#x}");
-    }
-    fn store_byte(&mut self, address: u64, _: u8) {
-        panic!("the model has no byte at {address:#x}");
     }
     fn relax(&mut self) {
         if self.spun > 0 {
@@ -170,4 +182,4 @@ impl Hardware for ModelHardware<'_> {
             std::thread::yield_now();
         }
     }
-}
+});

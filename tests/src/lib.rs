@@ -5,15 +5,25 @@
 //! seed decides.
 #![forbid(unsafe_code)]
 
+// First, for its macro.
+#[macro_use]
+mod adapter;
+
 pub mod campaign;
 pub mod hostile;
 pub mod scenario;
 
-mod adapter;
 mod bench;
 mod checks;
 mod quiet;
 mod schedule;
+
+/// What [`hardware_by_registers`] names.
+#[doc(hidden)]
+pub mod registers {
+    pub use opaline_firmware::hardware::Hardware;
+    pub use power_registers::{Hmer, Spr, Tfmr};
+}
 
 pub use adapter::ModelHardware;
 pub use bench::{Bench, Ran, Role, Run};

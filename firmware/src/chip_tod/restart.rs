@@ -97,6 +97,19 @@ pub(super) struct Restart {
     pub(super) misled: bool,
 }
 
+impl Restart {
+    /// A restart that begins.
+    pub(super) const fn new(tod: TodPlace, timebase_runs: bool, lost: Lost) -> Self {
+        Self {
+            tod,
+            timebase_runs,
+            lost,
+            switched: false,
+            misled: false,
+        }
+    }
+}
+
 impl System<'_> {
     /// Makes the TOD of the calling core's chip run. `epoch` is [`super::ChipTod::epoch`] from before
     /// it was seen not to.
@@ -125,13 +138,7 @@ impl System<'_> {
             return Err(RestartError::Hopeless);
         }
         lost.spins += waited;
-        let restart = Restart {
-            tod,
-            timebase_runs: false,
-            lost,
-            switched: false,
-            misled: false,
-        };
+        let restart = Restart::new(tod, false, lost);
         let result = self.restarted(hw, &mut network, restart);
         if result.is_err() {
             hopeless.store(me, Ordering::Release);
@@ -147,13 +154,7 @@ impl System<'_> {
     ) -> Result<(), RestartError> {
         let (mut network, spins) = self.lock_network(hw)?;
         let timebase = hw.timebase();
-        let restart = Restart {
-            tod,
-            timebase_runs: true,
-            lost: Lost { timebase, spins },
-            switched: false,
-            misled: false,
-        };
+        let restart = Restart::new(tod, true, Lost { timebase, spins });
         self.restarted(hw, &mut network, restart)
     }
 

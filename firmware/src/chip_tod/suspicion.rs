@@ -57,13 +57,7 @@ impl System<'_> {
         if !self.is_suspect(tod) {
             return true;
         }
-        let restart = Restart {
-            tod,
-            timebase_runs: false,
-            lost,
-            switched: false,
-            misled: false,
-        };
+        let restart = Restart::new(tod, false, lost);
         let good = self.is_near_estimate(hw, &restart);
         if good {
             let suspects = &self.chip_tod.suspects;

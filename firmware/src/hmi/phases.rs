@@ -70,7 +70,7 @@ fn repair_tfmr<H: Hardware>(
     }
     let revealed = rows(tfmr, diagnose(tfmr, false));
     system.decisions.hit_all(Table::Tfmr, revealed);
-    let mut seen = tfmr;
+    let before_clear = tfmr;
     let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
     if procedures::needs_clear(tfmr) && (corrupt || no_reason) {
         // If dirty registers hold it in ERROR, the phases to come clean and clear again.
@@ -81,18 +81,22 @@ fn repair_tfmr<H: Hardware>(
         // Again: no plan can be made of it.
         return Report::Retry;
     }
-    let hdec = tfmr.contains(Tfmr::HDEC_PARITY)
-        || !corrupt && found(system, core, participants).contains(Tfmr::HDEC_PARITY);
-    if !corrupt {
-        seen |= found(system, core, participants);
-    }
+    // What was read of a corrupt TFMR means nothing.
+    let reported = if corrupt {
+        Tfmr::empty()
+    } else {
+        found(system, core, participants)
+    };
+    let hdec = (tfmr | reported).contains(Tfmr::HDEC_PARITY);
     let timebase = tfmr.state() != TbState::Running;
     let before = core.plan();
     core.set_plan(Plan {
         hdec,
         timebase,
         reload: before.reload || tfmr.contains(Tfmr::CHIP_TOD_PARITY_ERROR),
-        damaged: timebase && (before.damaged || (tfmr | seen).contains(Tfmr::TB_RESIDUE_ERROR)),
+        damaged: timebase
+            && (before.damaged
+                || (tfmr | before_clear | reported).contains(Tfmr::TB_RESIDUE_ERROR)),
     });
     Report::Done(if hdec {
         Findings::HDEC_LOST

@@ -9,7 +9,7 @@ use opal_abi::{Token, message};
 use opaline_firmware::console::Console;
 use opaline_firmware::hardware::{Hardware, Pir};
 use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
-use power_registers::{Hmer, Spr, Tfmr};
+use power_registers::Spr;
 
 /// What a thread unwinds with that is dead, or that is stopped at the end.
 #[derive(Debug)]
@@ -227,13 +227,13 @@ impl<'a> Cpu<'a> {
     }
 }
 
-/// The life of a thread whose core has no guests.
 /// Turns that a dead thread waits for the end of the run; longer than any run lasts.
 const MOST_RESTS: u64 = 20_000_000;
 
 /// Most model time of a run, for each thread, since all of them advance the same clock: 8 s.
 const MOST_TICKS_EACH: u64 = 4_096_000_000;
 
+/// The life of a thread whose core has no guests.
 pub(super) fn live(mut cpu: Cpu<'_>) {
     let stage = cpu.stage;
     if stage.doing[cpu.index] == Doing::Resync {
@@ -284,57 +284,9 @@ impl OsMemory for OsBytes {
     }
 }
 
-impl Hardware for Cpu<'_> {
+hardware_by_registers!(Cpu<'_>, {
     fn pir(&self) -> Pir {
         hardware_pir(self.stage.machine, self.index)
-    }
-    fn tfmr(&mut self) -> Tfmr {
-        Tfmr::from_bits_retain(self.read(Spr::Tfmr))
-    }
-    fn set_tfmr(&mut self, value: Tfmr) {
-        self.write(Spr::Tfmr, value.bits());
-    }
-    fn hmer(&mut self) -> Hmer {
-        Hmer::from_bits_retain(self.read(Spr::Hmer))
-    }
-    fn and_hmer(&mut self, keep: u64) {
-        self.write(Spr::Hmer, keep);
-    }
-    fn hmeer(&mut self) -> Hmer {
-        Hmer::from_bits_retain(self.read(Spr::Hmeer))
-    }
-    fn set_hmeer(&mut self, value: Hmer) {
-        self.write(Spr::Hmeer, value.bits());
-    }
-    fn hid0(&mut self) -> u64 {
-        self.read(Spr::Hid0)
-    }
-    fn timebase(&mut self) -> u64 {
-        self.read(Spr::Tb)
-    }
-    fn set_timebase_lower(&mut self, value: u32) {
-        self.write(Spr::Tbwl, value.into());
-    }
-    fn set_timebase_upper(&mut self, value: u32) {
-        self.write(Spr::Tbwu, value.into());
-    }
-    fn set_decrementer(&mut self, value: u64) {
-        self.write(Spr::Dec, value);
-    }
-    fn set_hypervisor_decrementer(&mut self, value: u64) {
-        self.write(Spr::Hdec, value);
-    }
-    fn purr(&mut self) -> u64 {
-        self.read(Spr::Purr)
-    }
-    fn spurr(&mut self) -> u64 {
-        self.read(Spr::Spurr)
-    }
-    fn set_purr(&mut self, value: u64) {
-        self.write(Spr::Purr, value);
-    }
-    fn set_spurr(&mut self, value: u64) {
-        self.write(Spr::Spurr, value);
     }
     fn load(&mut self, address: u64) -> u64 {
         let scom = self.scom(address);
@@ -345,12 +297,6 @@ impl Hardware for Cpu<'_> {
         let scom = self.scom(address);
         self.before(Kind::Write, Access::Write(scom));
         self.thread.store(address, value);
-    }
-    fn load_byte(&mut self, address: u64) -> u8 {
-        panic!("the model has no byte at {address:#x}");
-    }
-    fn store_byte(&mut self, address: u64, _: u8) {
-        panic!("the model has no byte at {address:#x}");
     }
     fn relax(&mut self) {
         self.waiting += 1;
@@ -374,7 +320,7 @@ impl Hardware for Cpu<'_> {
             );
         }
     }
-}
+});
 
 impl Cpu<'_> {
     /// `mfspr DEC`.

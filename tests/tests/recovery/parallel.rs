@@ -7,8 +7,9 @@
 
 use super::*;
 use hardware_model::{Costs, Machine, TICKS_PER_MICROSECOND, Thread};
-use opaline_firmware::hardware::{Hardware, Pir};
+use opaline_firmware::hardware::Pir;
 use opaline_firmware::hmi;
+use opaline_tests::hardware_by_registers;
 use power_registers::Spr;
 use power_registers::chip_tod::TodError;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -84,58 +85,10 @@ impl Timed<'_> {
     }
 }
 
-impl Hardware for Timed<'_> {
+hardware_by_registers!(Timed<'_>, {
     fn pir(&self) -> Pir {
         let machine = self.thread.machine();
         Pir(machine.configuration().pir(self.thread.index()))
-    }
-    fn tfmr(&mut self) -> Tfmr {
-        Tfmr::from_bits_retain(self.read(Spr::Tfmr))
-    }
-    fn set_tfmr(&mut self, value: Tfmr) {
-        self.write(Spr::Tfmr, value.bits());
-    }
-    fn hmer(&mut self) -> Hmer {
-        Hmer::from_bits_retain(self.read(Spr::Hmer))
-    }
-    fn and_hmer(&mut self, keep: u64) {
-        self.write(Spr::Hmer, keep);
-    }
-    fn hmeer(&mut self) -> Hmer {
-        Hmer::from_bits_retain(self.read(Spr::Hmeer))
-    }
-    fn set_hmeer(&mut self, value: Hmer) {
-        self.write(Spr::Hmeer, value.bits());
-    }
-    fn hid0(&mut self) -> u64 {
-        self.read(Spr::Hid0)
-    }
-    fn timebase(&mut self) -> u64 {
-        self.read(Spr::Tb)
-    }
-    fn set_timebase_lower(&mut self, value: u32) {
-        self.write(Spr::Tbwl, value.into());
-    }
-    fn set_timebase_upper(&mut self, value: u32) {
-        self.write(Spr::Tbwu, value.into());
-    }
-    fn set_decrementer(&mut self, value: u64) {
-        self.write(Spr::Dec, value);
-    }
-    fn set_hypervisor_decrementer(&mut self, value: u64) {
-        self.write(Spr::Hdec, value);
-    }
-    fn purr(&mut self) -> u64 {
-        self.read(Spr::Purr)
-    }
-    fn set_purr(&mut self, value: u64) {
-        self.write(Spr::Purr, value);
-    }
-    fn spurr(&mut self) -> u64 {
-        self.read(Spr::Spurr)
-    }
-    fn set_spurr(&mut self, value: u64) {
-        self.write(Spr::Spurr, value);
     }
     fn load(&mut self, address: u64) -> u64 {
         self.at(XSCOM_TICKS, |thread| thread.load(address))
@@ -143,16 +96,10 @@ impl Hardware for Timed<'_> {
     fn store(&mut self, address: u64, value: u64) {
         self.at(XSCOM_TICKS, |thread| thread.store(address, value));
     }
-    fn load_byte(&mut self, address: u64) -> u8 {
-        panic!("the model has no byte at {address:#x}");
-    }
-    fn store_byte(&mut self, address: u64, _: u8) {
-        panic!("the model has no byte at {address:#x}");
-    }
     fn relax(&mut self) {
         self.at(SPIN_TICKS, |_| ());
     }
-}
+});
 
 /// What a loss of TB on these chips came to.
 struct Loss {
