@@ -10,6 +10,7 @@ use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::oracle::HOST_DEC;
 use hypervisor_shim::run::{attend_after_finish, run_thread};
 use hypervisor_shim::shim::MAX_CORES;
+use hypervisor_shim::skew::SkewMeter;
 use hypervisor_shim::{Configuration, Shim, Thread};
 use log::{error, info};
 use opaline_firmware::hardware::Pir;
@@ -19,6 +20,8 @@ use opaline_firmware::system::{Participation, System};
 static CORE_WORDS: [SharedCoreWord; MAX_CORES] = [const { SharedCoreWord::new() }; MAX_CORES];
 
 static TURNS: [AtomicU32; MAX_CORES] = [const { AtomicU32::new(0) }; MAX_CORES];
+
+static SKEW: SkewMeter = SkewMeter::new();
 
 /// Starts the shim on every thread of the cores that work; the calling thread joins by itself.
 pub(crate) fn start(system: &'static System<'static>, tod: bool, shared_timebase: bool) {
@@ -49,11 +52,14 @@ pub(crate) fn start(system: &'static System<'static>, tod: bool, shared_timebase
         Ordering::Release,
     );
     header.threads.store(threads as u64, Ordering::Release);
+    // How far apart the timebases are before anything happens to them.
+    header.skew_wanted.fetch_max(1, Ordering::AcqRel);
     SHIM.call_once(|| Shim {
         control: &CONTROL,
         recorder: &RECORDER,
         cores: &CORE_WORDS,
         turns: &TURNS,
+        skew: &SKEW,
         configuration: Configuration {
             shared_timebase,
             tfmr_meaningful: tod,

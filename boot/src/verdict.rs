@@ -121,6 +121,29 @@ pub(crate) fn finish(system: &System<'_>) -> ! {
         system.events.lost(),
         read(&header.resyncs),
     ));
+    say(format_args!(
+        "TB of {} threads, by lock and read: {} handovers; largest step back {} ticks, largest \
+         disagreement {} ticks to within {}; {} measurements, {} given up; ever: {} and {} ticks",
+        read(&header.skew_threads),
+        read(&header.skew_handovers),
+        read(&header.skew_step_back),
+        read(&header.skew_disagreement),
+        read(&header.skew_doubt),
+        read(&header.skew_done),
+        read(&header.skew_given_up),
+        read(&header.skew_largest_step_back),
+        read(&header.skew_largest_disagreement),
+    ));
+    if read(&header.skew_done) == read(&header.skew_given_up) {
+        fail(format_args!("no measurement of skew came to its end"));
+    }
+    let apart = read(&header.skew_largest_step_back).max(read(&header.skew_largest_disagreement));
+    if apart > shim.configuration.apart_ticks() {
+        fail(format_args!(
+            "TB of two threads was {apart} ticks apart; at most {} are allowed",
+            shim.configuration.apart_ticks()
+        ));
+    }
     if !shim.configuration.timebase_trusted(&mut machine) {
         fail(format_args!("TB is not valid: {:?}", machine.tfmr()));
     }

@@ -71,6 +71,31 @@ words! {
         last_event_hmer / LastEventHmer,
         /// Image: TFMR in the event that was fetched last.
         last_event_tfmr / LastEventTfmr,
+        /// Tool: nonzero = guests are entered and left as fast as can be: no dwell in host context
+        /// but one check of host time.
+        hasty / Hasty,
+        /// Tool: nonzero = the faults that the image inflicts on itself are drawn from this.
+        seed / Seed,
+        /// Tool and image: measurements of skew that were asked for so far; see `skew`.
+        skew_wanted / SkewWanted,
+        /// Image: measurements that are over, those given up included.
+        skew_done / SkewDone,
+        /// Image: of these, given up: an HMI came first, or not all threads came in time.
+        skew_given_up / SkewGivenUp,
+        /// Image, last whole measurement: threads that took part.
+        skew_threads / SkewThreads,
+        /// Image, last whole measurement: times that the lock went from one thread to another.
+        skew_handovers / SkewHandovers,
+        /// Image, last whole measurement: largest step back, in ticks.
+        skew_step_back / SkewStepBack,
+        /// Image, last whole measurement: largest disagreement of two threads, in ticks.
+        skew_disagreement / SkewDisagreement,
+        /// Image, last whole measurement: how far that may be from the truth, in ticks.
+        skew_doubt / SkewDoubt,
+        /// Image: largest step back of all measurements.
+        skew_largest_step_back / SkewLargestStepBack,
+        /// Image: largest disagreement, less its doubt, of all measurements.
+        skew_largest_disagreement / SkewLargestDisagreement,
     }
 }
 
@@ -204,7 +229,10 @@ mod tests {
             size_of::<Control>(),
             size_of::<Header>() + THREADS * size_of::<ThreadStatus>()
         );
-        assert_eq!(HeaderWord::LastEventTfmr as usize, Header::NAMES.len() - 1);
+        assert_eq!(
+            HeaderWord::SkewLargestDisagreement as usize,
+            Header::NAMES.len() - 1
+        );
         assert_eq!(
             ThreadWord::DecrementerInterrupts as usize,
             ThreadStatus::NAMES.len() - 1

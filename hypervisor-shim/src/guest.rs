@@ -24,6 +24,8 @@ pub const HCALL_RESULT: u64 = 0x0a11_c0de;
 /// DEC is written until TB + DEC is within this of the expiry.
 const DEC_CLOSE_TICKS: i64 = 2_048;
 const DEC_ATTEMPTS: u32 = 64;
+/// A shorter slice is over before the guest's first instruction.
+pub const SHORTEST_SLICE_MICROSECONDS: u64 = 20;
 
 /// The guest's decrementer while the guest is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +225,7 @@ impl Guest {
             .header
             .slice_microseconds
             .load(Ordering::Relaxed);
-        let ticks = slice.clamp(100, 1_000_000) * TICKS_PER_MICROSECOND;
+        let ticks = slice.clamp(SHORTEST_SLICE_MICROSECONDS, 1_000_000) * TICKS_PER_MICROSECOND;
         machine.set_hypervisor_decrementer(ticks as i64);
     }
 

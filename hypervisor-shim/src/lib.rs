@@ -11,7 +11,9 @@
 //! | [`guest`] | entry into the guest, its exits, its offset and its decrementer |
 //! | [`timebase_offset`] | moving TB by an offset without losing a tick |
 //! | [`oracle`] | checks of host time that do not believe TB |
-//! | [`run`] | the loop of a thread, the faults it inflicts, the verdict |
+//! | [`skew`] | how far the TBs of all threads are apart, by a lock that they take in turn |
+//! | [`run`] | the loop of a thread |
+//! | [`own_faults`] | the faults that it inflicts on itself without a tool |
 //! | [`control`] | the block through which tools steer and read |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,8 +24,10 @@ pub mod core_word;
 pub mod guest;
 pub mod machine;
 pub mod oracle;
+pub mod own_faults;
 pub mod run;
 pub mod shim;
+pub mod skew;
 pub mod timebase_offset;
 
 pub use machine::{GuestExit, GuestReport, Machine};

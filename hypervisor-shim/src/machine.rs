@@ -56,6 +56,10 @@ pub struct GuestLimits {
 pub trait Machine {
     /// `mftb`.
     fn timebase(&mut self) -> u64;
+    /// `isync; mftb`: not read before what comes earlier in the program, such as taking a lock.
+    fn timebase_in_order(&mut self) -> u64 {
+        self.timebase()
+    }
     /// `mtspr TBU40`: the upper 40 bits; legal while TB runs.
     fn set_timebase_upper40(&mut self, value: u64);
     /// `mfspr TFMR`.

@@ -130,7 +130,7 @@ impl HostClock {
 }
 
 /// Whether TB was host time all along since the core word was `before`.
-fn trusted(
+pub(crate) fn trusted(
     machine: &mut impl Machine,
     word: &SharedCoreWord,
     configuration: &Configuration,

@@ -1,26 +1,22 @@
-//! The loop of a thread, the faults it inflicts, and the verdict.
+//! The loop of a thread: guest, host, and what is checked in between.
 
 use crate::attend::{Cause, attend, is_summoned};
 use crate::control::{Activity, count};
 use crate::guest::{Guest, Stay};
 use crate::machine::Machine;
 use crate::oracle::{HostClock, Verdict};
+use crate::own_faults::OwnFaults;
 use crate::shim::{Shim, Thread};
+use crate::skew;
 use core::sync::atomic::Ordering;
-use flight_recorder::Step;
-use power_registers::Tfmr;
 
-/// Stays in the guest between two faults of our own.
-const STAYS_PER_FAULT: u64 = 10;
-/// Stays in the guest after the last fault before the run ends by itself.
-const STAYS_AFTER: u64 = 12;
 /// Host time is checked every so many spins.
 const SPINS_PER_CHECK: u64 = 32;
 
 /// Refused entries after which a thread does not wait for its turn any more.
 const REFUSALS_BEFORE_PUSHING: u32 = 64;
 /// Refused entries after which a thread whose guest never ran gives up at the end of the run.
-const REFUSALS: u32 = 10_000;
+pub(crate) const REFUSALS: u32 = 10_000;
 
 /// A small generator for the lengths of host dwells; not for secrets.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +47,9 @@ pub fn run_thread(
 ) -> Option<(u64, u64)> {
     let status = shim.status(thread);
     let mut guest = Guest::new(machine, shim, thread);
-    let mut dice = Dice::new(u64::from(thread.pir) + 1);
+    let seed = shim.control.header.seed.load(Ordering::Relaxed);
+    let mut dice = Dice::new((u64::from(thread.pir) + 1).wrapping_add(seed << 16));
+    let mut own_faults = OwnFaults::new(seed, thread);
     let mut stays: u64 = 0;
     let mut refusals: u32 = 0;
     let mut unexpected = None;
@@ -100,8 +98,9 @@ pub fn run_thread(
             }
         }
         dwell(shim, machine, thread, &mut guest, &mut dice);
+        skew::take_part(shim, machine, thread);
         if !shim.configuration.external {
-            own_faults(shim, machine, thread, &mut guest, &mut stays);
+            own_faults.strike_when_due(shim, machine, thread, &mut guest, &mut stays);
         }
     }
     machine.set_interrupts(true);
@@ -142,9 +141,16 @@ fn dwell(
         .activity
         .store(Activity::Host as u64, Ordering::Relaxed);
     machine.set_interrupts(true);
-    let spins = shim.configuration.spins_per_microsecond * (200 + dice.below(1_500));
+    let (spins, spins_per_check) = if is_hasty(shim) {
+        // Host time is set once and checked once.
+        (2, 1)
+    } else {
+        let microseconds = 200 + dice.below(1_500);
+        let spins = shim.configuration.spins_per_microsecond * microseconds;
+        (spins, SPINS_PER_CHECK)
+    };
     for spin in 0..spins {
-        if spin % SPINS_PER_CHECK == 0 {
+        if spin % spins_per_check == 0 {
             if is_summoned(shim, thread) {
                 machine.set_interrupts(false);
                 // An interrupt may have brought this thread here in between.
@@ -160,6 +166,10 @@ fn dwell(
         }
         machine.relax();
     }
+}
+
+fn is_hasty(shim: &Shim<'_>) -> bool {
+    shim.control.header.hasty.load(Ordering::Relaxed) != 0
 }
 
 /// What a thread expects of host time, and how many decrementer interrupts had come then.
@@ -197,44 +207,6 @@ fn check_host_time(
             }
             *clock = None;
         }
-    }
-}
-
-/// Without a tool, thread 0 of each core breaks the TB of its core now and then, for real: two
-/// commands at once send the state machine to ERROR. No emulator raises the HMI for it, so the
-/// thread goes on as if it had taken one; its siblings are in their guests meanwhile.
-fn own_faults(
-    shim: &Shim<'_>,
-    machine: &mut impl Machine,
-    thread: &Thread,
-    guest: &mut Guest,
-    stays: &mut u64,
-) {
-    let leader = thread.siblings.trailing_zeros() == thread.number;
-    if !leader {
-        return;
-    }
-    if *stays >= STAYS_PER_FAULT
-        && shim
-            .faults_left
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
-                left.checked_sub(1)
-            })
-            .is_ok()
-    {
-        *stays = 0;
-        machine.set_interrupts(false);
-        if shim.configuration.tfmr_meaningful {
-            let both =
-                shim.configuration.tfmr_base | Tfmr::LOAD_TOD_MOD | Tfmr::MOVE_CHIP_TOD_TO_TB;
-            machine.set_tfmr(both);
-            shim.record(machine, thread, Step::BreakTimebase, [both.bits(), 0]);
-        }
-        guest.attend(shim, machine, thread, Cause::InHost(0, 0));
-        machine.set_interrupts(true);
-    }
-    if *stays >= STAYS_AFTER && shim.faults_left.load(Ordering::Acquire) == 0 {
-        shim.control.header.stop.store(1, Ordering::Release);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::control::{Control, ThreadStatus};
 use crate::core_word::SharedCoreWord;
 use crate::machine::{GuestLimits, Machine};
+use crate::skew::SkewMeter;
 use crate::timebase_offset;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use flight_recorder::{FlightRecorder, Step};
@@ -38,6 +39,18 @@ impl Configuration {
         milliseconds * 1_000 * TICKS_PER_MICROSECOND as i64
     }
 
+    /// How far the timebases of two threads may be apart. What is less than an OS takes for a fault,
+    /// and more than the ChipTODs of a machine are apart: 5 us.
+    #[must_use]
+    pub const fn apart_ticks(&self) -> u64 {
+        if self.external {
+            5 * TICKS_PER_MICROSECOND
+        } else {
+            // On QEMU each repair goes on from the best estimate.
+            self.skew_ticks() as u64
+        }
+    }
+
     /// The limits that guests check themselves against.
     #[must_use]
     pub const fn guest_limits(&self) -> GuestLimits {
@@ -66,6 +79,8 @@ pub struct Shim<'a> {
     pub cores: &'a [SharedCoreWord; MAX_CORES],
     /// With one TB for a core: the thread whose guest goes in next.
     pub turns: &'a [AtomicU32; MAX_CORES],
+    /// Where the threads measure how far their TBs are apart.
+    pub skew: &'a SkewMeter,
     /// How the machine is.
     pub configuration: Configuration,
     /// Threads that run the loop.

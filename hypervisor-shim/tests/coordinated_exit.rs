@@ -12,6 +12,7 @@ use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::machine::{GuestExit, GuestLimits, GuestReport, Machine, vector};
 use hypervisor_shim::run::run_thread;
 use hypervisor_shim::shim::MAX_CORES;
+use hypervisor_shim::skew::SkewMeter;
 use hypervisor_shim::{Configuration, Shim, Thread};
 use opal_abi::{Token, message};
 use power_registers::{Hmer, TbState, Tfmr};
@@ -287,6 +288,7 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
     let recorder = Box::new(FlightRecorder::new());
     let words = [const { SharedCoreWord::new() }; MAX_CORES];
     let turns = [const { AtomicU32::new(0) }; MAX_CORES];
+    let skew = Box::new(SkewMeter::new());
     let world = Mutex::new(World {
         clock: 1 << 40,
         shared,
@@ -297,6 +299,7 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
         recorder: &recorder,
         cores: &words,
         turns: &turns,
+        skew: &skew,
         configuration: Configuration {
             shared_timebase: shared,
             tfmr_meaningful: true,

@@ -13,6 +13,7 @@ use hypervisor_shim::Shim;
 use hypervisor_shim::control::Control;
 use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::shim::MAX_CORES;
+use hypervisor_shim::skew::SkewMeter;
 use opal_abi::message;
 use opaline_firmware::decisions::Table;
 use opaline_firmware::platform::Generation;
@@ -167,6 +168,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
         .store(100, Ordering::Relaxed);
     let words = [const { SharedCoreWord::new() }; MAX_CORES];
     let turns = [const { AtomicU32::new(0) }; MAX_CORES];
+    let skew = Box::new(SkewMeter::new());
     let doing = doing(case);
     let in_shim = in_shim(case, &doing);
     let recorder = bench.recorder();
@@ -175,6 +177,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
         recorder,
         cores: &words,
         turns: &turns,
+        skew: &skew,
         configuration: hypervisor_shim::Configuration {
             shared_timebase: bench.platform.generation == Generation::Power8,
             tfmr_meaningful: true,

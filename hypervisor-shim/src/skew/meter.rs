@@ -1,0 +1,323 @@
+//! What the readings say: the smallest step of TB from each thread to each other.
+//!
+//! The lock puts all readings in one order, so TB must never be less than at the reading before. A
+//! step back of n ticks proves that two threads are n ticks apart or more. A step forward proves
+//! something as well: in the smallest step from A to B that was seen, B is ahead of A by no more.
+//! So each pair has a bound in both directions, through a third thread if that is closer. The
+//! middle of both bounds is the disagreement; half of what is between them is its doubt. A thread
+//! that was held up with the lock only makes a step larger, and the smallest counts.
+
+use crate::control::THREADS;
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// Readings of each thread, at least; then each reads once more, so that all pairs are bounded.
+pub const READINGS: u64 = 64;
+/// No step was seen.
+const NONE: i64 = i64::MAX;
+
+/// The lock, and what its holders note. The words are atomic only because the threads share them:
+/// whoever writes them holds the lock.
+#[derive(Debug)]
+pub struct SkewMeter {
+    locked: AtomicBool,
+    /// Measurement that the words below belong to.
+    number: AtomicU64,
+    /// Measurements that are over.
+    ended: AtomicU64,
+    last: AtomicU64,
+    /// Index of the thread of the last reading, plus one.
+    last_thread: AtomicU64,
+    handovers: AtomicU64,
+    readings: [AtomicU64; THREADS],
+    /// Threads that read often enough.
+    enough: AtomicU64,
+    /// Threads that read again after all had read often enough.
+    again: AtomicU64,
+    steps: [[AtomicI64; THREADS]; THREADS],
+}
+
+/// What a measurement came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skew {
+    /// Threads that took part.
+    pub threads: u64,
+    /// Times that the lock went from one thread to another.
+    pub handovers: u64,
+    /// Largest step back, in ticks.
+    pub step_back: u64,
+    /// Largest disagreement of two threads, in ticks.
+    pub disagreement: u64,
+    /// How far that may be from the truth, in ticks.
+    pub doubt: u64,
+}
+
+impl Skew {
+    /// What is left of the disagreement for sure.
+    #[must_use]
+    pub const fn certain(&self) -> u64 {
+        self.disagreement.saturating_sub(self.doubt)
+    }
+}
+
+/// Answer to [`SkewMeter::note`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// Others must read first, or more is wanted.
+    GoOn,
+    /// This was the last reading that was wanted, and this thread has the result to work out.
+    Enough,
+    /// The measurement is over; the reading does not count.
+    Late,
+}
+
+impl SkewMeter {
+    /// Nothing measured.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "used in statics only")]
+    pub const fn new() -> Self {
+        Self {
+            locked: AtomicBool::new(false),
+            number: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            last_thread: AtomicU64::new(0),
+            handovers: AtomicU64::new(0),
+            readings: [const { AtomicU64::new(0) }; THREADS],
+            enough: AtomicU64::new(0),
+            again: AtomicU64::new(0),
+            steps: [const { [const { AtomicI64::new(NONE) }; THREADS] }; THREADS],
+        }
+    }
+
+    /// Measurements that are over.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Ends a measurement; `true` for the one thread that does so.
+    pub fn end(&self, number: u64) -> bool {
+        self.ended
+            .compare_exchange(number - 1, number, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Whether it makes sense to try for the lock: it is free, and another thread had it last.
+    #[must_use]
+    pub fn is_open_to(&self, index: usize) -> bool {
+        !self.locked.load(Ordering::Relaxed)
+            && self.last_thread.load(Ordering::Relaxed) != index as u64 + 1
+    }
+
+    /// Tries for the lock, once.
+    pub fn try_lock(&self) -> bool {
+        self.locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Gives the lock back.
+    pub fn unlock(&self) {
+        self.locked.store(false, Ordering::Release);
+    }
+
+    /// Notes a reading of TB in measurement `number`, in which `threads` take part. The calling
+    /// thread holds the lock.
+    pub fn note(&self, number: u64, threads: u64, index: usize, timebase: u64) -> Noted {
+        if self.ended() >= number {
+            return Noted::Late;
+        }
+        if self.number.load(Ordering::Relaxed) != number {
+            self.begin(number);
+        }
+        let before = self.last_thread.load(Ordering::Relaxed);
+        if before == index as u64 + 1 {
+            return Noted::GoOn;
+        }
+        if let Some(other) = before.checked_sub(1) {
+            let step = timebase.wrapping_sub(self.last.load(Ordering::Relaxed)) as i64;
+            self.steps[other as usize][index].fetch_min(step, Ordering::Relaxed);
+            self.handovers.fetch_add(1, Ordering::Relaxed);
+        }
+        self.last.store(timebase, Ordering::Relaxed);
+        self.last_thread.store(index as u64 + 1, Ordering::Relaxed);
+        let bit = 1 << index;
+        if u64::from(self.enough.load(Ordering::Relaxed).count_ones()) >= threads {
+            let again = self.again.fetch_or(bit, Ordering::Relaxed) | bit;
+            if u64::from(again.count_ones()) >= threads && self.end(number) {
+                return Noted::Enough;
+            }
+        } else if self.readings[index].fetch_add(1, Ordering::Relaxed) + 1 >= READINGS {
+            self.enough.fetch_or(bit, Ordering::Relaxed);
+        }
+        Noted::GoOn
+    }
+
+    fn begin(&self, number: u64) {
+        for row in &self.steps {
+            row.iter()
+                .for_each(|step| step.store(NONE, Ordering::Relaxed));
+        }
+        self.readings
+            .iter()
+            .for_each(|readings| readings.store(0, Ordering::Relaxed));
+        for word in [
+            &self.last_thread,
+            &self.handovers,
+            &self.enough,
+            &self.again,
+        ] {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Works out the result of a measurement that ended. `None` if `interrupted` says so.
+    pub fn result(&self, mut interrupted: impl FnMut() -> bool) -> Option<Skew> {
+        let took_part = |index: &usize| self.readings[*index].load(Ordering::Relaxed) != 0;
+        let all = || (0..THREADS).filter(took_part);
+        let step = |from: usize, to: usize| self.steps[from][to].load(Ordering::Relaxed);
+        let mut skew = Skew {
+            threads: all().count() as u64,
+            handovers: self.handovers.load(Ordering::Relaxed),
+            ..Skew::default()
+        };
+        for (from, to) in all().flat_map(|from| all().map(move |to| (from, to))) {
+            // Before a bound through a third thread takes its place.
+            skew.step_back = skew.step_back.max(step(from, to).min(0).unsigned_abs());
+        }
+        for via in all() {
+            for from in all() {
+                if interrupted() {
+                    return None;
+                }
+                for to in all() {
+                    let (first, second) = (step(from, via), step(via, to));
+                    if from != to && first != NONE && second != NONE {
+                        let through = first.saturating_add(second);
+                        self.steps[from][to].fetch_min(through, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        for from in all() {
+            for to in all().filter(|to| *to > from) {
+                let (ahead, behind) = (step(from, to), step(to, from));
+                // The sum of both is what the handovers took at least.
+                let disagreement = ahead.saturating_sub(behind).unsigned_abs() / 2;
+                if disagreement >= skew.disagreement {
+                    skew.disagreement = disagreement;
+                    skew.doubt = ahead
+                        .saturating_add(behind)
+                        .max(0)
+                        .unsigned_abs()
+                        .div_ceil(2);
+                }
+            }
+        }
+        Some(skew)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Dice;
+
+    /// Threads that take turns as they come, with TBs that are off by so many ticks. A handover
+    /// takes at least `quickest` ticks, and now and then a thread is held up for long.
+    fn measure(off: &[i64], quickest: u64, seed: u64) -> Skew {
+        let meter = SkewMeter::new();
+        let mut dice = Dice::new(seed);
+        let mut clock: u64 = 1 << 40;
+        for _ in 0..1_000_000 {
+            clock += quickest + dice.below(400);
+            if dice.below(20) == 0 {
+                clock += dice.below(10_000_000);
+            }
+            let index = dice.below(off.len() as u64) as usize;
+            if !meter.is_open_to(index) {
+                continue;
+            }
+            assert!(meter.try_lock());
+            let timebase = clock.wrapping_add_signed(off[index]);
+            let noted = meter.note(1, off.len() as u64, index, timebase);
+            meter.unlock();
+            if noted == Noted::Enough {
+                return meter.result(|| false).expect("nobody interrupts");
+            }
+        }
+        panic!("it does not end");
+    }
+
+    #[test]
+    fn equal_timebases_never_step_back() {
+        for seed in 1..50 {
+            for threads in [2, 3, 8, 16, 64] {
+                let skew = measure(&[0; 64][..threads], 30, seed);
+                assert_eq!(skew.threads, threads as u64);
+                assert!(skew.handovers >= READINGS * threads as u64);
+                assert_eq!((skew.step_back, skew.certain()), (0, 0), "{skew:?}");
+                assert!(skew.doubt < 1_000, "{skew:?}");
+            }
+        }
+    }
+
+    /// However far one thread is off, and whichever it is: it is found to within the doubt.
+    #[test]
+    fn a_thread_that_is_off_is_found() {
+        for (seed, off) in [
+            200,
+            -200,
+            700,
+            -700,
+            2_561,
+            -2_561,
+            100_000,
+            -100_000,
+            1 << 41,
+            -(1 << 41),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for culprit in 0..8 {
+                let mut offs = [0; 8];
+                offs[culprit] = off;
+                let skew = measure(&offs, 30, seed as u64 + 1);
+                let wrong = skew.disagreement.abs_diff(off.unsigned_abs());
+                assert!(wrong <= skew.doubt, "off by {off}: {skew:?}");
+                assert!(skew.doubt < 500, "off by {off}: {skew:?}");
+                if off.unsigned_abs() > 500 {
+                    assert!(skew.step_back > 0 && skew.certain() > 0, "{off}: {skew:?}");
+                    assert!(skew.step_back <= off.unsigned_abs(), "{off}: {skew:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_step_does_not_count_in_the_next_measurement() {
+        let meter = SkewMeter::new();
+        assert_eq!(meter.note(1, 2, 0, 1_000), Noted::GoOn);
+        assert_eq!(meter.note(1, 2, 1, 10), Noted::GoOn);
+        assert!(meter.end(1) && !meter.end(1));
+        assert_eq!(meter.result(|| false).unwrap().step_back, 990);
+        assert_eq!(meter.note(1, 2, 0, 2_000), Noted::Late);
+        assert_eq!(meter.note(2, 2, 1, 2_010), Noted::GoOn);
+        assert_eq!(meter.note(2, 2, 0, 2_020), Noted::GoOn);
+        assert!(meter.end(2));
+        assert_eq!(meter.result(|| false).unwrap().step_back, 0);
+        assert_eq!(meter.result(|| true), None);
+    }
+
+    #[test]
+    fn nobody_reads_twice_in_a_row() {
+        let meter = SkewMeter::new();
+        assert!(meter.is_open_to(3) && meter.try_lock());
+        assert!(!meter.try_lock() && !meter.is_open_to(4));
+        assert_eq!(meter.note(1, 2, 3, 50), Noted::GoOn);
+        meter.unlock();
+        assert!(!meter.is_open_to(3) && meter.is_open_to(4));
+    }
+}
