@@ -80,7 +80,9 @@ impl OwnFaults {
             self.strike(shim, machine, thread, guest);
             machine.set_interrupts(true);
             self.draw();
-            skew::ask(shim);
+            if shim.faults_left.load(Ordering::Acquire) == 0 {
+                skew::ask(shim);
+            }
         }
         let over = shim.faults_left.load(Ordering::Acquire) == 0 && skew::is_idle(shim);
         if self.leader && *stays >= STAYS_AFTER && over {

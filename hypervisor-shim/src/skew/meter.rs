@@ -10,8 +10,15 @@
 use crate::control::THREADS;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// Readings of each thread, at least; then each reads once more, so that all pairs are bounded.
-pub const READINGS: u64 = 64;
+/// Good readings of each thread, at least; then each reads once more, so that all pairs are
+/// bounded.
+pub const READINGS: u64 = 16;
+/// A reading is good if it comes so many ticks after the one before: 5 us. A later one bounds too
+/// little; it is noted, but more are wanted.
+pub const GOOD_TICKS: i64 = 2_560;
+/// Handovers for each thread, after which every reading is good: threads that never run at the
+/// same time, on a busy emulator, have no better ones. So has a thread that is far ahead.
+pub const HANDOVERS: u64 = 24;
 /// No step was seen.
 const NONE: i64 = i64::MAX;
 
@@ -134,10 +141,12 @@ impl SkewMeter {
         if before == index as u64 + 1 {
             return Noted::GoOn;
         }
+        let mut good = false;
         if let Some(other) = before.checked_sub(1) {
             let step = timebase.wrapping_sub(self.last.load(Ordering::Relaxed)) as i64;
             self.steps[other as usize][index].fetch_min(step, Ordering::Relaxed);
-            self.handovers.fetch_add(1, Ordering::Relaxed);
+            let handovers = self.handovers.fetch_add(1, Ordering::Relaxed);
+            good = step <= GOOD_TICKS || handovers >= HANDOVERS * threads;
         }
         self.last.store(timebase, Ordering::Relaxed);
         self.last_thread.store(index as u64 + 1, Ordering::Relaxed);
@@ -147,7 +156,7 @@ impl SkewMeter {
             if u64::from(again.count_ones()) >= threads && self.end(number) {
                 return Noted::Enough;
             }
-        } else if self.readings[index].fetch_add(1, Ordering::Relaxed) + 1 >= READINGS {
+        } else if good && self.readings[index].fetch_add(1, Ordering::Relaxed) + 1 >= READINGS {
             self.enough.fetch_or(bit, Ordering::Relaxed);
         }
         Noted::GoOn
@@ -174,8 +183,12 @@ impl SkewMeter {
 
     /// Works out the result of a measurement that ended. `None` if `interrupted` says so.
     pub fn result(&self, mut interrupted: impl FnMut() -> bool) -> Option<Skew> {
-        let took_part = |index: &usize| self.readings[*index].load(Ordering::Relaxed) != 0;
-        let all = || (0..THREADS).filter(took_part);
+        let took_part = |index: &usize| {
+            let steps = |step: &AtomicI64| step.load(Ordering::Relaxed) != NONE;
+            self.steps[*index].iter().any(steps) || self.steps.iter().any(|row| steps(&row[*index]))
+        };
+        let part: [bool; THREADS] = core::array::from_fn(|index| took_part(&index));
+        let all = || (0..THREADS).filter(|index| part[*index]);
         let step = |from: usize, to: usize| self.steps[from][to].load(Ordering::Relaxed);
         let mut skew = Skew {
             threads: all().count() as u64,

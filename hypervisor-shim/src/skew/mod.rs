@@ -12,6 +12,7 @@
 
 pub mod meter;
 
+use crate::attend::is_summoned;
 use crate::control::{Activity, count};
 use crate::machine::Machine;
 use crate::oracle::trusted;
@@ -61,11 +62,22 @@ pub fn take_part(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
         return;
     }
     let budget = PATIENCE_MICROSECONDS.saturating_mul(shim.configuration.spins_per_microsecond);
+    let mut epoch = None;
     for _ in 0..budget {
+        let word = shim.word(thread).load();
         if shim.skew.ended() >= number {
             return;
         }
-        if closes(shim, thread) || shim.control.header.stop.load(Ordering::Relaxed) != 0 {
+        if is_summoned(shim, thread) || shim.control.header.stop.load(Ordering::Relaxed) != 0 {
+            break;
+        }
+        if word.closing() != 0 && epoch.is_none() {
+            // The siblings are still on their way out of a repair that is over for this thread.
+            machine.relax();
+            continue;
+        }
+        // A repair began, or came and went, and what was read before it tells nothing.
+        if word.closing() != 0 || *epoch.get_or_insert(word.epoch()) != word.epoch() {
             break;
         }
         if shim.skew.is_open_to(thread.index)
@@ -79,7 +91,7 @@ pub fn take_part(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
     give_up(shim, number);
 }
 
-/// The core comes first, whoever of its threads closed it.
+/// Whether the core closes, whoever of its threads closed it.
 fn closes(shim: &Shim<'_>, thread: &Thread) -> bool {
     shim.word(thread).load().closing() != 0
 }
