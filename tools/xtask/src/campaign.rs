@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Goes on where this file says; it is written when the campaign ends or is stopped
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+    /// On QEMU: guests are entered and left as fast as can be, on two chips
+    #[arg(long)]
+    hasty: bool,
     /// Instead of random faults: every SCOM access of every recovery path fails, with every status
     #[arg(long, conflicts_with_all = ["faults", "seed", "shard", "resume"])]
     scom: bool,
@@ -60,7 +63,10 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
             bail!("--scom, --shard and --resume are of the model");
         }
         let faults = u32::try_from(arguments.faults.unwrap_or(100)).context("too many faults")?;
-        return run::campaign(faults, arguments.seed);
+        return run::campaign(faults, arguments.seed, arguments.hasty);
+    }
+    if arguments.hasty {
+        bail!("--hasty is of QEMU");
     }
     let mut command = program();
     for (flag, value) in [

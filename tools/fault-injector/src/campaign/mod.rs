@@ -6,6 +6,7 @@ mod fault;
 mod judge;
 mod report;
 mod session;
+mod skew;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result};
 use hypervisor_shim::control::{HeaderWord, ThreadWord};
 
 pub use report::{EventReport, FaultReport, Report, ThreadReport, ThreadVerdict};
+pub use skew::{SKEW_TICKS, SkewReport};
 
 use crate::plan::{Choices, draw};
 use session::Session;
@@ -43,6 +45,10 @@ pub struct Options {
     pub patience: Duration,
     /// Patience for the boot.
     pub boot_patience: Duration,
+    /// Guests are entered and left as fast as can be, and faults come as fast as can be.
+    pub hasty: bool,
+    /// Skew of all threads is measured after so many faults, and after the last one.
+    pub faults_per_skew: u32,
 }
 
 impl Options {
@@ -60,6 +66,8 @@ impl Options {
             tolerance: Duration::from_millis(2),
             patience: Duration::from_secs(20),
             boot_patience: Duration::from_secs(60),
+            hasty: false,
+            faults_per_skew: 5,
         }
     }
 }
@@ -92,8 +100,12 @@ fn strike_all(session: &mut Session, progress: &mut dyn FnMut(&str)) -> Result<(
         repairable: session.options.expect_repair,
         spare_hosts: session.options.spare_hosts,
     };
+    measure(session, 0, progress)?;
     for number in 1..=session.options.faults {
-        let plan = draw(session.options.seed, number, &choices);
+        let mut plan = draw(session.options.seed, number, &choices);
+        if session.options.hasty {
+            plan.delay /= HASTY_DIVISOR;
+        }
         let core = cores[plan.core].0;
         let fault = fault::play(session, core, &plan)
             .with_context(|| format!("playing fault {number}: {}", plan.in_words()))?;
@@ -107,9 +119,33 @@ fn strike_all(session: &mut Session, progress: &mut dyn FnMut(&str)) -> Result<(
         if hang {
             break;
         }
+        let last = number == session.options.faults;
+        if last || number.is_multiple_of(session.options.faults_per_skew.max(1)) {
+            measure(session, number, progress)?;
+        }
     }
     Ok(())
 }
+
+/// Has the skew of all threads measured; where TB cannot be repaired it would tell nothing.
+fn measure(session: &mut Session, after: u32, progress: &mut dyn FnMut(&str)) -> Result<()> {
+    if session.options.expect_repair {
+        let skew = session.measure_skew(after)?;
+        progress(&skew.in_words());
+        session.report.failures.extend(skew.failures());
+        session.report.skews.push(skew);
+    }
+    Ok(())
+}
+
+/// In haste the pauses between faults are so much shorter.
+const HASTY_DIVISOR: u32 = 16;
+/// In haste a stay in a guest is as short as it can be.
+const HASTY_SLICE_MICROSECONDS: u64 = hypervisor_shim::guest::SHORTEST_SLICE_MICROSECONDS;
+/// In haste every so manyth fault strikes while the threads measure their skew.
+const FAULTS_PER_STRUCK_SKEW: u32 = 8;
+/// Without haste the records of all faults are kept; in haste of so many, and of those that fail.
+const HASTY_RECORDED_FAULTS: u32 = 20;
 
 /// Words of a thread that must stay 0 in a run that is all well.
 const THREAD_ALARMS: [(ThreadWord, &str); 4] = [

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use flight_recorder::Record;
 use serde::{Serialize, Serializer};
 
+use super::SkewReport;
 use crate::chip_tod::Move;
 use crate::forge::Delivery;
 
@@ -15,6 +16,8 @@ pub struct Report {
     pub machine: String,
     /// The seed that replays it.
     pub seed: u64,
+    /// Guests were entered and left as fast as could be.
+    pub hasty: bool,
     /// Faults, in order.
     pub faults: Vec<FaultReport>,
     /// What each thread said in the end, by PIR.
@@ -30,6 +33,8 @@ pub struct Report {
     pub largest_error_ticks: u64,
     /// Spread of TB over all threads before the first fault, in ticks.
     pub boot_spread_ticks: u64,
+    /// Skew of all threads, before the first fault and after some.
+    pub skews: Vec<SkewReport>,
     /// Exit code that the stub told, if the machine ended before it closed the line.
     pub exit_code: Option<u8>,
 }
@@ -81,6 +86,8 @@ pub struct ThreadReport {
     pub delivery: Delivery,
     /// Whether it was in its guest.
     pub in_guest: bool,
+    /// What it was doing by its own account.
+    pub activity: String,
     /// Where it was.
     pub pc: u64,
     /// The same as a symbol (a guest's address is a guest's).

@@ -9,7 +9,9 @@ use gdb_remote::{Timeouts, Watch};
 use hypervisor_shim::control::{HeaderWord, ThreadWord};
 use power_registers::Hmer;
 
-use super::{Options, Report, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadVerdict};
+use super::{
+    HASTY_SLICE_MICROSECONDS, Options, Report, THREAD_ALARMS, TICKS_PER_MICROSECOND, ThreadVerdict,
+};
 use crate::chip_tod::{ChipTod, Move};
 use crate::image::Image;
 use crate::machine::{Halt, Machine, Vcpu};
@@ -54,9 +56,18 @@ impl Session {
         let image = Image::read(&options.elf)?;
         let mut machine = Machine::connect(&options.socket, Timeouts::default())?;
         readout::set_before_start(&mut machine, &image, HeaderWord::External, 1)?;
+        if options.hasty {
+            for (word, value) in [
+                (HeaderWord::Hasty, 1),
+                (HeaderWord::SliceMicroseconds, HASTY_SLICE_MICROSECONDS),
+            ] {
+                readout::set_before_start(&mut machine, &image, word, value)?;
+            }
+        }
         let report = Report {
             machine: options.machine.clone(),
             seed: options.seed,
+            hasty: options.hasty,
             ..Report::default()
         };
         let records = BTreeMap::new();

@@ -9,12 +9,14 @@ use crate::{
     image,
     qemu::topology::{Machine, Topology},
     report::{self, Page, narrative},
+    workspace,
 };
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use std::{
+    fs,
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -55,6 +57,9 @@ pub(crate) struct RunArguments {
     /// Where the page goes
     #[arg(long, value_name = "FILE", default_value_os_t = crate::default_report())]
     report: PathBuf,
+    /// Guests are entered and left as fast as can be, and faults come as fast
+    #[arg(long)]
+    hasty: bool,
     /// Print the steps of every fault, not only of the first
     #[arg(long)]
     verbose: bool,
@@ -92,6 +97,7 @@ pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
         lpar_per_core: machine.lpar_per_core,
         faults: (arguments.faults > 0).then_some(arguments.faults),
         seed,
+        hasty: arguments.hasty,
     };
     println!(
         "Machine: {}; {} faults, seed {seed}",
@@ -105,6 +111,7 @@ pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
     let page = page(&scenario, &played, start.elapsed().as_secs_f64());
     print(&page, &played, arguments.verbose);
     page.write(&arguments.report)?;
+    write_json(&played, &arguments.report.with_extension("json"))?;
     println!("\nPage: {}", image::shown(&arguments.report));
     if played.failures.is_empty() {
         println!("Every check held.");
@@ -192,50 +199,78 @@ fn print(page: &Page, played: &Played, verbose: bool) {
     }
 }
 
+/// Everything that the injector found, for other tools.
+fn write_json(played: &Played, file: &Path) -> Result<()> {
+    if let Some(struck) = &played.struck {
+        fs::write(file, serde_json::to_vec_pretty(struck)?)
+            .with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Threads and chips of the machines that a campaign strikes.
+const SHAPES: &[(u32, u32)] = &[(4, 1), (8, 1)];
+/// The same in haste: faults on one core while the threads of others, on both chips, go on.
+const HASTY_SHAPES: &[(u32, u32)] = &[(8, 2), (16, 2)];
+
 /// The verb `campaign` on QEMU, with so many faults on each machine: true when no fault did harm.
-pub(crate) fn campaign(faults: u32, seed: Option<u64>) -> Result<bool> {
+pub(crate) fn campaign(faults: u32, seed: Option<u64>, hasty: bool) -> Result<bool> {
     let qemu = image::require_qemu()?;
     let image = image::build(&[])?;
     image.audit.verdict()?;
     let seed = seed.unwrap_or_else(random_seed);
     let mut good = true;
     for machine in [Machine::Powernv9, Machine::Powernv10] {
-        for total in [4, 8] {
+        for (total, chips) in if hasty { HASTY_SHAPES } else { SHAPES } {
             let scenario = Scenario {
                 qemu: &qemu,
                 image: &image,
                 machine,
-                topology: Topology::new(machine, total, 1, None, false)?,
+                topology: Topology::new(machine, *total, *chips, None, false)?,
                 lpar_per_core: false,
                 faults: Some(faults),
                 seed,
+                hasty,
             };
-            let start = Instant::now();
-            let progress = crate::progress::Progress::start(&scenario.name());
-            let played = scenario.play(|| Box::new(|_| {}), &mut |text| progress.say(text))?;
-            drop(progress);
-            println!(
-                "{}: {} faults, seed {seed}, {:.1} s: {}",
-                scenario.name(),
-                faults,
-                start.elapsed().as_secs_f64(),
-                if played.failures.is_empty() {
-                    "every check held"
-                } else {
-                    "FAILED"
-                }
-            );
-            if let Some(struck) = &played.struck {
-                strike::facts(struck)
-                    .iter()
-                    .for_each(|(name, value)| println!("  {name}: {value}"));
-            }
-            played
-                .failures
-                .iter()
-                .for_each(|failure| println!("  {failure}"));
-            good &= played.failures.is_empty();
+            good &= campaign_on(&scenario, faults)?;
         }
     }
     Ok(good)
+}
+
+fn campaign_on(scenario: &Scenario<'_>, faults: u32) -> Result<bool> {
+    let start = Instant::now();
+    let progress = crate::progress::Progress::start(&scenario.name());
+    let played = scenario.play(|| Box::new(|_| {}), &mut |text| progress.say(text))?;
+    drop(progress);
+    println!(
+        "{}: {} faults, seed {}, {:.1} s: {}",
+        scenario.name(),
+        faults,
+        scenario.seed,
+        start.elapsed().as_secs_f64(),
+        if played.failures.is_empty() {
+            "every check held"
+        } else {
+            "FAILED"
+        }
+    );
+    if let Some(struck) = &played.struck {
+        strike::facts(struck)
+            .iter()
+            .for_each(|(name, value)| println!("  {name}: {value}"));
+    }
+    played
+        .failures
+        .iter()
+        .for_each(|failure| println!("  {failure}"));
+    let file = workspace::results().join(format!(
+        "campaign-{}-{}-{}.json",
+        scenario.machine,
+        scenario.topology.total(),
+        scenario.seed
+    ));
+    write_json(&played, &file)?;
+    println!("  {}", image::shown(&file));
+    Ok(played.failures.is_empty())
 }

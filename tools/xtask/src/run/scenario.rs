@@ -30,6 +30,8 @@ pub(crate) struct Scenario<'a> {
     /// Faults to strike from outside; `None` leaves the image alone: then it strikes itself.
     pub(crate) faults: Option<u32>,
     pub(crate) seed: u64,
+    /// Guests are entered and left as fast as can be.
+    pub(crate) hasty: bool,
 }
 
 /// What came of it.

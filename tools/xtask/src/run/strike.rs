@@ -3,9 +3,11 @@
 use super::scenario::Scenario;
 use crate::report::{Table, narrative};
 use anyhow::Result;
-use fault_injector::campaign::{self, EventReport, FaultReport, Options, Report, ThreadReport};
+use fault_injector::campaign::{
+    self, EventReport, FaultReport, Options, Report, SKEW_TICKS, SkewReport, ThreadReport,
+};
 use opal_abi::hmi_event::{Disposition, EventType, Severity};
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 /// Lets the injector strike; it connects to the debugger's socket and takes the run to its end.
 pub(super) fn strike(
@@ -22,9 +24,15 @@ pub(super) fn strike(
     options.faults = faults;
     options.seed = scenario.seed;
     options.expect_repair = scenario.machine.has_chip_tod();
+    options.hasty = scenario.hasty;
+    if scenario.hasty {
+        options.faults_per_skew = (faults / SKEWS).max(1);
+    }
     campaign::run(options, on_text)
 }
 
+/// In haste skew is measured so often in all, and before the first fault.
+const SKEWS: u32 = 10;
 /// Ticks of TB in a microsecond.
 const TICKS_PER_MICROSECOND: u64 = 512;
 /// TB behind a repair that is further off counts as wrong; the injector's usual tolerance.
@@ -65,6 +73,8 @@ pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
             format!("all threads within {} ticks", report.boot_spread_ticks),
         ),
     ];
+    facts.extend(skews(report));
+    facts.push(("Threads met".to_owned(), met(report)));
     for name in ["epochs", "resyncs", "events", "events_unrecovered"] {
         if let Some(value) = report.header.get(name) {
             facts.push((
@@ -74,6 +84,37 @@ pub(super) fn facts(report: &Report) -> Vec<(String, String)> {
         }
     }
     facts
+}
+
+/// Skew before the first fault, and the worst after one.
+fn skews(report: &Report) -> Option<(String, String)> {
+    let (first, rest) = report.skews.split_first()?;
+    let worst = |value: fn(&SkewReport) -> u64| rest.iter().map(value).max().unwrap_or(0);
+    Some((
+        "Skew of all threads".to_owned(),
+        format!(
+            "before: step back {}, disagreement {} ticks to within {}; after, {} times: step back \
+             at most {}, disagreement at most {} for sure (to within {} at best); limit \
+             {SKEW_TICKS} ticks",
+            first.step_back_ticks,
+            first.disagreement_ticks,
+            first.doubt_ticks,
+            rest.len(),
+            worst(|skew| skew.step_back_ticks),
+            worst(SkewReport::certain_ticks),
+            rest.iter().map(|skew| skew.doubt_ticks).min().unwrap_or(0),
+        ),
+    ))
+}
+
+/// What the threads were doing when a fault met them.
+fn met(report: &Report) -> String {
+    let mut met: BTreeMap<&str, usize> = BTreeMap::new();
+    for thread in report.faults.iter().flat_map(|fault| &fault.threads) {
+        *met.entry(&thread.activity).or_default() += 1;
+    }
+    let words = met.iter().map(|(what, count)| format!("{count} {what}"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// What was struck, what it did to each thread, and what each guest says.
@@ -308,6 +349,7 @@ mod tests {
             pir: 0,
             delivery: fault_injector::forge::Delivery::FromGuest,
             in_guest: true,
+            activity: "guest".into(),
             pc: 0,
             place: "guest 0x0".into(),
             msr: 0,

@@ -119,6 +119,7 @@ fn scenario<'a>(
         lpar_per_core,
         faults,
         seed,
+        hasty: false,
     })
 }
 
