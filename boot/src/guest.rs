@@ -248,6 +248,7 @@ impl Machine for ShimThread {
             frame.gpr[15] = limits.skew_ticks;
             frame.gpr[17] = HCALL_RESULT;
             frame.gpr[18] = GUEST_DEC_PERIOD;
+            frame.gpr[19] = limits.checks_per_hcall - 1;
             frame.pc = 0;
             frame.msr = GUEST_MSR;
         });

@@ -50,6 +50,8 @@ pub struct GuestLimits {
     pub step_ticks: u64,
     /// Largest disagreement of TB and DEC, in ticks.
     pub skew_ticks: u64,
+    /// The guest makes a hypercall after so many checks: a power of two.
+    pub checks_per_hcall: u64,
 }
 
 /// The machine as the shim's threads use it. Nothing here waits.

@@ -141,7 +141,7 @@ fn dwell(
         .activity
         .store(Activity::Host as u64, Ordering::Relaxed);
     machine.set_interrupts(true);
-    let (spins, spins_per_check) = if is_hasty(shim) {
+    let (spins, spins_per_check) = if shim.is_hasty() {
         // Host time is set once and checked once.
         (2, 1)
     } else {
@@ -166,10 +166,6 @@ fn dwell(
         }
         machine.relax();
     }
-}
-
-fn is_hasty(shim: &Shim<'_>) -> bool {
-    shim.control.header.hasty.load(Ordering::Relaxed) != 0
 }
 
 /// What a thread expects of host time, and how many decrementer interrupts had come then.

@@ -5,7 +5,7 @@ use crate::core_word::SharedCoreWord;
 use crate::machine::{GuestLimits, Machine};
 use crate::skew::SkewMeter;
 use crate::timebase_offset;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use flight_recorder::{FlightRecorder, Step};
 use power_registers::Tfmr;
 
@@ -53,12 +53,13 @@ impl Configuration {
 
     /// The limits that guests check themselves against.
     #[must_use]
-    pub const fn guest_limits(&self) -> GuestLimits {
+    pub const fn guest_limits(&self, hasty: bool) -> GuestLimits {
         GuestLimits {
             // How long a guest may be out depends on how busy the machine is, so this catches only
             // TB that is far off; what is less is seen against DEC.
             step_ticks: 30_000_000 * TICKS_PER_MICROSECOND,
             skew_ticks: self.skew_ticks() as u64,
+            checks_per_hcall: if hasty { 4 } else { 4_096 },
         }
     }
 
@@ -134,6 +135,12 @@ impl Shim<'_> {
     #[must_use]
     pub fn status(&self, thread: &Thread) -> &ThreadStatus {
         &self.control.threads[thread.index]
+    }
+
+    /// Whether guests are entered and left as fast as can be.
+    #[must_use]
+    pub fn is_hasty(&self) -> bool {
+        self.control.header.hasty.load(Ordering::Relaxed) != 0
     }
 
     /// Writes a step of this thread into the flight recorder.

@@ -7,6 +7,7 @@
  * r16 DEC expires at this TB   r22 first failure: before
  * r18 DEC period               r23 first failure: after
  * r17 expected hcall result    r26 last reading of TB
+ * r19 checks between hcalls, less one (a power of two)
  * r8-r11 belong to the DEC handler.
  */
     .section .rodata.opaline_guest, "a"
@@ -91,7 +92,7 @@ opaline_guest_loop:
     mr    29, 30
     bl    5f
 11: addi  27, 27, 1
-    andi. 0, 27, 0xfff
+    and.  0, 27, 19
     bne   opaline_guest_loop
     li    3, 1
     .long 0x44000022                 /* sc 1: hcall */

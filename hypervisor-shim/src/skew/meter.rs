@@ -18,7 +18,7 @@ pub const READINGS: u64 = 16;
 pub const GOOD_TICKS: i64 = 2_560;
 /// Handovers for each thread, after which every reading is good: threads that never run at the
 /// same time, on a busy emulator, have no better ones. So has a thread that is far ahead.
-pub const HANDOVERS: u64 = 24;
+pub const HANDOVERS: u64 = 16;
 /// No step was seen.
 const NONE: i64 = i64::MAX;
 

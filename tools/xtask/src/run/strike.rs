@@ -26,13 +26,15 @@ pub(super) fn strike(
     options.expect_repair = scenario.machine.has_chip_tod();
     options.hasty = scenario.hasty;
     if scenario.hasty {
-        options.faults_per_skew = (faults / SKEWS).max(1);
+        options.faults_per_skew = (faults / SKEWS).max(FAULTS_PER_SKEW);
     }
     campaign::run(options, on_text)
 }
 
 /// In haste skew is measured so often in all, and before the first fault.
 const SKEWS: u32 = 10;
+/// It is not measured more often than after so many.
+const FAULTS_PER_SKEW: u32 = 25;
 /// Ticks of TB in a microsecond.
 const TICKS_PER_MICROSECOND: u64 = 512;
 /// TB behind a repair that is further off counts as wrong; the injector's usual tolerance.
