@@ -87,6 +87,13 @@ impl StatusView {
         self.get(ThreadWord::Activity) == Activity::Hmi as u64
     }
 
+    /// Whether the thread is on its way into its guest or out of it, which it does alone.
+    #[must_use]
+    pub fn is_on_its_way(&self) -> bool {
+        let code = self.get(ThreadWord::Activity);
+        code == Activity::Entering as u64 || code == Activity::Leaving as u64
+    }
+
     /// Whether the thread is where its offset surely is, or is not, in TB.
     #[must_use]
     pub fn settled(&self) -> bool {

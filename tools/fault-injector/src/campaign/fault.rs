@@ -155,7 +155,7 @@ fn wait(
             time = SETTLE_SLICE;
         }
         if session.options.expect_repair {
-            if let Some(statuses) = session.settled(Some(struck.core))? {
+            if let Some(statuses) = session.settled_one_by_one(struck.core)? {
                 return Ok(Some(statuses));
             }
         } else if header.get(HeaderWord::Events) != before.get(HeaderWord::Events) {

@@ -21,6 +21,10 @@ use crate::readout::{self, StatusView};
 const BOOT_SLICE: Duration = Duration::from_millis(50);
 /// First pause between two looks at the threads.
 pub(super) const SETTLE_SLICE: Duration = Duration::from_millis(4);
+/// A thread on its way into its guest or out of it settles within less, if it is scheduled.
+const NUDGE: Duration = Duration::from_micros(200);
+/// Most of these; after an unlucky one the thread is on its way again.
+const NUDGES: u32 = 64;
 /// Longest pause.
 const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
@@ -198,6 +202,27 @@ impl Session {
             }
         }
         Ok(Some(statuses))
+    }
+
+    /// As [`Self::settled`], for a core whose threads come and go fast: each that is on its way in or
+    /// out runs alone for a moment, and what has settled stays so.
+    pub(super) fn settled_one_by_one(&mut self, core: u32) -> Result<Option<Statuses>> {
+        for _ in 0..NUDGES {
+            if let Some(statuses) = self.settled(Some(core))? {
+                return Ok(Some(statuses));
+            }
+            let statuses = readout::statuses(&mut self.machine, &self.image)?;
+            let moving = self.machine.core(core).into_iter().find(|vcpu| {
+                statuses
+                    .get(&vcpu.pir)
+                    .is_some_and(StatusView::is_on_its_way)
+            });
+            // The others wait for each other, and come to nothing alone.
+            let Some(vcpu) = moving else { return Ok(None) };
+            self.machine.run_alone(vcpu, NUDGE)?;
+            self.answer_moves(&[vcpu])?;
+        }
+        Ok(None)
     }
 
     /// Lets all threads run for a time, answering moves of the TOD meanwhile.
