@@ -27,6 +27,10 @@ const STAYS_DRAWN: u64 = 24;
 /// Stays in the guest after the last fault before the run ends by itself.
 const STAYS_AFTER: u64 = 12;
 
+/// One thread that strikes just now, in the word of the faults that are left: the run does not end
+/// before it asked for its measurement.
+const STRIKING: u64 = 1 << 32;
+
 /// When and how a thread strikes next.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnFaults {
@@ -70,7 +74,7 @@ impl OwnFaults {
         let take = || {
             shim.faults_left
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
-                    left.checked_sub(1)
+                    (!left.is_multiple_of(STRIKING)).then(|| left - 1 + STRIKING)
                 })
                 .is_ok()
         };
@@ -80,9 +84,14 @@ impl OwnFaults {
             self.strike(shim, machine, thread, guest);
             machine.set_interrupts(true);
             self.draw();
-            if shim.faults_left.load(Ordering::Acquire) == 0 {
+            if shim
+                .faults_left
+                .load(Ordering::Acquire)
+                .is_multiple_of(STRIKING)
+            {
                 skew::ask(shim);
             }
+            shim.faults_left.fetch_sub(STRIKING, Ordering::AcqRel);
         }
         let over = shim.faults_left.load(Ordering::Acquire) == 0 && skew::is_idle(shim);
         if self.leader && *stays >= STAYS_AFTER && over {
@@ -101,7 +110,9 @@ impl OwnFaults {
             let both =
                 shim.configuration.tfmr_base | Tfmr::LOAD_TOD_MOD | Tfmr::MOVE_CHIP_TOD_TO_TB;
             machine.set_tfmr(both);
-            shim.record(machine, thread, Step::BreakTimebase, [both.bits(), 0]);
+            let entries = shim.status(thread).entries.load(Ordering::Relaxed);
+            let arguments = [both.bits(), entries];
+            shim.record(machine, thread, Step::BreakTimebase, arguments);
             if self.dice.as_mut().is_some_and(|dice| dice.below(2) == 0) {
                 self.run_into_it(shim, machine, thread, guest);
                 return;

@@ -90,7 +90,8 @@ pub struct Shim<'a> {
     pub ready: AtomicU64,
     /// Threads that left the loop.
     pub finished: AtomicU64,
-    /// Faults of our own that are still to come, over all cores.
+    /// Faults of our own that are still to come, over all cores, in the lower half; threads that
+    /// strike just now in the upper one.
     pub faults_left: AtomicU64,
 }
 

@@ -61,7 +61,7 @@ steps! {
     GoOn = 11,
     /// The guest goes on after an HMI; argument 0 = offset applied, 1 = checks it made so far.
     EnterGuest = 12,
-    /// The shim breaks TB itself; argument 0 = TFMR written.
+    /// The shim breaks TB itself; argument 0 = TFMR written, 1 = entries into the thread's guest so far.
     BreakTimebase = 13,
     /// A wait ran out of budget; argument 0 = the core word, 1 = who is missing.
     WaitExpired = 14,

@@ -8,6 +8,7 @@ mod hostile;
 mod image;
 mod progress;
 mod qemu;
+mod replay;
 mod report;
 mod run;
 mod scenario;
@@ -38,6 +39,8 @@ enum Verb {
     Image(ImageArguments),
     /// Boot the image in QEMU, break the timebase under running guests, check and show the repair
     Run(run::RunArguments),
+    /// Run the image with time counted in instructions, twice: the same seed must give the same run
+    Replay(replay::Arguments),
     /// Run all tests: host, big-endian, Miri, image audits, QEMU, mutations
     Test(Strictness),
     /// Everything before a commit: format, clippy, docs, audits, then all tests
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Image(arguments) => image::verb(&arguments.features).map(|()| true),
         Verb::Run(arguments) => run::verb(&arguments),
+        Verb::Replay(arguments) => replay::verb(&arguments),
         Verb::Test(arguments) => testing::verb(arguments.strict),
         Verb::Check(arguments) => check::verb(arguments.strict),
         Verb::Campaign(arguments) => campaign::verb(&arguments),

@@ -19,6 +19,9 @@ use std::{
 use tempfile::TempDir;
 use topology::{Machine, Topology};
 
+/// Where the console of a counted run goes.
+const CONSOLE: &str = "console";
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub(crate) struct Configuration<'a> {
@@ -31,6 +34,9 @@ pub(crate) struct Configuration<'a> {
     pub(crate) image: &'a Path,
     /// Do not run until a debugger says so.
     pub(crate) debugged: bool,
+    /// Time is counted in instructions, and nothing outside has a say in what happens when: the
+    /// console goes to a file, and in the end the machine stands still for a debugger.
+    pub(crate) counted: bool,
 }
 
 impl Configuration<'_> {
@@ -52,15 +58,23 @@ impl Configuration<'_> {
                 ""
             }
         );
+        let (serial, ending) = if self.counted {
+            // A pipe that nobody empties in time would have the emulator try again, by the host's
+            // clock.
+            let file = format!("file:{}", path(CONSOLE));
+            (file, "panic=pause,shutdown=pause")
+        } else {
+            ("stdio".to_owned(), "panic=exit-failure")
+        };
         let mut arguments: Vec<String> = [
             ["-M", &machine],
             ["-smp", &self.topology.smp()],
             ["-m", &format!("{}G", (2).max(self.topology.chips))],
             ["-display", "none"],
             ["-monitor", "none"],
-            ["-serial", "stdio"],
+            ["-serial", &serial],
             // Without it, a checkstop would exit 0.
-            ["-action", "panic=exit-failure"],
+            ["-action", ending],
             ["-d", "guest_errors,unimp"],
             ["-D", &path("qemu.log")],
             ["-bios", &self.image.display().to_string()],
@@ -70,9 +84,18 @@ impl Configuration<'_> {
         .map(str::to_owned)
         .collect();
         arguments.push("-no-reboot".to_owned());
-        if self.debugged {
+        if self.debugged || self.counted {
             let chardev = format!("socket,id=g,path={},server=on,wait=off", path("gdb"));
-            arguments.extend(["-chardev", &chardev, "-gdb", "chardev:g", "-S"].map(str::to_owned));
+            arguments.extend(["-chardev", &chardev, "-gdb", "chardev:g"].map(str::to_owned));
+        }
+        if self.debugged {
+            arguments.push("-S".to_owned());
+        }
+        if self.counted {
+            // One instruction is one nanosecond; without `sleep=off` idle time would be the host's.
+            let counted = ["-icount", "shift=0,sleep=off"];
+            let clock = ["-rtc", "base=2020-01-01,clock=vm"];
+            arguments.extend([counted, clock].concat().into_iter().map(str::to_owned));
         }
         arguments
     }
@@ -157,6 +180,17 @@ impl Vm {
         self.directory.path().join("gdb")
     }
 
+    /// What a counted run has printed so far.
+    pub(crate) fn counted_console(&self) -> String {
+        let bytes = fs::read(self.directory.path().join(CONSOLE)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// What was typed, in effect.
     pub(crate) fn command(&self) -> &str {
         &self.command
@@ -219,6 +253,7 @@ mod tests {
             lpar_per_core: true,
             image: Path::new("/x/opaline.lid"),
             debugged,
+            counted: false,
         }
     }
 
@@ -240,6 +275,20 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        let counted = Configuration {
+            counted: true,
+            ..configuration(program, false)
+        };
+        let text = counted.arguments(Path::new("/t")).join(" ");
+        for part in [
+            "-icount shift=0,sleep=off -rtc base=2020-01-01,clock=vm",
+            "-serial file:/t/console",
+            "-action panic=pause,shutdown=pause",
+            "-gdb chardev:g",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains(" -S"));
         let plain = configuration(program, false).arguments(Path::new("/t"));
         assert!(!plain.contains(&"-S".to_owned()));
         let mut power8 = configuration(program, false);

@@ -25,7 +25,7 @@ use std::{
 pub(crate) struct MachineArguments {
     /// The machine
     #[arg(long, value_enum, default_value = "powernv10")]
-    machine: Machine,
+    pub(crate) machine: Machine,
     /// Threads of the whole machine
     #[arg(long, value_name = "N", default_value_t = 4)]
     smp: u32,
@@ -40,7 +40,20 @@ pub(crate) struct MachineArguments {
     big_core: bool,
     /// The threads of a core share one timebase (POWER8 always does this)
     #[arg(long)]
-    lpar_per_core: bool,
+    pub(crate) lpar_per_core: bool,
+}
+
+impl MachineArguments {
+    /// Its shape; refused if there is no such machine.
+    pub(crate) fn topology(&self) -> Result<Topology> {
+        Topology::new(
+            self.machine,
+            self.smp,
+            self.chips,
+            self.threads,
+            self.big_core,
+        )
+    }
 }
 
 /// Arguments of `run`.
@@ -78,13 +91,7 @@ pub(crate) fn random_seed() -> u64 {
 /// The verb `run`: true when every check held.
 pub(crate) fn verb(arguments: &RunArguments) -> Result<bool> {
     let machine = &arguments.machine;
-    let topology = Topology::new(
-        machine.machine,
-        machine.smp,
-        machine.chips,
-        machine.threads,
-        machine.big_core,
-    )?;
+    let topology = machine.topology()?;
     let qemu = image::require_qemu()?;
     let image = image::build(&arguments.features)?;
     image.audit.verdict()?;

@@ -85,6 +85,7 @@ impl Scenario<'_> {
             lpar_per_core: self.lpar_per_core,
             image: &self.image.flat,
             debugged: self.faults.is_some(),
+            counted: false,
         };
         let vm = Vm::start(&configuration, on_line)?;
         let command = vm.command().to_owned();

@@ -5,6 +5,7 @@ use crate::{
     image::{self, Image},
     progress::Progress,
     qemu::topology::{Machine, Topology},
+    replay::{FAULTS_PER_CORE, Plan},
     run::{Played, Scenario},
 };
 use std::{ffi::OsStr, time::Instant};
@@ -13,6 +14,8 @@ use std::{ffi::OsStr, time::Instant};
 const SHAPES: &[(u32, u32)] = &[(1, 1), (4, 1), (8, 1), (8, 2)];
 /// Faults of each campaign in the test run; `cargo xtask campaign` strikes more.
 const FAULTS: u32 = 5;
+/// Faults of each campaign in haste.
+const HASTY_FAULTS: u32 = 40;
 /// Features that take something vital out of the image.
 const MUTATIONS: &[&str] = &["mutate-skip-tb-repair", "mutate-skip-offset"];
 
@@ -53,6 +56,44 @@ pub(super) fn struck(tally: &mut Tally, qemu: &OsStr, image: &Image) {
                     })
                 }),
             );
+        }
+    }
+}
+
+/// Guests that come and go as fast as can be, on two chips.
+pub(super) fn hasty(tally: &mut Tally, qemu: &OsStr, image: &Image) {
+    for machine in [Machine::Powernv9, Machine::Powernv10] {
+        let faults = Some(HASTY_FAULTS);
+        play(
+            tally,
+            scenario(qemu, image, machine, 8, 2, false, faults).map(|scenario| Scenario {
+                hasty: true,
+                ..scenario
+            }),
+        );
+    }
+}
+
+/// Runs that a seed decides: twice the same bytes.
+pub(super) fn replayed(tally: &mut Tally, qemu: &OsStr, image: &Image) {
+    for machine in [Machine::Powernv9, Machine::Powernv10] {
+        let seed = crate::run::random_seed().max(1);
+        let name = format!("{machine}, 8 threads on 2 chips, seed {seed} replays exactly");
+        let compared = Topology::new(machine, 8, 2, None, false).and_then(|topology| {
+            let plan = Plan {
+                qemu,
+                image,
+                machine,
+                topology,
+                lpar_per_core: false,
+                faults_per_core: FAULTS_PER_CORE,
+                hasty: true,
+            };
+            plan.compare(seed)
+        });
+        match compared {
+            Ok((failures, _)) => tally.check(&name, &failures),
+            Err(error) => tally.fail(&name, &format!("{error:#}")),
         }
     }
 }

@@ -62,6 +62,12 @@ pub(crate) fn everything(tally: &mut Tally) {
         part("Faults struck from outside on QEMU", || {
             machines::struck(tally, &qemu, &image)
         });
+        part("Faults on QEMU under guests in haste, on two chips", || {
+            machines::hasty(tally, &qemu, &image);
+        });
+        part("Replay on QEMU: time counted in instructions", || {
+            machines::replayed(tally, &qemu, &image);
+        });
     } else {
         tally.skip("QEMU tests", "the image does not build");
     }
