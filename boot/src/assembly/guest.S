@@ -8,7 +8,7 @@
  * r18 DEC period               r23 first failure: after
  * r17 expected hcall result    r26 last reading of TB
  * r19 checks between hcalls, less one (a power of two)
- * r8-r11 belong to the DEC handler.
+ * r8-r11 and r13 belong to the DEC handler.
  */
     .section .rodata.opaline_guest, "a"
     .machine power8
@@ -17,7 +17,9 @@
 opaline_guest_start:
     b     1f
     .org opaline_guest_start + 0x900
-    /* Decrementer: start a new period. The rest of the machine keeps out of r16. */
+    /* Decrementer: start a new period. The rest of the machine keeps out of r16. It comes between
+       any two instructions, so also between a comparison and its branch: CR is kept. */
+    mfcr  13
     mfspr 8, 268
     add   16, 8, 18
     mtspr 22, 18
@@ -30,6 +32,7 @@ opaline_guest_start:
     subf  11, 8, 10
     cmpldi 11, 2048
     bgt   2b
+    mtcr  13
     rfid
     .org opaline_guest_start + 0x1000
 1:  mtspr 22, 18

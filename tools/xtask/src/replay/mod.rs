@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Decides everything
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Instead: so many seeds, one after the other, each once; a failing one replays exactly
+    #[arg(long, value_name = "N")]
+    sweep: Option<u64>,
     /// Guests stay as long as usual, and not as short as can be
     #[arg(long)]
     calm: bool,
@@ -98,10 +101,11 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     };
     let seed = arguments.seed.unwrap_or_else(random_seed).max(1);
     println!("{}, {topology}, seed {seed}", machine.machine);
-    let (failures, traces) = plan.compare(seed)?;
-    if let Some(traces) = &traces {
-        print(traces);
+    if let Some(count) = arguments.sweep {
+        return plan.sweep(seed, count);
     }
+    let (failures, traces) = plan.compare(seed)?;
+    print(&traces);
     failures.iter().for_each(|failure| println!("  {failure}"));
     println!(
         "{}",
@@ -143,7 +147,7 @@ fn print(traces: &Traces) {
 
 impl Plan<'_> {
     /// Runs twice with a seed and once with the next: what is wrong, and what the first run left.
-    pub(crate) fn compare(&self, seed: u64) -> Result<(Vec<String>, Option<Traces>)> {
+    pub(crate) fn compare(&self, seed: u64) -> Result<(Vec<String>, Traces)> {
         let first = self.run(seed)?;
         let second = self.run(seed)?;
         let other = self.run(seed + 1)?;
@@ -156,7 +160,23 @@ impl Plan<'_> {
         if first.recorder == other.recorder || first.placed() == other.placed() {
             failures.push("another seed left the same flight recorder".to_owned());
         }
-        Ok((failures, Some(first)))
+        Ok((failures, first))
+    }
+
+    /// Runs with many seeds, each once; true when every check of the image held.
+    fn sweep(&self, first: u64, count: u64) -> Result<bool> {
+        let (mut good, mut faults) = (0, 0);
+        for seed in first..first.saturating_add(count) {
+            let traces = self.run(seed)?;
+            let failures = traces.failures(self.planned());
+            faults += traces.breaks;
+            good += u64::from(failures.is_empty());
+            for failure in failures {
+                println!("  seed {seed}: {failure}");
+            }
+        }
+        println!("{good} of {count} seeds good, {faults} faults");
+        Ok(good == count)
     }
 
     /// Faults that the image is to strike.
