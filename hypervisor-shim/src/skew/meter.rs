@@ -8,6 +8,7 @@
 //! that was held up with the lock only makes a step larger, and the smallest counts.
 
 use crate::control::THREADS;
+use crate::shim::TICKS_PER_MICROSECOND;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Good readings of each thread, at least; then each reads once more, so that all pairs are
@@ -16,9 +17,14 @@ pub const READINGS: u64 = 16;
 /// A reading is good if it comes so many ticks after the one before: 5 us. A later one bounds too
 /// little; it is noted, but more are wanted.
 pub const GOOD_TICKS: i64 = 2_560;
-/// Handovers for each thread, after which every reading is good: threads that never run at the
-/// same time, on a busy emulator, have no better ones. So has a thread that is far ahead.
-pub const HANDOVERS: u64 = 16;
+/// Ticks after which a measurement is late: half a second. From then on one more reading of each
+/// thread will do, be it good or not: where threads hardly ever run at the same time there are no
+/// better ones, and meanwhile the guests are out. TB only shortens the measurement by this; what
+/// bounds it in any case is a count.
+pub const LATE_TICKS: i64 = 500_000 * TICKS_PER_MICROSECOND as i64;
+/// Handovers for each thread after which it is late as well: a thread that is far ahead has no
+/// good readings.
+pub const HANDOVERS: u64 = 48;
 /// No step was seen.
 const NONE: i64 = i64::MAX;
 
@@ -31,6 +37,8 @@ pub struct SkewMeter {
     number: AtomicU64,
     /// Measurements that are over.
     ended: AtomicU64,
+    /// First reading of the measurement.
+    began: AtomicU64,
     last: AtomicU64,
     /// Index of the thread of the last reading, plus one.
     last_thread: AtomicU64,
@@ -86,6 +94,7 @@ impl SkewMeter {
             locked: AtomicBool::new(false),
             number: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             last: AtomicU64::new(0),
             last_thread: AtomicU64::new(0),
             handovers: AtomicU64::new(0),
@@ -141,34 +150,40 @@ impl SkewMeter {
             return Noted::Late;
         }
         if self.number.load(Ordering::Relaxed) != number {
-            self.begin(number);
+            self.begin(number, timebase);
         }
         let before = self.last_thread.load(Ordering::Relaxed);
         if before == index as u64 + 1 {
             return Noted::GoOn;
         }
-        let mut good = false;
+        let (mut good, mut late) = (false, false);
         if let Some(other) = before.checked_sub(1) {
             let step = timebase.wrapping_sub(self.last.load(Ordering::Relaxed)) as i64;
             self.steps[other as usize][index].fetch_min(step, Ordering::Relaxed);
             let handovers = self.handovers.fetch_add(1, Ordering::Relaxed);
-            good = step <= GOOD_TICKS || handovers >= HANDOVERS * threads;
+            let since = timebase.wrapping_sub(self.began.load(Ordering::Relaxed)) as i64;
+            good = step <= GOOD_TICKS;
+            late = since > LATE_TICKS || handovers >= HANDOVERS * threads;
         }
         self.last.store(timebase, Ordering::Relaxed);
         self.last_thread.store(index as u64 + 1, Ordering::Relaxed);
         let bit = 1 << index;
+        if good {
+            self.readings[index].fetch_add(1, Ordering::Relaxed);
+        }
         if u64::from(self.enough.load(Ordering::Relaxed).count_ones()) >= threads {
             let again = self.again.fetch_or(bit, Ordering::Relaxed) | bit;
             if u64::from(again.count_ones()) >= threads && self.end(number) {
                 return Noted::Enough;
             }
-        } else if good && self.readings[index].fetch_add(1, Ordering::Relaxed) + 1 >= READINGS {
+        } else if late || self.readings[index].load(Ordering::Relaxed) >= READINGS {
             self.enough.fetch_or(bit, Ordering::Relaxed);
         }
         Noted::GoOn
     }
 
-    fn begin(&self, number: u64) {
+    fn begin(&self, number: u64, timebase: u64) {
+        self.began.store(timebase, Ordering::Relaxed);
         for row in &self.steps {
             row.iter()
                 .for_each(|step| step.store(NONE, Ordering::Relaxed));
@@ -329,6 +344,14 @@ mod tests {
         assert!(meter.end(2));
         assert_eq!(meter.result(|| false).unwrap().step_back, 0);
         assert_eq!(meter.result(|| true), None);
+    }
+
+    /// Where no two threads ever run at the same time, as few handovers as can be make an end.
+    #[test]
+    fn a_late_measurement_ends_soon() {
+        let skew = measure(&[0; 8], LATE_TICKS as u64 / 10, 3);
+        assert!(skew.handovers < 150, "{skew:?}");
+        assert_eq!((skew.threads, skew.step_back, skew.certain()), (8, 0, 0));
     }
 
     #[test]
