@@ -6,6 +6,7 @@ mod fault;
 mod judge;
 mod report;
 mod session;
+mod settle;
 mod skew;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The first differences of two runs, in words.
 
-use super::{Traces, words};
+use super::traces::{Traces, words};
 use hypervisor_shim::control::{Header, ThreadStatus};
 
 /// Most differences that are told of each part.
