@@ -61,7 +61,7 @@ pub(crate) fn start(system: &'static System<'static>, tod: bool, shared_timebase
         turns: &TURNS,
         skew: &SKEW,
         configuration: Configuration {
-            shared_timebase,
+            threads_per_timebase: if shared_timebase { 8 } else { 1 },
             tfmr_meaningful: tod,
             spins_per_microsecond: system.spins_per_microsecond(),
             external,

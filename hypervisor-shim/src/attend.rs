@@ -1,28 +1,29 @@
-//! What a thread does for an HMI, from the exit to going on.
-//!
-//! 1. Close the core: from now on no guest is entered. Ring the siblings that are in one.
-//! 2. Take the own offset out of TB and leave the own bit.
-//! 3. Wait until nobody of this core is in a guest.
-//! 4. Call the firmware. It meets the other threads and repairs.
-//! 5. Wait until all who closed are back. One claims (bit 63) and resyncs if TB is still not valid.
-//! 6. Open. The last one begins the next epoch; only then is a guest entered again.
+//! What a thread does for an HMI, from the exit to going on: the actions of [`crate::passage`],
+//! carried out.
 //!
 //! Every wait has a budget of spins, never of TB. A wait that runs out says who is missing and
 //! sets the abort bit, which all waiters see.
 
 use crate::control::{Activity, count};
-use crate::core_word::{Claim, CoreWord};
+use crate::core_word::{Answer, CoreWord, Event};
 use crate::machine::Machine;
+use crate::passage::{Action, Observation, Passage, Wait};
 use crate::shim::{Shim, Thread};
 use crate::timebase_offset;
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
 use opal_abi::{Token, hmi_flags};
+use power_registers::Hmer;
 
 /// Patience of a wait, in microseconds of spinning.
 const PATIENCE_MICROSECONDS: u64 = 10_000_000;
 /// Siblings in a guest are rung again after this many spins.
 const RING_AGAIN_MICROSECONDS: u64 = 1_000;
+
+/// While a thread waits for its siblings, it calls the firmware again after so many spins.
+const CALL_AGAIN_MICROSECONDS: u64 = 1_000;
+/// How often it does so at once, for an HMI that came. One that comes even so waits for its turn.
+const CALLS_AT_ONCE: u32 = 8;
 
 /// Why a thread attends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +39,16 @@ pub enum Cause {
 /// Whether the core is closing and this thread has not attended yet.
 #[must_use]
 pub fn is_summoned(shim: &Shim<'_>, thread: &Thread) -> bool {
-    let word = shim.word(thread).load();
-    word.closing() != 0 && !has_attended(shim, thread, word)
+    shim.word(thread).load().summons(attended(shim, thread))
 }
 
-fn has_attended(shim: &Shim<'_>, thread: &Thread, word: CoreWord) -> bool {
-    let attended = shim
+/// The epoch of its core that the thread attended last.
+pub(crate) fn attended(shim: &Shim<'_>, thread: &Thread) -> Option<u16> {
+    let plus_one = shim
         .status(thread)
         .attended_plus_one
         .load(Ordering::Relaxed);
-    attended == u64::from(word.epoch()) + 1
+    plus_one.checked_sub(1).map(|epoch| epoch as u16)
 }
 
 /// Handles an HMI on this thread and gives the flags of `OPAL_HANDLE_HMI2`. `applied` is the
@@ -61,88 +62,144 @@ pub fn attend(
     cause: Cause,
     applied: &mut i64,
 ) -> u64 {
-    let word = shim.word(thread);
+    let interrupted = !matches!(cause, Cause::Summoned);
+    let passage = Passage::attend(attended(shim, thread), interrupted);
+    carry_out(shim, machine, thread, cause, applied, passage)
+}
+
+/// The same from where `passage` says that an HMI is to be handled.
+pub(crate) fn carry_out(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+    cause: Cause,
+    applied: &mut i64,
+    mut passage: Passage,
+) -> u64 {
     let status = shim.status(thread);
     status
         .activity
         .store(Activity::Hmi as u64, Ordering::Relaxed);
     count(&status.hmis);
-    let before = word.load();
-    let again = before.closing() != 0 && has_attended(shim, thread, before);
-    let now = word.close(thread.number, again);
-    match cause {
-        Cause::InHost(pc, msr) => shim.record(machine, thread, Step::HmiInHost, [pc, msr]),
-        Cause::InGuest(pc, msr) => shim.record(machine, thread, Step::HmiInGuest, [pc, msr]),
-        Cause::Summoned => shim.record(machine, thread, Step::Summoned, [now.0, 0]),
-    }
-    ring_guests(machine, thread, now);
-
-    // The guest's offset goes out of TB *before* the firmware may put host time back: taken out
-    // afterwards it would make host time wrong by the offset.
-    if !cfg!(feature = "mutate-skip-offset") {
-        take_offset_out(shim, machine, thread, applied);
-    }
-    word.leave(thread.number);
-
-    shim.record(machine, thread, Step::WaitForGuests, [word.load().0, 0]);
-    if !cfg!(feature = "mutate-skip-guest-wait") {
-        wait(
-            shim,
-            machine,
-            thread,
-            Step::GuestsOut,
-            |machine, word, spins| {
-                if spins != 0
-                    && spins % (RING_AGAIN_MICROSECONDS * shim.configuration.spins_per_microsecond)
-                        == 0
-                {
-                    ring_guests(machine, thread, word);
+    let who = shim.who(thread);
+    let mut waiting = Waiting::default();
+    let mut flags = 0;
+    loop {
+        let observation = match passage.action(who) {
+            Action::Word(event) => {
+                let observation = apply(shim, machine, thread, cause, event);
+                if matches!(event, Event::Open { .. }) {
+                    note_attended(shim, machine, thread, passage, observation);
                 }
-                word.in_guest()
-            },
-        );
+                observation
+            }
+            Action::Ring(others) => {
+                ring(machine, others);
+                Observation::Done
+            }
+            Action::TakeOffsetOut => {
+                take_offset_out(shim, machine, thread, applied);
+                Observation::Done
+            }
+            Action::Await(wait) => waiting.look(shim, machine, thread, wait),
+            Action::GiveUp(wait) => waiting.give_up(shim, machine, thread, wait),
+            Action::CallFirmware => {
+                flags = call_firmware(shim, machine, thread);
+                Observation::Done
+            }
+            Action::Judge => Observation::Judged(shim.configuration.timebase_trusted(machine)),
+            Action::Resync => {
+                let return_code = machine.call_opal(Token::ResyncTimebase, [0; 8]);
+                count(&shim.control.header.resyncs);
+                shim.record(machine, thread, Step::Resynced, [return_code as u64, 0]);
+                Observation::Done
+            }
+            // Not on the way through an HMI, or over.
+            Action::Finish(_)
+            | Action::Load
+            | Action::PutOffsetIn
+            | Action::Look
+            | Action::RunGuest
+            | Action::SwitchOut => break,
+        };
+        passage = passage.step(who, observation);
     }
+    fetch_events(shim, machine);
+    flags
+}
 
-    shim.record(
-        machine,
-        thread,
-        Step::CallFirmware,
-        [Token::HandleHmi2 as u64, 0],
-    );
+/// Applies an event to the core's word, and records what others should know of it.
+fn apply(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+    cause: Cause,
+    event: Event,
+) -> Observation {
+    let status = shim.status(thread);
+    if matches!(event, Event::Open { .. }) {
+        status
+            .hmer_after
+            .store(machine.hmer().bits(), Ordering::Relaxed);
+        status
+            .tfmr_after
+            .store(machine.tfmr().bits(), Ordering::Relaxed);
+    }
+    let (now, answer) = shim.word(thread).apply(event);
+    match event {
+        Event::Close { .. } => {
+            let (step, arguments) = match cause {
+                Cause::InHost(pc, msr) => (Step::HmiInHost, [pc, msr]),
+                Cause::InGuest(pc, msr) => (Step::HmiInGuest, [pc, msr]),
+                Cause::Summoned => (Step::Summoned, [now.0, 0]),
+            };
+            shim.record(machine, thread, step, arguments);
+        }
+        Event::Leave { .. } => {
+            let arguments = [shim.word(thread).load().0, 0];
+            shim.record(machine, thread, Step::WaitForGuests, arguments);
+        }
+        Event::Claim if answer == Answer::Won => {
+            shim.record(machine, thread, Step::Claimed, [now.0, 0]);
+        }
+        _ => {}
+    }
+    Observation::Answered(now, answer)
+}
+
+/// The thread has opened: it attended this epoch.
+fn note_attended(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    thread: &Thread,
+    passage: Passage,
+    observation: Observation,
+) {
+    let Observation::Answered(now, answer) = observation else {
+        return;
+    };
+    let epoch = u64::from(passage.attended.unwrap_or_default());
+    // Only the thread itself reads it to decide something.
+    shim.status(thread)
+        .attended_plus_one
+        .store(epoch + 1, Ordering::Relaxed);
+    shim.record(machine, thread, Step::GoOn, [epoch, now.0]);
+    if answer == Answer::Opened {
+        count(&shim.control.header.epochs);
+    }
+}
+
+fn call_firmware(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> u64 {
+    let status = shim.status(thread);
+    let arguments = [Token::HandleHmi2 as u64, 0];
+    shim.record(machine, thread, Step::CallFirmware, arguments);
     let (return_code, flags) = machine.handle_hmi2();
-    shim.record(
-        machine,
-        thread,
-        Step::FirmwareReturned,
-        [return_code as u64, flags],
-    );
+    let arguments = [return_code as u64, flags];
+    shim.record(machine, thread, Step::FirmwareReturned, arguments);
     status
         .return_code
         .store(return_code as u64, Ordering::Relaxed);
     status.flags.store(flags, Ordering::Relaxed);
-    if cfg!(feature = "mutate-skip-offset") {
-        take_offset_out(shim, machine, thread, applied);
-    }
-    word.back_from_firmware(thread.number);
-
-    resync(shim, machine, thread);
-
-    status
-        .hmer_after
-        .store(machine.hmer().bits(), Ordering::Relaxed);
-    status
-        .tfmr_after
-        .store(machine.tfmr().bits(), Ordering::Relaxed);
-    let epoch = word.load().epoch();
-    status
-        .attended_plus_one
-        .store(u64::from(epoch) + 1, Ordering::Relaxed);
-    let (now, last) = word.open(thread.number);
-    shim.record(machine, thread, Step::GoOn, [u64::from(epoch), now.0]);
-    if last {
-        count(&shim.control.header.epochs);
-    }
-    fetch_events(shim, machine);
     flags
 }
 
@@ -160,76 +217,100 @@ fn take_offset_out(
     }
 }
 
-/// One thread wins the claim and resyncs if the firmware could not; the others wait for it.
-fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
-    let word = shim.word(thread);
-    wait(shim, machine, thread, Step::SiblingsBack, |_, word, _| {
-        word.closing() & !word.returned()
-    });
-    let (now, claim) = word.claim();
-    match claim {
-        Claim::Resolved => {}
-        Claim::Held => {
-            wait(shim, machine, thread, Step::SiblingsBack, |_, word, _| {
-                if word.resolved() || word.closing() & (1 << thread.number) == 0 {
-                    0
-                } else {
-                    0xff
-                }
-            });
-        }
-        Claim::Won => {
-            shim.record(machine, thread, Step::Claimed, [now.0, 0]);
-            // The word says that nobody is in a guest and nobody can enter: TB may be rewritten.
-            if now.may_rewrite_timebase() && !shim.configuration.timebase_trusted(machine) {
-                let return_code = machine.call_opal(Token::ResyncTimebase, [0; 8]);
-                count(&shim.control.header.resyncs);
-                shim.record(machine, thread, Step::Resynced, [return_code as u64, 0]);
+/// A wait: how long it lasts, and the last look at the word.
+#[derive(Default)]
+struct Waiting {
+    spins: u64,
+    /// `None` before the first look of a wait.
+    seen: Option<CoreWord>,
+    /// HMIs that came while it waited, and were heeded at once.
+    calls: u32,
+}
+
+impl Waiting {
+    /// Looks at the word, after a spin if it is not the first look.
+    fn look(
+        &mut self,
+        shim: &Shim<'_>,
+        machine: &mut impl Machine,
+        thread: &Thread,
+        wait: Wait,
+    ) -> Observation {
+        let spins_per_microsecond = shim.configuration.spins_per_microsecond;
+        let who = shim.who(thread);
+        if let Some(seen) = self.seen {
+            if self.spins >= PATIENCE_MICROSECONDS.saturating_mul(spins_per_microsecond) {
+                return Observation::Expired;
             }
-            word.resolve();
+            let again = RING_AGAIN_MICROSECONDS * spins_per_microsecond;
+            if wait == Wait::Guests && self.spins != 0 && self.spins.is_multiple_of(again) {
+                ring(machine, who.others_in_guest(seen));
+            }
+            machine.relax();
+            self.spins += 1;
         }
+        let now = shim.word(thread).load();
+        self.seen = Some(now);
+        if wait.missing(who, now) != 0 && wait != Wait::Guests {
+            let called = self.called(machine, spins_per_microsecond);
+            if let Some(observation) = called {
+                return observation;
+            }
+        }
+        if wait.missing(who, now) == 0 {
+            if self.spins != 0 {
+                let over = match wait {
+                    Wait::Guests => Step::GuestsOut,
+                    Wait::Siblings | Wait::Claim => Step::SiblingsBack,
+                };
+                shim.record(machine, thread, over, [now.0, self.spins]);
+            }
+            self.begin_anew();
+        }
+        Observation::Word(now)
+    }
+
+    /// Whether the thread should see if it is wanted in the firmware. The budget of its wait goes on.
+    fn called(
+        &mut self,
+        machine: &mut impl Machine,
+        spins_per_microsecond: u64,
+    ) -> Option<Observation> {
+        if self.calls < CALLS_AT_ONCE && machine.hmer().intersects(Hmer::TIMER) {
+            self.calls += 1;
+            return Some(Observation::Interrupted);
+        }
+        let period = CALL_AGAIN_MICROSECONDS * spins_per_microsecond;
+        let long = self.spins != 0 && self.spins.is_multiple_of(period);
+        long.then_some(Observation::Called)
+    }
+
+    const fn begin_anew(&mut self) {
+        self.spins = 0;
+        self.seen = None;
+    }
+
+    /// The budget is used up, or somebody else's was.
+    fn give_up(
+        &mut self,
+        shim: &Shim<'_>,
+        machine: &mut impl Machine,
+        thread: &Thread,
+        wait: Wait,
+    ) -> Observation {
+        let seen = self.seen.unwrap_or_default();
+        let (now, answer) = shim.word(thread).apply(Event::Abort);
+        count(&shim.status(thread).expired_waits);
+        let absent = wait.missing(shim.who(thread), seen);
+        let arguments = [seen.0, u64::from(absent)];
+        shim.record(machine, thread, Step::WaitExpired, arguments);
+        self.begin_anew();
+        Observation::Answered(now, answer)
     }
 }
 
-/// Waits until `missing` gives 0, and records that as `over`. On the end of the budget, or an abort, it gives up.
-fn wait<M: Machine>(
-    shim: &Shim<'_>,
-    machine: &mut M,
-    thread: &Thread,
-    over: Step,
-    missing: impl Fn(&mut M, CoreWord, u64) -> u8,
-) {
-    let word = shim.word(thread);
-    let budget = PATIENCE_MICROSECONDS.saturating_mul(shim.configuration.spins_per_microsecond);
-    let mut spins = 0;
-    loop {
-        let now = word.load();
-        let absent = missing(machine, now, spins);
-        if absent == 0 {
-            if spins != 0 {
-                shim.record(machine, thread, over, [now.0, spins]);
-            }
-            return;
-        }
-        if now.aborted() || spins >= budget {
-            word.abort();
-            count(&shim.status(thread).expired_waits);
-            shim.record(
-                machine,
-                thread,
-                Step::WaitExpired,
-                [now.0, u64::from(absent)],
-            );
-            return;
-        }
-        machine.relax();
-        spins += 1;
-    }
-}
-
-/// Rings every sibling that is in a guest.
-fn ring_guests(machine: &mut impl Machine, thread: &Thread, word: CoreWord) {
-    let mut others = word.in_guest() & !(1 << thread.number) & thread.siblings;
+/// Rings these threads of the core.
+fn ring(machine: &mut impl Machine, mut others: u8) {
     while others != 0 {
         let number = others.trailing_zeros();
         machine.ring(number);

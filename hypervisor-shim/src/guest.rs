@@ -6,11 +6,12 @@
 //! the repair and into the guest again. The guest compares TB with DEC, so a TB that came back
 //! wrong does not pass unseen.
 
-use crate::attend::{Cause, attend, is_summoned};
-use crate::control::{Activity, count};
-use crate::core_word::Entry;
-use crate::machine::{Machine, vector};
+use crate::attend::{Cause, attend, attended, carry_out, is_summoned};
+use crate::control::{Activity, ThreadStatus, count};
+use crate::core_word::Event;
+use crate::machine::{GuestExit, Machine, vector};
 use crate::oracle::Reading;
+use crate::passage::{Action, Exit, Observation, Outcome, Passage};
 use crate::shim::{Shim, TICKS_PER_MICROSECOND, Thread};
 use crate::timebase_offset;
 use core::sync::atomic::Ordering;
@@ -103,6 +104,19 @@ impl Guest {
         self.without_time = !shim.configuration.timebase_trusted(machine);
     }
 
+    /// The same on the way into the guest or out of it.
+    fn attend_from(
+        &mut self,
+        shim: &Shim<'_>,
+        machine: &mut impl Machine,
+        thread: &Thread,
+        cause: Cause,
+        passage: Passage,
+    ) {
+        carry_out(shim, machine, thread, cause, &mut self.applied, passage);
+        self.without_time = !shim.configuration.timebase_trusted(machine);
+    }
+
     /// Whether nothing is to be done but to wait for a TB that can be used.
     fn waits_for_time(&self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> bool {
         self.without_time
@@ -117,80 +131,72 @@ impl Guest {
         if self.waits_for_time(shim, machine, thread) {
             return Stay::WithoutTime;
         }
-        match shim
-            .word(thread)
-            .enter(thread.number, shim.configuration.shared_timebase)
-        {
-            Entry::Entered => {}
-            Entry::Busy => return Stay::Busy,
-            Entry::Closing => {
-                if is_summoned(shim, thread) {
-                    self.attend(shim, machine, thread, Cause::Summoned);
-                    return Stay::Attended;
-                }
-                return Stay::Busy;
-            }
-        }
-        status
-            .activity
-            .store(Activity::Entering as u64, Ordering::Relaxed);
-        count(&status.entries);
-        self.switch_in(shim, machine, thread);
+        let who = shim.who(thread);
+        let mut passage = Passage::enter(attended(shim, thread));
+        let mut cause = Cause::Summoned;
+        let mut unexpected = None;
+        let mut entered = false;
         loop {
-            // An HMI that came while interrupts were closed would otherwise be taken as the first
-            // thing in the guest, with a TB that cannot be trusted.
-            if machine.hmer().intersects(Hmer::TIMER)
-                || !shim.configuration.timebase_trusted(machine)
-            {
-                return self.leave_for_hmi(shim, machine, thread, Cause::Summoned);
-            }
-            status
-                .activity
-                .store(Activity::Guest as u64, Ordering::Relaxed);
-            let exit = machine.run_guest();
-            status
-                .activity
-                .store(Activity::Leaving as u64, Ordering::Relaxed);
-            self.publish(shim, machine, thread);
-            match exit.vector {
-                vector::HCALL => {
-                    count(&status.hcall_exits);
-                    machine.answer_hcall(HCALL_RESULT);
-                    // In haste every hypercall is a way out.
-                    if shim.word(thread).load().closing() == 0 && !shim.is_hasty() {
-                        continue;
+            let observation = match passage.action(who) {
+                Action::Word(Event::Close { .. }) => {
+                    if entered {
+                        self.stop_guest_time(machine);
                     }
+                    self.attend_from(shim, machine, thread, cause, passage);
+                    return unexpected.unwrap_or(Stay::Attended);
                 }
-                vector::HDEC => {
-                    // A stale edge: HDEC has not expired.
-                    if machine.hypervisor_decrementer() >= 0 {
-                        continue;
+                Action::Word(event) => {
+                    let (now, answer) = shim.word(thread).apply(event);
+                    Observation::Answered(now, answer)
+                }
+                Action::Load => Observation::Word(shim.word(thread).load()),
+                Action::PutOffsetIn => {
+                    entered = true;
+                    status
+                        .activity
+                        .store(Activity::Entering as u64, Ordering::Relaxed);
+                    count(&status.entries);
+                    self.switch_in(shim, machine, thread);
+                    Observation::Done
+                }
+                Action::Look => Observation::Judged(
+                    !machine.hmer().intersects(Hmer::TIMER)
+                        && shim.configuration.timebase_trusted(machine),
+                ),
+                Action::RunGuest => {
+                    let exit = self.run(shim, machine, thread);
+                    match exit.vector {
+                        vector::HMI => cause = Cause::InGuest(exit.pc, exit.msr),
+                        vector::HCALL | vector::HDEC | vector::DOORBELL => {}
+                        other => unexpected = Some(Stay::Unexpected(other, exit.pc)),
                     }
-                    count(&status.hdec_exits);
+                    Observation::Exit(answer_exit(shim, machine, status, exit))
                 }
-                vector::DOORBELL => {
-                    machine.silence();
-                    count(&status.doorbell_exits);
-                }
-                vector::HMI => {
-                    count(&status.hmi_exits);
-                    let cause = Cause::InGuest(exit.pc, exit.msr);
-                    return self.leave_for_hmi(shim, machine, thread, cause);
-                }
-                other => {
-                    count(&status.other_exits);
-                    self.switch_out(shim, machine, thread);
-                    return Stay::Unexpected(other, exit.pc);
-                }
-            }
-            return if is_summoned(shim, thread) {
-                self.leave_for_hmi(shim, machine, thread, Cause::Summoned)
-            } else if self.switch_out(shim, machine, thread) {
-                Stay::Left
-            } else {
-                self.leave_for_hmi(shim, machine, thread, Cause::Summoned)
+                Action::SwitchOut => Observation::Judged(self.switch_out(shim, machine, thread)),
+                Action::Finish(Outcome::Busy) => return Stay::Busy,
+                Action::Finish(Outcome::Attended) => return Stay::Attended,
+                Action::Finish(Outcome::Left) => return unexpected.unwrap_or(Stay::Left),
+                // Between closing and opening: `attend_from` carries these out.
+                Action::Ring(_)
+                | Action::TakeOffsetOut
+                | Action::Await(_)
+                | Action::GiveUp(_)
+                | Action::CallFirmware
+                | Action::Judge
+                | Action::Resync => return Stay::Attended,
             };
+            passage = passage.step(who, observation);
         }
+    }
+
+    /// Runs the guest until it is left.
+    fn run(&self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> GuestExit {
+        let activity = &shim.status(thread).activity;
+        activity.store(Activity::Guest as u64, Ordering::Relaxed);
+        let exit = machine.run_guest();
+        activity.store(Activity::Leaving as u64, Ordering::Relaxed);
+        self.publish(shim, machine, thread);
+        exit
     }
 
     /// Puts the offset into TB and the guest's DEC into DEC.
@@ -242,22 +248,13 @@ impl Guest {
         self.applied = 0;
         shim.status(thread).applied.store(0, Ordering::Relaxed);
         machine.set_hypervisor_decrementer(HOST_HDEC);
-        shim.word(thread).leave(thread.number);
         true
     }
 
-    /// Leaves for an HMI: DEC is left alone, the offset goes out on the way.
-    fn leave_for_hmi(
-        &mut self,
-        shim: &Shim<'_>,
-        machine: &mut impl Machine,
-        thread: &Thread,
-        cause: Cause,
-    ) -> Stay {
+    /// The guest is left for an HMI: DEC is left alone, the offset goes out on the way.
+    fn stop_guest_time(&mut self, machine: &mut impl Machine) {
         machine.set_hypervisor_decrementer(HOST_HDEC);
         self.left_with = machine.decrementer();
-        self.attend(shim, machine, thread, cause);
-        Stay::Attended
     }
 
     /// Copies what the guest says into the control block.
@@ -273,6 +270,46 @@ impl Guest {
             (&status.guest_largest_skew, report.largest_skew),
         ] {
             word.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Does what an exit asks for at once, and says what it means for the way of the thread.
+fn answer_exit(
+    shim: &Shim<'_>,
+    machine: &mut impl Machine,
+    status: &ThreadStatus,
+    exit: GuestExit,
+) -> Exit {
+    match exit.vector {
+        vector::HCALL => {
+            count(&status.hcall_exits);
+            machine.answer_hcall(HCALL_RESULT);
+            // In haste every hypercall is a way out.
+            if shim.is_hasty() {
+                Exit::Wanted
+            } else {
+                Exit::Answered
+            }
+        }
+        // A stale edge: HDEC has not expired.
+        vector::HDEC if machine.hypervisor_decrementer() >= 0 => Exit::Answered,
+        vector::HDEC => {
+            count(&status.hdec_exits);
+            Exit::Wanted
+        }
+        vector::DOORBELL => {
+            machine.silence();
+            count(&status.doorbell_exits);
+            Exit::Wanted
+        }
+        vector::HMI => {
+            count(&status.hmi_exits);
+            Exit::Hmi
+        }
+        _ => {
+            count(&status.other_exits);
+            Exit::Wanted
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | module | concern |
 //! |---|---|
 //! | [`core_word`] | the one word per core on which entry, exit and the repair agree |
+//! | [`passage`] | the way of a thread into its guest, out of it, and through an HMI, as a pure machine |
 //! | [`attend`] | what a thread does for an HMI, from the exit to going on |
 //! | [`guest`] | entry into the guest, its exits, its offset and its decrementer |
 //! | [`timebase_offset`] | moving TB by an offset without losing a tick |
@@ -25,6 +26,7 @@ pub mod guest;
 pub mod machine;
 pub mod oracle;
 pub mod own_faults;
+pub mod passage;
 pub mod run;
 pub mod shim;
 pub mod skew;

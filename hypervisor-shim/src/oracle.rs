@@ -140,7 +140,7 @@ pub(crate) fn trusted(
     if before.closing() != 0 || now.closing() != 0 || before.epoch() != now.epoch() {
         return false;
     }
-    if configuration.shared_timebase && (now != before || now.in_guest() != 0) {
+    if configuration.shares_timebase() && (now != before || now.in_guest() != 0) {
         return false;
     }
     configuration.timebase_trusted(machine)

@@ -111,19 +111,23 @@ pub fn run_thread(
     unexpected
 }
 
-/// With one TB for the core, guests take turns: or the thread that just left would get in again
+/// With one TB for several threads, guests take turns: or the thread that just left would get in again
 /// and again. A thread whose sibling lets its turn pass goes in without.
 fn has_turn(shim: &Shim<'_>, thread: &Thread, refusals: u32) -> bool {
-    !shim.configuration.shared_timebase
+    let turn = shim.turns[thread.core].load(Ordering::Relaxed);
+    // One word for the core: where it has several TBs, a turn on another one is nobody's here.
+    let others = shim.who(thread).sharing & !(1 << thread.number);
+    !shim.configuration.shares_timebase()
         || is_summoned(shim, thread)
         || refusals > REFUSALS_BEFORE_PUSHING
-        || shim.turns[thread.core].load(Ordering::Relaxed) == thread.number
+        || others >> (turn & 7) & 1 == 0
 }
 
-/// Gives the turn to the next thread of the core.
+/// Gives the turn to the next thread with the same TB.
 fn pass_turn(shim: &Shim<'_>, thread: &Thread) {
-    let after = thread.siblings & (0xfe << thread.number);
-    let next = if after == 0 { thread.siblings } else { after };
+    let sharing = thread.siblings & shim.who(thread).sharing;
+    let after = sharing & (0xfe << thread.number);
+    let next = if after == 0 { sharing } else { after };
     shim.turns[thread.core].store(next.trailing_zeros(), Ordering::Relaxed);
 }
 

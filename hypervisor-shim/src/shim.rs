@@ -3,6 +3,7 @@
 use crate::control::{Control, ThreadStatus};
 use crate::core_word::SharedCoreWord;
 use crate::machine::{GuestLimits, Machine};
+use crate::passage::Who;
 use crate::skew::SkewMeter;
 use crate::timebase_offset;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,8 +18,9 @@ pub const TICKS_PER_MICROSECOND: u64 = 512;
 /// What the machine is like, found out at start.
 #[derive(Clone, Copy, Debug)]
 pub struct Configuration {
-    /// The threads of a core share one TB: one guest's offset at a time.
-    pub shared_timebase: bool,
+    /// How many threads of a core have one TB in common, those with neighbouring numbers: one guest's
+    /// offset fits into it at a time. 1: a TB for each thread.
+    pub threads_per_timebase: u8,
     /// TFMR tells whether TB is valid; not so where there is no ChipTOD.
     pub tfmr_meaningful: bool,
     /// Spins of [`Machine::relax`] in a microsecond.
@@ -30,6 +32,12 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// Whether guests of several threads would want the same TB.
+    #[must_use]
+    pub const fn shares_timebase(&self) -> bool {
+        self.threads_per_timebase > 1
+    }
+
     /// How far TB and DEC may disagree.
     #[must_use]
     pub const fn skew_ticks(&self) -> i64 {
@@ -125,7 +133,31 @@ impl Thread {
     }
 }
 
+impl Thread {
+    /// The threads that have the same TB as this one.
+    #[must_use]
+    pub const fn sharing(&self, threads_per_timebase: u8) -> u8 {
+        let width = match threads_per_timebase {
+            0 => 1,
+            1..8 => threads_per_timebase as u32,
+            _ => 8,
+        };
+        let all = (1_u32 << width) - 1;
+        (all << (self.number / width * width)) as u8
+    }
+}
+
 impl Shim<'_> {
+    /// The thread among those of its core.
+    #[must_use]
+    pub const fn who(&self, thread: &Thread) -> Who {
+        Who {
+            number: thread.number as u8,
+            siblings: thread.siblings,
+            sharing: thread.sharing(self.configuration.threads_per_timebase),
+        }
+    }
+
     /// The word of a thread's core.
     #[must_use]
     pub fn word(&self, thread: &Thread) -> &SharedCoreWord {

@@ -32,9 +32,9 @@ const ACCESS_TICKS: u64 = 16;
 struct World {
     /// True host time.
     clock: u64,
-    /// TB minus true time: one for the core, or one for each thread.
+    /// TB minus true time, of each thread; those that have one in common are equal.
     delta: [i64; THREADS],
-    shared: bool,
+    threads_per_timebase: usize,
     broken: bool,
     pending_hmi: [bool; THREADS],
     rung: [bool; THREADS],
@@ -59,11 +59,9 @@ impl World {
     }
 
     fn move_tb(&mut self, thread: usize, delta: i64) {
-        if self.shared {
-            self.delta = [delta; THREADS];
-        } else {
-            self.delta[thread] = delta;
-        }
+        let first = thread / self.threads_per_timebase * self.threads_per_timebase;
+        let last = THREADS.min(first + self.threads_per_timebase);
+        self.delta[first..last].fill(delta);
     }
 
     /// The fault: TB is garbage on all threads, and all get the HMI.
@@ -279,7 +277,7 @@ impl Machine for ModelThread<'_> {
 }
 
 /// Runs all threads through `faults` faults and gives what went wrong.
-fn run(shared: bool, faults: u64) -> Vec<String> {
+fn run(threads_per_timebase: u8, faults: u64) -> Vec<String> {
     let control = Box::new(Control::new());
     control
         .header
@@ -291,7 +289,7 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
     let skew = Box::new(SkewMeter::new());
     let world = Mutex::new(World {
         clock: 1 << 40,
-        shared,
+        threads_per_timebase: usize::from(threads_per_timebase),
         ..World::default()
     });
     let shim = Shim {
@@ -301,7 +299,7 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
         turns: &turns,
         skew: &skew,
         configuration: Configuration {
-            shared_timebase: shared,
+            threads_per_timebase,
             tfmr_meaningful: true,
             spins_per_microsecond: 1,
             external: true,
@@ -389,10 +387,15 @@ fn run(shared: bool, faults: u64) -> Vec<String> {
 
 #[test]
 fn guests_and_host_stay_right_with_a_shared_timebase() {
-    assert_eq!(run(true, 150), Vec::<String>::new());
+    assert_eq!(run(8, 150), Vec::<String>::new());
 }
 
 #[test]
 fn guests_and_host_stay_right_with_a_timebase_each() {
-    assert_eq!(run(false, 150), Vec::<String>::new());
+    assert_eq!(run(1, 150), Vec::<String>::new());
+}
+
+#[test]
+fn guests_and_host_stay_right_with_a_timebase_for_each_of_two_sub_cores() {
+    assert_eq!(run(2, 150), Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 
 use flight_recorder::FlightRecorder;
 use hypervisor_shim::control::{Control, HeaderWord};
-use hypervisor_shim::core_word::SharedCoreWord;
+use hypervisor_shim::core_word::{Event, SharedCoreWord};
 use hypervisor_shim::machine::{GuestExit, GuestLimits, GuestReport, Machine};
 use hypervisor_shim::shim::MAX_CORES;
 use hypervisor_shim::skew::{self, SkewMeter};
@@ -98,7 +98,7 @@ fn with_shim(offs: [i64; THREADS], body: impl FnOnce(&Shim<'_>, &(dyn Fn(usize, 
         turns: &turns,
         skew: &meter,
         configuration: Configuration {
-            shared_timebase: false,
+            threads_per_timebase: 1,
             tfmr_meaningful: true,
             spins_per_microsecond: 1,
             external: true,
@@ -207,7 +207,10 @@ fn a_closing_core_ends_the_measurement() {
             }
             // The last thread of core 1 never comes: it has an HMI.
             std::thread::yield_now();
-            shim.cores[1].close(1, false);
+            shim.cores[1].apply(Event::Close {
+                thread: 1,
+                interrupted: true,
+            });
         });
         assert_eq!(header(shim, HeaderWord::SkewDone), 1);
         assert_eq!(header(shim, HeaderWord::SkewGivenUp), 1);

@@ -129,6 +129,11 @@ impl CoreState {
         self.threads_with(Participation::FirmwareIdle) & mask_of(thread as u8) != 0
     }
 
+    /// Whether a thread of the core runs the OS.
+    pub(crate) fn has_running(&self) -> bool {
+        self.threads_with(Participation::Running) != 0
+    }
+
     /// Asks the idle threads to come.
     pub(crate) fn summon_idle(&self) {
         let idle = self.threads_with(Participation::FirmwareIdle);

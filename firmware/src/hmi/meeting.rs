@@ -1,17 +1,17 @@
-//! One thread's way through a meeting of its core.
+//! One thread's way through a meeting of its core: the actions of [`hmi_meeting::way`], carried out.
 
 use super::Caller;
-use super::coordinator::{
-    Applied, Event, Findings, Phase, Task, ThreadMask, Verdict, Word, mask_of,
-};
+use super::coordinator::{Applied, Event, Findings, Phase, ThreadMask, Verdict, Word, mask_of};
 use super::core_state::CoreState;
-use super::diagnosis::most_informative;
+use super::diagnosis::{diagnose, most_informative};
 use super::local;
-use super::phases::{self, Report};
+use super::phases;
+use crate::budget::Budget;
 use crate::hardware::Hardware;
 use crate::quirks::sub_cores;
 use crate::system::System;
 use flight_recorder::Step;
+use hmi_meeting::way::Observation;
 use opal_abi::hmi_event::Disposition;
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, Tfmr};
@@ -23,144 +23,192 @@ const PHASE_MICROSECONDS: u64 = 2_000_000;
 /// Longest wait for more threads, once those are there who can clean all that the core shares.
 const STRAGGLER_MICROSECONDS: u64 = 200_000;
 const LEAST_SPINS: u64 = 10_000;
+/// While others are awaited, TFMR is looked at every so many spins.
+const SPINS_PER_LOOK: u64 = 1_024;
 
-/// How a thread got into a meeting, or did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attendance {
-    /// It took part to the end.
-    Attended,
-    /// It has to look at TFMR again: a meeting went by without it.
-    LookAgain,
+/// A wait of this thread for others, in a meeting or for its end.
+pub(super) struct Waiting {
+    phase: Option<Phase>,
+    budget: Budget,
+    quorum: Option<Quorum>,
+    /// The word as it was loaded last.
+    word: Word,
 }
 
-/// Comes to the meeting of the core, or starts one, and goes through it.
-///
-/// `seen` is the word as it was before the thread read `tfmr`.
-pub(super) fn attend<H: Hardware>(
+impl Waiting {
+    pub(super) fn new(system: &System<'_>) -> Self {
+        Self {
+            phase: None,
+            budget: system.budget(ARRIVAL_MICROSECONDS, LEAST_SPINS),
+            quorum: None,
+            word: Word::default(),
+        }
+    }
+
+    /// Loads the word.
+    pub(super) fn load(&mut self, core: &CoreState) -> Observation {
+        self.word = core.coordinator.load();
+        Observation::Word(self.word)
+    }
+
+    /// Waits a spin for the end of a phase. The budget is one for all spins in the phase.
+    pub(super) fn in_phase<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        system: &System<'_>,
+        caller: &mut Caller,
+        phase: Phase,
+    ) -> Observation {
+        if self.phase != Some(phase) {
+            self.phase = Some(phase);
+            self.budget = system.budget(limit_microseconds(phase), LEAST_SPINS);
+            if phase == Phase::Arrive {
+                self.quorum = Quorum::of(hw, system, caller);
+            }
+        }
+        if phase == Phase::Arrive && self.quorum.is_some_and(|needed| needed.is_met(self.word)) {
+            // Met once and for all: who has arrived stays.
+            self.quorum = None;
+            self.budget = system.budget(STRAGGLER_MICROSECONDS, LEAST_SPINS);
+        }
+        caller.spins += 1;
+        let looks = self.budget.spent() % SPINS_PER_LOOK == SPINS_PER_LOOK - 1;
+        if phase == Phase::Arrive && looks {
+            if !diagnose(hw.tfmr(), true).core {
+                return Observation::Mended;
+            }
+        }
+        match self.budget.spin(hw) {
+            Ok(()) => Observation::Done,
+            Err(_) => Observation::Expired,
+        }
+    }
+
+    /// Looks whether a meeting of others is over, after a spin if it was not the last time.
+    pub(super) fn until_idle<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        system: &System<'_>,
+        core: &CoreState,
+        first: bool,
+    ) -> Observation {
+        if first {
+            self.budget = system.budget(PHASE_MICROSECONDS, LEAST_SPINS);
+        } else if self.budget.spin(hw).is_err() {
+            return Observation::Expired;
+        }
+        self.load(core)
+    }
+
+    /// Does the work of a phase.
+    pub(super) fn work<H: Hardware>(
+        &self,
+        hw: &mut H,
+        system: &System<'_>,
+        caller: &mut Caller,
+        phase: Phase,
+    ) -> Observation {
+        if phase == Phase::RepairTfmr {
+            let arguments = [self.word.to_bits(), self.budget.spent()];
+            system.record(hw, Step::AllArrived, arguments);
+        }
+        let participants = self.word.participants;
+        Observation::Reported(phases::work(hw, system, caller, phase, participants))
+    }
+
+    /// Takes the findings home. The leader reports to the OS, for all.
+    pub(super) fn take_home<H: Hardware>(
+        &self,
+        hw: &mut H,
+        system: &System<'_>,
+        caller: &mut Caller,
+        leads: bool,
+    ) -> Observation {
+        let core = system.core(caller.place.core);
+        let Word {
+            findings,
+            participants,
+            ..
+        } = self.word;
+        if self.word.abort_reason().is_some() {
+            // The phase for it was skipped. Whatever comes of it, the event says "not recovered".
+            let _ = local::repair(hw, system, caller);
+        }
+        take_flags(caller, findings);
+        if leads {
+            let (tfmr, hmer) = report_of(system, core, participants);
+            let disposition = if findings.contains(Findings::FAILED) {
+                Disposition::NotRecovered
+            } else {
+                Disposition::Recovered
+            };
+            caller.post_timer_event(hw, system, caller.core_scope(), hmer, tfmr, disposition);
+        }
+        Observation::Done
+    }
+}
+
+/// Comes to the meeting of the core, or starts one. `seen` is the word as it was before the thread
+/// read `tfmr`.
+pub(super) fn join<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    caller: &Caller,
+    seen: Word,
+    tfmr: Tfmr,
+) -> Observation {
+    let core = system.core(caller.place.core);
+    let thread = caller.place.thread as u8;
+    // Before the word says that this thread is there. Only participants' deposits are read.
+    if matches!(seen.phase(), Phase::Idle | Phase::Arrive) {
+        core.deposit(caller.place.thread, tfmr, caller.hmer);
+    }
+    let expected = core.expected();
+    let joined = core.coordinator.apply(Event::Join {
+        thread,
+        seen,
+        expected,
+    });
+    if let Verdict::Joined(_) = joined.verdict {
+        if joined.before.phase() == Phase::Idle {
+            core.summon_idle();
+        }
+        system.record(hw, Step::Join, [joined.after.to_bits(), 0]);
+        if joined.after.phase() != Phase::Arrive {
+            note_closed(hw, system, core, joined);
+        }
+    }
+    Observation::Verdict(joined.verdict)
+}
+
+/// Applies an event of a meeting, and notes what others should know of it.
+pub(super) fn apply<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    core: &CoreState,
+    event: Event,
+) -> Observation {
+    let applied = core.coordinator.apply(event);
+    match event {
+        Event::Expire { phase, .. } => note_expired(hw, system, core, applied, phase),
+        Event::Abort { reason, .. } => system.record(hw, Step::Abort, [reason as u64, 0]),
+        _ => {}
+    }
+    Observation::Verdict(applied.verdict)
+}
+
+/// The leader of a meeting that went on without it reports: without the findings nothing good is
+/// claimed.
+pub(super) fn report_forgotten<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     caller: &mut Caller,
-    seen: Word,
-    tfmr: Tfmr,
-) -> Attendance {
+) -> Observation {
     let core = system.core(caller.place.core);
-    let thread = caller.place.thread as u8;
-    let joined = {
-        // Before the word says that this thread is there. Only participants' deposits are read.
-        if matches!(seen.phase(), Phase::Idle | Phase::Arrive) {
-            core.deposit(caller.place.thread, tfmr, caller.hmer);
-        }
-        let expected = core.expected();
-        core.coordinator.apply(Event::Join {
-            thread,
-            seen,
-            expected,
-        })
-    };
-    match joined.verdict {
-        Verdict::Joined(generation) => {
-            if joined.before.phase() == Phase::Idle {
-                core.summon_idle();
-            }
-            system.record(hw, Step::Join, [joined.after.to_bits(), 0]);
-            if joined.after.phase() != Phase::Arrive {
-                note_closed(hw, system, core, joined);
-            }
-            go_through(hw, system, caller, generation);
-            Attendance::Attended
-        }
-        Verdict::Late => {
-            await_idle(hw, system, core);
-            Attendance::LookAgain
-        }
-        Verdict::Stale | Verdict::Ignored | Verdict::Accepted => Attendance::LookAgain,
-    }
-}
-
-/// Waits until a meeting of others is over; stragglers in its last phase are forgotten.
-fn await_idle<H: Hardware>(hw: &mut H, system: &System<'_>, core: &CoreState) {
-    let mut waiting = system.budget(PHASE_MICROSECONDS, LEAST_SPINS);
-    loop {
-        let word = core.coordinator.load();
-        let (generation, phase) = (word.generation, word.phase());
-        if matches!(phase, Phase::Idle | Phase::Arrive) {
-            return;
-        }
-        if waiting.spin(hw).is_err() {
-            if phase == Phase::Depart {
-                core.coordinator.apply(Event::Expire { generation, phase });
-            }
-            return;
-        }
-    }
-}
-
-fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller, generation: u32) {
-    let core = system.core(caller.place.core);
-    let thread = caller.place.thread as u8;
-    let mut awaited = None;
-    let mut last = Word::default();
-    let mut waiting = system.budget(ARRIVAL_MICROSECONDS, LEAST_SPINS);
-    let mut quorum = None;
-    loop {
-        let word = core.coordinator.load();
-        match word.task(thread, generation) {
-            Task::Wait(phase) => {
-                if awaited != Some(phase) {
-                    awaited = Some(phase);
-                    waiting = system.budget(limit_microseconds(phase), LEAST_SPINS);
-                    if phase == Phase::Arrive {
-                        quorum = Quorum::of(hw, system, caller);
-                    }
-                }
-                if phase == Phase::Arrive && quorum.is_some_and(|needed| needed.is_met(word)) {
-                    // Met once and for all: who has arrived stays.
-                    quorum = None;
-                    waiting = system.budget(STRAGGLER_MICROSECONDS, LEAST_SPINS);
-                }
-                caller.spins += 1;
-                if waiting.spin(hw).is_err() {
-                    let expired = core.coordinator.apply(Event::Expire { generation, phase });
-                    note_expired(hw, system, core, expired, phase);
-                }
-            }
-            Task::Work(phase) => {
-                if phase == Phase::RepairTfmr {
-                    let spins = waiting.spent();
-                    system.record(hw, Step::AllArrived, [word.to_bits(), spins]);
-                }
-                let mut report = phases::work(hw, system, caller, phase, word.participants);
-                if report == Report::Retry {
-                    let retried = core.coordinator.apply(Event::Retry { thread, generation });
-                    if retried.verdict == Verdict::Accepted {
-                        last = word;
-                        continue;
-                    }
-                    report = phases::after_refused_retry(hw, phase);
-                }
-                tell(hw, system, caller, report, phase, generation);
-            }
-            Task::Leave => return leave(hw, system, caller, word, generation),
-            Task::Gone => {
-                // This thread was so slow that the others forgot it. As a leader it still owes the
-                // report, and without the findings nothing good is claimed.
-                if last.phase() > Phase::Arrive && last.leader == thread {
-                    let (tfmr, hmer) = core.deposited(caller.place.thread);
-                    let disposition = Disposition::NotRecovered;
-                    caller.post_timer_event(
-                        hw,
-                        system,
-                        caller.core_scope(),
-                        hmer,
-                        tfmr,
-                        disposition,
-                    );
-                }
-                return;
-            }
-        }
-        last = word;
-    }
+    let (tfmr, hmer) = core.deposited(caller.place.thread);
+    let disposition = Disposition::NotRecovered;
+    caller.post_timer_event(hw, system, caller.core_scope(), hmer, tfmr, disposition);
+    Observation::Done
 }
 
 /// Who must be there, where not everyone must.
@@ -187,38 +235,6 @@ const fn limit_microseconds(phase: Phase) -> u64 {
     match phase {
         Phase::Arrive => ARRIVAL_MICROSECONDS,
         _ => PHASE_MICROSECONDS,
-    }
-}
-
-/// Tells the others how the own work ended.
-fn tell<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-    caller: &Caller,
-    report: Report,
-    phase: Phase,
-    generation: u32,
-) {
-    let coordinator = &system.core(caller.place.core).coordinator;
-    let thread = caller.place.thread as u8;
-    match report {
-        Report::Done(findings) => {
-            coordinator.apply(Event::Done {
-                thread,
-                generation,
-                phase,
-                findings,
-            });
-        }
-        Report::Abort(reason) => {
-            coordinator.apply(Event::Abort {
-                thread,
-                generation,
-                reason,
-            });
-            system.record(hw, Step::Abort, [reason as u64, 0]);
-        }
-        Report::Retry => {}
     }
 }
 
@@ -258,34 +274,6 @@ fn note_expired<H: Hardware>(
         let missing = working & !before.done;
         system.record(hw, Step::Abort, [reason as u64, u64::from(missing)]);
     }
-}
-
-/// Takes the findings home. The leader reports to the OS, for all.
-fn leave<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-    caller: &mut Caller,
-    word: Word,
-    generation: u32,
-) {
-    let core = system.core(caller.place.core);
-    let thread = caller.place.thread as u8;
-    let failed = word.findings.contains(Findings::FAILED);
-    if word.abort_reason().is_some() {
-        // The phase for it was skipped. Whatever comes of it, the event says "not recovered".
-        let _ = local::repair(hw, system, caller);
-    }
-    take_flags(caller, word.findings);
-    if word.leader == thread {
-        let (tfmr, hmer) = report_of(system, core, word.participants);
-        let disposition = if failed {
-            Disposition::NotRecovered
-        } else {
-            Disposition::Recovered
-        };
-        caller.post_timer_event(hw, system, caller.core_scope(), hmer, tfmr, disposition);
-    }
-    core.coordinator.apply(Event::Leave { thread, generation });
 }
 
 /// Flags that all threads of a meeting take home.

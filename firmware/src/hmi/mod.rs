@@ -31,14 +31,15 @@ use core_state::CoreState;
 use diagnosis::diagnose;
 use events::Scope;
 use flight_recorder::Step;
+use hmi_meeting::way::{Action, Came, Observation, Place, Way};
 use local::Repair;
 pub(crate) use meeting::ARRIVAL_MICROSECONDS;
-use meeting::Attendance;
+use meeting::Waiting;
 use opal_abi::hmi_event::Disposition;
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, TbState, Tfmr};
 
-/// Meetings that a thread may miss or find stale before it gives up.
+/// How often an idle thread handles what came meanwhile.
 const ROUNDS: u32 = 4;
 /// Longest wait for TB to notice that its TOD has stopped.
 const STEPS_MICROSECONDS: u64 = 100;
@@ -126,7 +127,8 @@ fn stranger<H: Hardware>(hw: &mut H, hmer: Hmer) -> Outcome {
     }
 }
 
-/// The timer facility. Gives whether anything was found broken.
+/// The timer facility: carries out the actions of [`hmi_meeting::way`]. Gives whether anything was
+/// found broken.
 fn handle_timer<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
@@ -135,46 +137,78 @@ fn handle_timer<H: Hardware>(
 ) -> bool {
     let chip = system.platform.cores[caller.place.core].chip;
     let tb_should_run = system.has_chip_tod(chip) || caller.hmer.intersects(Hmer::TIMER);
+    let thread = caller.place.thread as u8;
+    let mut way = Way::new(thread, came(caller, core));
+    let mut waiting = Waiting::new(system);
     let mut was_broken = false;
-    let mut unrepaired = false;
-    for _ in 0..ROUNDS {
-        let seen = core.coordinator.load();
-        let tfmr = diagnosis::settled(hw, system, caller);
-        let found = diagnose(tfmr, tb_should_run);
-        let rows = diagnosis::rows(tfmr, found);
-        system.decisions.hit_all(Table::Tfmr, rows);
-        let expected = seen.expects(caller.place.thread as u8);
-        if found.core && !expected && only_summoned(caller, core) {
-            return true;
-        }
-        if found.core || expected {
-            was_broken = true;
-            if meeting::attend(hw, system, caller, seen, tfmr) == Attendance::Attended {
-                return true;
+    let mut looked = (Tfmr::empty(), diagnose(Tfmr::empty(), false));
+    let mut first = true;
+    loop {
+        let (tfmr, found) = looked;
+        let observation = match way.action() {
+            Action::Look => {
+                let seen = core.coordinator.load();
+                let tfmr = diagnosis::settled(hw, system, caller);
+                let found = diagnose(tfmr, tb_should_run);
+                let rows = diagnosis::rows(tfmr, found);
+                system.decisions.hit_all(Table::Tfmr, rows);
+                looked = (tfmr, found);
+                was_broken |= found.core || seen.expects(thread);
+                let core = found.core;
+                Observation::Found { seen, core }
             }
-            unrepaired = found.core;
-            continue;
-        }
-        catch_up(hw, system, caller, core);
-        was_broken |= found.tod || !found.local.is_empty();
-        if handle_alone(hw, system, caller, tfmr, found.tod) {
-            return was_broken;
+            Action::Join { seen } => meeting::join(hw, system, caller, seen, tfmr),
+            Action::Load => waiting.load(core),
+            Action::Wait(phase) => waiting.in_phase(hw, system, caller, phase),
+            Action::Apply(event) => meeting::apply(hw, system, core, event),
+            Action::Work(phase) => waiting.work(hw, system, caller, phase),
+            Action::JudgeRefusal(phase) => {
+                Observation::Reported(phases::after_refused_retry(hw, phase))
+            }
+            Action::TakeHome { leads } => waiting.take_home(hw, system, caller, leads),
+            Action::ReportForgotten => meeting::report_forgotten(hw, system, caller),
+            Action::AwaitIdle => {
+                let observation = waiting.until_idle(hw, system, core, first);
+                first = false;
+                observation
+            }
+            Action::HandleAlone => {
+                catch_up(hw, system, caller, core);
+                was_broken |= found.tod || !found.local.is_empty();
+                Observation::Complete(handle_alone(hw, system, caller, tfmr, found.tod))
+            }
+            Action::LookAgain => {
+                let seen = core.coordinator.load();
+                let core = diagnose(diagnosis::settled(hw, system, caller), tb_should_run).core;
+                Observation::Found { seen, core }
+            }
+            Action::Complain => {
+                let (hmer, tfmr) = (caller.hmer, caller.tfmr);
+                let scope = caller.core_scope();
+                let disposition = Disposition::NotRecovered;
+                caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
+                Observation::Done
+            }
+            Action::Finish => return was_broken,
+        };
+        way = way.step(observation);
+        if way.place != Place::AwaitingIdle {
+            first = true;
         }
     }
-    if unrepaired && diagnose(diagnosis::settled(hw, system, caller), tb_should_run).core {
-        // Every time the others were at work without this thread, and it is still broken.
-        let (hmer, tfmr) = (caller.hmer, caller.tfmr);
-        let scope = caller.core_scope();
-        caller.post_timer_event(hw, system, scope, hmer, tfmr, Disposition::NotRecovered);
-    }
-    was_broken
 }
 
-/// Whether this thread came only because others called it to a meeting. It calls none itself: where
-/// nothing helps, idle threads would call one another for ever. Those who took the interrupt have
-/// said what came of it.
-fn only_summoned(caller: &Caller, core: &CoreState) -> bool {
-    core.is_idle(caller.place.thread) && !caller.hmer.intersects(Hmer::TIMER)
+/// How the thread came to the handler. An idle one leaves it to the threads of the OS to call a meeting:
+/// the same interrupt reaches them, and only they can see to it that no guest is in.
+fn came(caller: &Caller, core: &CoreState) -> Came {
+    let interrupted = caller.hmer.intersects(Hmer::TIMER);
+    if core.is_idle(caller.place.thread) && (core.has_running() || !interrupted) {
+        Came::FromIdle
+    } else if interrupted {
+        Came::ByInterrupt
+    } else {
+        Came::BySibling
+    }
 }
 
 /// An idle thread of the firmware takes no interrupt, so that nobody would look at an error that came

@@ -12,18 +12,8 @@ use crate::system::System;
 use crate::timebase::reload::{DeadTod, ReloadError, Target, reload};
 use crate::timebase::{TfmrError, estimate, own_tfmr, procedures};
 use flight_recorder::Step;
+use hmi_meeting::way::Report;
 use power_registers::{TbState, Tfmr};
-
-/// What a thread reports about its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
-    /// The phase is done for this thread.
-    Done(Findings),
-    /// The leader wants the registers cleaned once more.
-    Retry,
-    /// Nobody needs to go on.
-    Abort(AbortReason),
-}
 
 const DONE: Report = Report::Done(Findings::NONE);
 

@@ -337,7 +337,7 @@ impl Machine for Hypervised<'_> {
             return;
         }
         let open = word.closing() == 0 && self.does(Activity::Host);
-        let own_time = !self.shim.configuration.shared_timebase || word.in_guest() == 0;
+        let own_time = !self.shim.configuration.shares_timebase() || word.in_guest() == 0;
         if open && own_time && self.cpu.stage.act() > Act::Placing {
             self.check_time(0, "the host");
         }

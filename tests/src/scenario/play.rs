@@ -179,7 +179,11 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
         turns: &turns,
         skew: &skew,
         configuration: hypervisor_shim::Configuration {
-            shared_timebase: bench.platform.generation == Generation::Power8,
+            threads_per_timebase: if bench.platform.generation == Generation::Power8 {
+                8
+            } else {
+                1
+            },
             tfmr_meaningful: true,
             spins_per_microsecond: 1,
             external: true,

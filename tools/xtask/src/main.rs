@@ -6,7 +6,9 @@ mod check;
 mod coverage;
 mod hostile;
 mod image;
+mod mutants;
 mod progress;
+mod protocol;
 mod qemu;
 mod replay;
 mod report;
@@ -51,6 +53,10 @@ enum Verb {
     Coverage(coverage::Arguments),
     /// Run scenario files on the hardware model and compare what comes of them with what they say
     Scenario(scenario::Arguments),
+    /// Check the protocol around an HMI exhaustively, on the shipped state machines
+    Protocol(protocol::Arguments),
+    /// Change the shipped protocol in small ways; a named check must notice each
+    Mutants(mutants::Arguments),
     /// Attack everything that reads what others wrote with hostile input, by the million
     Hostile(hostile::Arguments),
     /// Build the image and print its size, stack bounds and unsafe code in full
@@ -91,6 +97,8 @@ fn main() -> ExitCode {
         Verb::Campaign(arguments) => campaign::verb(&arguments),
         Verb::Coverage(arguments) => coverage::verb(&arguments),
         Verb::Scenario(arguments) => scenario::verb(&arguments),
+        Verb::Protocol(arguments) => protocol::verb(&arguments),
+        Verb::Mutants(arguments) => mutants::verb(&arguments),
         Verb::Hostile(arguments) => hostile::verb(&arguments),
         Verb::Audit => audit::verb().map(|()| true),
         Verb::Doctor => doctor(),

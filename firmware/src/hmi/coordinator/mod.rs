@@ -1,35 +1,11 @@
-//! The meeting of a core's threads: one 64-bit word, and pure functions on it.
-//!
-//! An error of the core's timer facility is repaired by all its threads together: each rewrites its
-//! own registers, one of them (the leader) gives the commands. A meeting has a generation, so that
-//! a thread that comes late cannot get into a meeting that is not its own; it knows who takes part,
-//! so that nobody waits for a thread that never comes; and it has one place, `Depart`, to which
-//! success and abort both lead, so that no one is left waiting in another phase.
-//!
-//! An error that stays, or a new one in the middle, sends the meeting back to `RepairTfmr`, at most
-//! [`MAX_RETRIES`] times.
-//!
-//! [`step`] is the whole protocol. [`Coordinator`] only applies it to an atomic.
-//!
-//! | phase | who works | what |
-//! |---|---|---|
-//! | `Arrive` | everyone | comes; ends when all are there, or someone's budget is used up |
-//! | `RepairTfmr` | leader | a corrupt TFMR, so that the rest of it can be trusted |
-//! | `Clean` | everyone | rewrites the own HDEC and TB |
-//! | `Clear` | leader | clears the core's errors |
-//! | `Local` | everyone | repairs the own PURR, SPURR, DEC |
-//! | `Reload` | leader | TOD errors, then TB from the TOD |
-//! | `Check` | everyone | looks at the own TFMR and TB |
-//! | `Depart` | everyone | leaves; the last one makes the word idle |
-
-mod phase;
-mod protocol;
-mod word;
+//! The meeting of a core's threads: the word that they share. What an event does to it, and which
+//! events a thread makes, is in [`hmi_meeting`].
 
 use core::sync::atomic::{AtomicU64, Ordering};
-pub use phase::{AbortReason, Findings, MAX_RETRIES, Phase};
-pub use protocol::{Event, Verdict, step};
-pub use word::{Task, ThreadMask, Word, mask_of};
+pub use hmi_meeting::{
+    AbortReason, Event, Findings, MAX_RETRIES, Phase, Task, ThreadMask, Verdict, Word, mask_of,
+    step,
+};
 
 /// The word of one core, shared by its threads.
 #[derive(Debug)]
@@ -90,6 +66,3 @@ impl Coordinator {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

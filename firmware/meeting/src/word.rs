@@ -1,6 +1,6 @@
 //! The state of a meeting, packed into 64 bits.
 
-use super::{AbortReason, Findings, MAX_RETRIES, Phase};
+use crate::{AbortReason, Findings, MAX_RETRIES, Phase};
 
 /// A set of threads of one core, bit n = thread n.
 pub type ThreadMask = u8;
@@ -23,13 +23,13 @@ pub struct Word {
     /// Who leads, valid after [`Phase::Arrive`].
     pub leader: u8,
     /// Where it stands.
-    pub(super) phase: u8,
+    pub(crate) phase: u8,
     /// Code of the [`AbortReason`], 0 = none.
-    pub(super) abort: u8,
+    pub(crate) abort: u8,
     /// What it found; kept while idle, for threads that missed it.
     pub findings: Findings,
     /// How often it went back.
-    pub(super) retries: u8,
+    pub(crate) retries: u8,
 }
 
 impl Word {
@@ -81,6 +81,16 @@ impl Word {
             && self.participants & !self.done & mask_of(thread) != 0
     }
 
+    /// What [`crate::Event::Join`] asks of a word that was seen: which meeting it was, and where it
+    /// stood.
+    #[must_use]
+    pub const fn as_seen(self) -> Self {
+        let mut seen = Self::from_bits(0);
+        seen.generation = self.generation;
+        seen.phase = self.phase;
+        seen
+    }
+
     /// What a participant of meeting `generation` has to do now.
     #[must_use]
     pub const fn task(self, thread: u8, generation: u32) -> Task {
@@ -101,7 +111,7 @@ impl Word {
         }
     }
 
-    pub(super) const fn in_phase(self, phase: Phase) -> Self {
+    pub(crate) const fn in_phase(self, phase: Phase) -> Self {
         Self {
             phase: phase as u8,
             done: 0,
@@ -110,7 +120,7 @@ impl Word {
     }
 
     /// Goes on when everyone who works in this phase is done.
-    pub(super) const fn advanced(self) -> Self {
+    pub(crate) const fn advanced(self) -> Self {
         let phase = self.phase();
         let needed = if phase.is_leaders() {
             mask_of(self.leader)
@@ -148,7 +158,7 @@ impl Word {
     }
 
     /// Back to `RepairTfmr`, if that is still allowed.
-    pub(super) const fn retried(self) -> Option<Self> {
+    pub(crate) const fn retried(self) -> Option<Self> {
         if self.retries == MAX_RETRIES {
             return None;
         }
@@ -161,7 +171,24 @@ impl Word {
         )
     }
 
-    pub(super) const fn aborted(self, reason: AbortReason) -> Self {
+    /// If the leader is missing in this phase, another one leads from here: somebody must report.
+    pub(crate) const fn handed_over(self) -> Self {
+        let leader = mask_of(self.leader);
+        let others = if self.phase().is_leaders() {
+            self.participants & !leader
+        } else {
+            self.done
+        };
+        if others == 0 || others & leader != 0 {
+            return self;
+        }
+        Self {
+            leader: others.trailing_zeros() as u8,
+            ..self
+        }
+    }
+
+    pub(crate) const fn aborted(self, reason: AbortReason) -> Self {
         let findings = self.findings.with(Findings::FAILED);
         Self {
             abort: reason as u8,
@@ -179,7 +206,7 @@ pub enum Task {
     Wait(Phase),
     /// Do the work of this phase, then report it.
     Work(Phase),
-    /// Take the findings home, and report [`super::Event::Leave`].
+    /// Take the findings home, and report [`crate::Event::Leave`].
     Leave,
     /// The meeting is over, or goes on without this thread.
     Gone,

@@ -1,6 +1,6 @@
 //! The protocol: what each event does to the word.
 
-use super::{AbortReason, Findings, Phase, Task, ThreadMask, Word, mask_of};
+use crate::{AbortReason, Findings, Phase, Task, ThreadMask, Word, mask_of};
 
 /// What happens to a meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ pub enum Event {
         generation: u32,
         /// The phase that lasted too long.
         phase: Phase,
+    },
+    /// A participant that came for an error sees that it is gone, while the meeting still gathers: a
+    /// resync was faster. Those who looked since then do not come, so nobody may wait for them. All who
+    /// have arrived look again.
+    Dissolve {
+        /// The thread.
+        thread: u8,
+        /// Its meeting.
+        generation: u32,
     },
     /// A participant leaves.
     Leave {
@@ -137,9 +146,21 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
                     ..word
                 }
                 .advanced(),
-                _ => word.aborted(AbortReason::WaitExpired),
+                _ => word.handed_over().aborted(AbortReason::WaitExpired),
             };
             (next, Verdict::Accepted)
+        }
+        Event::Dissolve { thread, generation } => {
+            let mine = word.generation == generation && word.done & mask_of(thread) != 0;
+            if mine && matches!(word.phase(), Phase::Arrive) {
+                let dissolved = Word {
+                    participants: 0,
+                    ..word
+                };
+                (dissolved.in_phase(Phase::Idle), Verdict::Accepted)
+            } else {
+                (word, IGNORED)
+            }
         }
         Event::Leave { thread, generation } => match word.task(thread, generation) {
             Task::Leave => {

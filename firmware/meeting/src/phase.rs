@@ -20,7 +20,9 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub(super) const fn from_code(code: u64) -> Self {
+    /// From its number; [`Self::Idle`] for any that is none.
+    #[must_use]
+    pub const fn from_code(code: u64) -> Self {
         match code {
             1 => Self::Arrive,
             2 => Self::RepairTfmr,
@@ -46,7 +48,7 @@ impl Phase {
         (self as u8) > (Self::Arrive as u8) && (self as u8) < (Self::Depart as u8)
     }
 
-    pub(super) const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self::from_code(self as u64 + 1)
     }
 }
@@ -68,7 +70,9 @@ pub enum AbortReason {
 }
 
 impl AbortReason {
-    pub(super) const fn from_code(code: u64) -> Option<Self> {
+    /// From its number.
+    #[must_use]
+    pub const fn from_code(code: u64) -> Option<Self> {
         Some(match code {
             1 => Self::TfmrCorrupt,
             2 => Self::ClearFailed,
@@ -82,7 +86,7 @@ impl AbortReason {
 
 /// Findings that all participants take home, as bits that are collected in the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Findings(pub(super) u8);
+pub struct Findings(pub(crate) u8);
 
 impl Findings {
     /// Nothing to tell.
@@ -97,6 +101,18 @@ impl Findings {
     /// turns into [`Self::FAILED`].
     pub const AGAIN: Self = Self(8);
 
+    /// As bits; the inverse of [`Self::from_bits`].
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From the low four bits.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 0xf)
+    }
+
     /// Whether all of `other` is in it.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
@@ -109,7 +125,7 @@ impl Findings {
         Self(self.0 | other.0)
     }
 
-    pub(super) const fn without(self, other: Self) -> Self {
+    pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 }

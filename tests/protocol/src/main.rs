@@ -1,0 +1,134 @@
+//! Runs the checks of the protocol: `cargo xtask protocol`.
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use protocol::sets::{Run, bounded, full, telling};
+use protocol::state::Shape;
+use protocol::{check, diagrams, hazards};
+use stateright::Model as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Explores what the threads of a core do around an HMI, on the shipped state machines
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask protocol")]
+struct Arguments {
+    /// The full set: beyond 10^8 states, hours
+    #[arg(long)]
+    full: bool,
+    /// Only these shapes (sub-cores x threads)
+    #[arg(long)]
+    shape: Vec<Shape>,
+    /// Serve Stateright's explorer for the first shape, at this address
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "localhost:3000")]
+    explore: Option<String>,
+    /// Print the shortest traces of the negative controls
+    #[arg(long)]
+    controls: bool,
+    /// Print the diagrams of the state machines
+    #[arg(long)]
+    diagrams: bool,
+    /// Stop at the first rule that breaks, in a set that takes seconds, and name it
+    #[arg(long)]
+    tell: bool,
+    /// Bring the generated parts of this file up to date
+    #[arg(long, value_name = "FILE")]
+    document: Option<std::path::PathBuf>,
+    /// Threads of the checker
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+fn main() -> ExitCode {
+    match work(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(arguments: &Arguments) -> Result<()> {
+    if arguments.diagrams {
+        print!("{}", diagrams::all());
+        return Ok(());
+    }
+    if arguments.controls {
+        for control in hazards::all() {
+            println!("{}", control.text());
+        }
+        return Ok(());
+    }
+    if arguments.tell {
+        return tell();
+    }
+    if let Some(file) = &arguments.document {
+        let text = std::fs::read_to_string(file)?;
+        std::fs::write(file, protocol::document::updated(&text))?;
+        return Ok(());
+    }
+    let mut runs = bounded();
+    if arguments.full {
+        runs.extend(full());
+    }
+    if !arguments.shape.is_empty() {
+        runs.retain(|run| arguments.shape.contains(&run.model.shape));
+    }
+    if let Some(address) = &arguments.explore {
+        let Some(run) = runs.first() else {
+            bail!("no run has this shape");
+        };
+        println!("{} {}: http://{address}", run.model.shape, run.name);
+        run.model.clone().checker().serve(address.as_str());
+        return Ok(());
+    }
+    all(&runs, arguments.jobs)
+}
+
+/// Prints the first rule that breaks, for the mutants.
+fn tell() -> Result<()> {
+    for run in telling() {
+        let names = check::until_broken(&run);
+        if let Some(name) = names.first() {
+            println!("{name}");
+            bail!("{}: {}", run.model.shape, run.name);
+        }
+    }
+    Ok(())
+}
+
+fn all(runs: &[Run], jobs: usize) -> Result<()> {
+    let start = Instant::now();
+    let (mut states, mut steps, mut wrong) = (0, 0, 0);
+    println!("shape  states       steps        depth  seconds  what");
+    for run in runs {
+        let done = check::run(run, jobs);
+        states += done.states;
+        steps += done.steps;
+        println!(
+            "{:<5}  {:<11}  {:<11}  {:<5}  {:<7.1}  {} ({} start elsewhere)",
+            run.model.shape.to_string(),
+            done.states,
+            done.steps,
+            done.depth,
+            done.seconds,
+            run.name,
+            run.model.elsewhere,
+        );
+        for (rule, trace) in &done.broken {
+            wrong += 1;
+            println!("BROKEN: {rule}\n  {}", trace.join("\n  "));
+        }
+        for name in &done.unreached {
+            wrong += 1;
+            println!("NEVER REACHED: {name}");
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{states} states, {steps} steps, {seconds:.0} s, {wrong} wrong");
+    if wrong != 0 {
+        bail!("the protocol does not hold");
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What is checked: a bounded set for every day, and the full set.
+
+use crate::hardware::Fault;
+use crate::model::Protocol;
+use crate::state::Shape;
+
+/// A run of the checker.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What it is about.
+    pub name: &'static str,
+    /// What is explored.
+    pub model: Protocol,
+}
+
+const fn shape(sub_cores: u8, threads: u8) -> Shape {
+    Shape { sub_cores, threads }
+}
+
+fn run(name: &'static str, shape: Shape, change: impl FnOnce(&mut Protocol)) -> Run {
+    let mut model = Protocol::new(shape);
+    change(&mut model);
+    Run { name, model }
+}
+
+/// One fault, with threads that start elsewhere.
+fn single(shape: Shape, elsewhere: usize) -> Run {
+    run("one fault of each class", shape, |model| {
+        model.elsewhere = elsewhere;
+    })
+}
+
+/// Two faults at any time, one after the other or one into the repair of the other.
+fn double(shape: Shape, elsewhere: usize) -> Run {
+    run("two faults", shape, |model| {
+        model.faults = 2;
+        model.elsewhere = elsewhere;
+    })
+}
+
+fn lone(shape: Shape, elsewhere: usize) -> Run {
+    run("the HMI reaches one thread only", shape, |model| {
+        model.one = true;
+        model.elsewhere = elsewhere;
+    })
+}
+
+fn dead_tod(shape: Shape, faults: u8) -> Run {
+    run("the TOD may be dead", shape, |model| {
+        model.faults = faults;
+        model.elsewhere = 1;
+        model.dead_tod = true;
+    })
+}
+
+fn late(shape: Shape) -> Run {
+    run("a thread may be late", shape, |model| {
+        model.elsewhere = 2;
+        model.late = 1;
+    })
+}
+
+fn mortal(shape: Shape) -> Run {
+    run("a thread may stop for ever", shape, |model| {
+        model.elsewhere = 2;
+        model.mortal = 1;
+    })
+}
+
+fn without_timebase(shape: Shape) -> Run {
+    run("HMIs that are not about TB", shape, |model| {
+        model.faults = 2;
+        model.classes = vec![Fault::NotTimebase, Fault::Thread];
+    })
+}
+
+/// What CI runs: minutes on two processors.
+#[must_use]
+pub fn bounded() -> Vec<Run> {
+    vec![
+        double(shape(1, 1), 1),
+        double(shape(1, 2), 2),
+        double(shape(2, 1), 2),
+        dead_tod(shape(1, 2), 2),
+        dead_tod(shape(2, 1), 2),
+        late(shape(1, 2)),
+        late(shape(2, 1)),
+        mortal(shape(1, 2)),
+        mortal(shape(2, 1)),
+        lone(shape(2, 2), 1),
+        double(shape(1, 3), 0),
+        double(shape(3, 1), 0),
+        single(shape(1, 4), 2),
+        single(shape(2, 2), 1),
+        single(shape(4, 1), 1),
+        single(shape(1, 5), 0),
+        without_timebase(shape(1, 4)),
+    ]
+}
+
+/// What is enough to tell a changed protocol from the shipped one: seconds.
+#[must_use]
+pub fn telling() -> Vec<Run> {
+    vec![
+        single(shape(1, 1), 1),
+        double(shape(1, 2), 1),
+        double(shape(2, 1), 1),
+        dead_tod(shape(1, 2), 1),
+        late(shape(1, 2)),
+        mortal(shape(1, 2)),
+        lone(shape(2, 1), 1),
+        single(shape(2, 2), 0),
+        double(shape(1, 3), 0),
+    ]
+}
+
+/// What the full set adds.
+#[must_use]
+pub fn full() -> Vec<Run> {
+    vec![
+        double(shape(1, 3), 3),
+        double(shape(3, 1), 3),
+        dead_tod(shape(1, 3), 2),
+        mortal(shape(1, 3)),
+        single(shape(2, 2), 4),
+        single(shape(1, 5), 2),
+        single(shape(1, 6), 1),
+        single(shape(2, 3), 0),
+        single(shape(3, 2), 0),
+        single(shape(1, 7), 0),
+        single(shape(1, 8), 0),
+        single(shape(8, 1), 0),
+        single(shape(2, 4), 0),
+        single(shape(4, 2), 0),
+        double(shape(1, 4), 0),
+        double(shape(4, 1), 0),
+        double(shape(2, 2), 0),
+    ]
+}
