@@ -11,7 +11,6 @@ use crate::hardware::Hardware;
 use crate::system::System;
 use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
 
-const TICKS_PER_MICROSECOND: u64 = 512;
 /// Times that the TOD is loaded, if the sync comes too early.
 const LOAD_TRIES: u32 = 5;
 const TWO_PERIODS_MICROSECONDS: u64 = 32;
@@ -75,9 +74,7 @@ impl System<'_> {
         if restart.timebase_runs {
             return hw.timebase();
         }
-        let microseconds = restart.lost.spins / self.spins_per_microsecond();
-        let stopped = restart.lost.timebase;
-        stopped.saturating_add(microseconds.saturating_mul(TICKS_PER_MICROSECOND))
+        self.expected(restart.lost)
     }
 }
 

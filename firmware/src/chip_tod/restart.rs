@@ -38,6 +38,8 @@ pub enum RestartError {
     },
     /// Some chip cannot be asked whether it runs: a rebuild might put its time out.
     Unknown,
+    /// The TODs that run contradict one another, and the time of the right one could not be had.
+    Disputed,
     /// The TOD got its time, but does not run.
     NotRunning {
         /// Its FSM register.
@@ -82,6 +84,8 @@ pub(crate) struct Lost {
     pub(crate) timebase: u64,
     /// Spins since then, as far as they are known.
     pub(crate) spins: u64,
+    /// A value was refused in this repair: the next must be what is expected.
+    pub(crate) refused: bool,
 }
 
 /// One restart under way, under the network lock.
@@ -95,6 +99,8 @@ pub(super) struct Restart {
     pub(super) switched: bool,
     /// It was given a time that is not to be trusted.
     pub(super) misled: bool,
+    /// The TODs that run contradict one another: a rebuild would put out the time of the right one.
+    pub(super) disputed: bool,
 }
 
 impl Restart {
@@ -106,6 +112,7 @@ impl Restart {
             lost,
             switched: false,
             misled: false,
+            disputed: false,
         }
     }
 }
@@ -154,7 +161,12 @@ impl System<'_> {
     ) -> Result<(), RestartError> {
         let (mut network, spins) = self.lock_network(hw)?;
         let timebase = hw.timebase();
-        let restart = Restart::new(tod, true, Lost { timebase, spins });
+        let lost = Lost {
+            timebase,
+            spins,
+            refused: false,
+        };
+        let restart = Restart::new(tod, true, lost);
         self.restarted(hw, &mut network, restart)
     }
 
@@ -323,13 +335,19 @@ impl System<'_> {
                 Ok(followed) => followed?,
                 Err(_) => return Err(RestartError::Unknown),
             }
-            restart.misled = !self.is_trusted(hw, restart, tod);
-            if !restart.misled {
+            // Beside a third chip the answer may have come from another than was asked.
+            let third = self.tods().count() > 2 && !restart.timebase_runs;
+            let trusted =
+                (!third || self.shows_the_same(hw, me, tod)) && self.is_trusted(hw, restart, tod);
+            restart.misled = !trusted;
+            if trusted {
                 return Ok(true);
             }
         }
         if unknown {
             Err(RestartError::Unknown)
+        } else if restart.disputed {
+            Err(RestartError::Disputed)
         } else {
             Ok(false)
         }

@@ -72,7 +72,9 @@ fn repair_tfmr<H: Hardware>(
     system.decisions.hit_all(Table::Tfmr, revealed);
     let before_clear = tfmr;
     let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
-    if procedures::needs_clear(tfmr) && (corrupt || no_reason) {
+    // TFMR may have become corrupt between both writes of a CLEAR: that one still waits.
+    let half_cleared = corrupt && tfmr.contains(Tfmr::CLEAR_TB_ERRORS);
+    if half_cleared || procedures::needs_clear(tfmr) && (corrupt || no_reason) {
         // If dirty registers hold it in ERROR, the phases to come clean and clear again.
         let _ = procedures::clear_tb_errors(hw, system, tfmr & Tfmr::TB_FATAL);
     }
