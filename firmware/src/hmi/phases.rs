@@ -67,14 +67,13 @@ fn repair_tfmr<H: Hardware>(
         if !gone {
             return Report::Retry;
         }
+        tfmr = procedures::end_commands(hw, system, tfmr);
     }
     let revealed = rows(tfmr, diagnose(tfmr, false));
     system.decisions.hit_all(Table::Tfmr, revealed);
     let before_clear = tfmr;
     let no_reason = !tfmr.intersects(Tfmr::CORE_ERRORS);
-    // TFMR may have become corrupt between both writes of a CLEAR: that one still waits.
-    let half_cleared = corrupt && tfmr.contains(Tfmr::CLEAR_TB_ERRORS);
-    if half_cleared || procedures::needs_clear(tfmr) && (corrupt || no_reason) {
+    if procedures::needs_clear(tfmr) && (corrupt || no_reason) {
         // If dirty registers hold it in ERROR, the phases to come clean and clear again.
         let _ = procedures::clear_tb_errors(hw, system, tfmr & Tfmr::TB_FATAL);
     }
