@@ -95,10 +95,13 @@ pub(crate) fn clear_tb_errors<H: Hardware>(
 }
 
 /// Ends what TFMR was about when it became corrupt, and gives TFMR then. Whoever gave the commands has
-/// given up. One that is under way is not cut off: it ends by itself, or never. Of CLEAR only the
-/// first write may have come: the second one ends it.
+/// given up. One that is under way is not cut off: it ends by itself, or never; in ERROR none does. Of
+/// CLEAR only the first write may have come: the second one ends it.
 pub(crate) fn end_commands<H: Hardware>(hw: &mut H, system: &System<'_>, tfmr: Tfmr) -> Tfmr {
     const WAITING: Tfmr = Tfmr::LOAD_TOD_MOD.union(Tfmr::MOVE_CHIP_TOD_TO_TB);
+    if !tfmr.intersects(Tfmr::COMMANDS) {
+        return tfmr;
+    }
     if tfmr.intersects(WAITING) && tfmr.state() != TbState::Error {
         // What comes of it is read below.
         let budget = system.budget(TRANSFER_MICROSECONDS, LEAST_TRANSFER_POLLS);
