@@ -8,6 +8,7 @@
 //! all: if it fails, the others learn so at once, until the TOD is seen to run, another chip was
 //! restarted, or a core comes a second time.
 
+use super::rebuild::running_timebase;
 use super::topology::Topology;
 use super::{CachedRegisters, Network, TodPlace, is_running};
 use crate::budget::Expired;
@@ -40,6 +41,8 @@ pub enum RestartError {
     Unknown,
     /// The TODs that run contradict one another, and the time of the right one could not be had.
     Disputed,
+    /// TB, by which the TOD was to be set, stopped meanwhile.
+    TimebaseLost,
     /// The TOD got its time, but does not run.
     NotRunning {
         /// Its FSM register.
@@ -160,14 +163,19 @@ impl System<'_> {
         tod: TodPlace,
     ) -> Result<(), RestartError> {
         let (mut network, spins) = self.lock_network(hw)?;
-        let timebase = hw.timebase();
+        let timebase = running_timebase(hw).ok_or(RestartError::TimebaseLost)?;
         let lost = Lost {
             timebase,
             spins,
             refused: false,
         };
         let restart = Restart::new(tod, true, lost);
-        self.restarted(hw, &mut network, restart)
+        self.restarted(hw, &mut network, restart)?;
+        // What was loaded may be an estimate then.
+        running_timebase(hw).map(drop).ok_or_else(|| {
+            self.distrust(tod);
+            RestartError::TimebaseLost
+        })
     }
 
     fn restarted<H: Hardware>(

@@ -5,6 +5,7 @@
 
 use super::TodPlace;
 use super::error_table::{Remedy, bits_with};
+use super::rebuild::running_timebase;
 use super::restart::{Lost, Restart};
 use crate::hardware::Hardware;
 use crate::system::System;
@@ -88,7 +89,9 @@ impl System<'_> {
 
     /// Whether the TOD's value is what TB shows. TB runs by itself, from a value that was right.
     fn value_is_right<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
-        let timebase = hw.timebase();
+        let Some(timebase) = running_timebase(hw) else {
+            return false;
+        };
         self.tod_read(hw, tod.chip, TodRegister::TodValue)
             .is_ok_and(|value| value.abs_diff(timebase) <= VALUE_TOLERANCE_TICKS)
     }

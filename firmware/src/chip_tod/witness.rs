@@ -20,6 +20,7 @@ use super::restart::Lost;
 use super::{TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::system::System;
+use core::sync::atomic::Ordering;
 use power_registers::chip_tod::TodRegister;
 
 const TICKS_PER_MICROSECOND: u64 = 512;
@@ -143,11 +144,16 @@ impl System<'_> {
         voice(before, says, after, u64::MAX) == Voice::For
     }
 
-    /// Notes that nobody is to take the time of this TOD, before it was made right.
+    /// Notes that a value was refused: nobody is to take the time of this TOD before it was made right.
     pub(crate) fn refuse_value(&self, tod: TodPlace) {
-        let suspects = &self.chip_tod.suspects;
-        suspects.fetch_or(tod.bit(), core::sync::atomic::Ordering::AcqRel);
+        self.distrust(tod);
         self.chip_tod.counters.count_refused();
+    }
+
+    /// Puts the value of this TOD under suspicion.
+    pub(super) fn distrust(&self, tod: TodPlace) {
+        let suspects = &self.chip_tod.suspects;
+        suspects.fetch_or(tod.bit(), Ordering::AcqRel);
     }
 
     /// Whether a time can be that of a machine of which another was refused: as a witness.

@@ -282,3 +282,37 @@ fn a_core_alone_does_not_overrule_the_tod() {
         }
     }
 }
+
+/// TB is damaged and stops while the TOD is set by it: at each access of the repair. What it shows
+/// then is nobody's time.
+#[test]
+fn a_timebase_that_stops_meanwhile_does_not_set_the_tod() {
+    for generation in GENERATIONS {
+        for chips in [1, 2] {
+            for after in 0..300 {
+                let bench = machine(generation, chips, 1);
+                let system = bench.booted_system();
+                note_all(&bench, &system);
+                let bits = 1 << (63 - 27);
+                bench.machine.inject(&Fault::Tod { chip: 0, bits });
+                let residue = core_fault(0, CoreError::TbResidue);
+                bench.machine.inject_after(after, residue);
+                let ran = bench.run(&system, Schedule::Seeded(after)).go();
+                for thread in 0..bench.machine.configuration().threads() {
+                    let (timebase, truth) =
+                        (bench.machine.timebase(thread), bench.machine.true_time());
+                    let tfmr = bench.machine.tfmr(thread);
+                    let told = ran.outcomes[thread]
+                        .last()
+                        .is_some_and(|outcome| outcome.flags & TOD_TB_FAIL != 0);
+                    let near = timebase.abs_diff(truth) < SECOND;
+                    let context = format!("{generation:?} {after}: {timebase:#x} {truth:#x}");
+                    assert!(told || tfmr.tb_usable() && near, "{context} {tfmr:?}");
+                }
+                let tod = bench.machine.tod_time(0);
+                assert!(tod.abs_diff(bench.machine.true_time()) < SECOND, "{after}");
+                bench.assert_rules_kept();
+            }
+        }
+    }
+}
