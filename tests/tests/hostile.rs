@@ -3,6 +3,7 @@
 //! The same cases in each run, unless PROPTEST_RNG_SEED asks for others; PROPTEST_CASES for more.
 //! `cargo xtask hostile` runs the same targets by the million.
 
+use opaline_tests::hostile::drive::{attempt, target_of};
 use opaline_tests::hostile::{Target, device_tree_blob};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
@@ -75,6 +76,25 @@ fn an_event_queue_that_is_never_drained() {
 #[test]
 fn dumps_and_lines_that_tools_read() {
     attack(Target::Dumps, 4000);
+}
+
+/// Inputs that once broke a promise.
+#[test]
+fn saved_inputs() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile-inputs");
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let target = target_of(&file).expect("a target's name");
+        let input = std::fs::read(&file).expect("a file");
+        if let Err(message) = attempt(target, &input) {
+            panic!("{}: {message}", file.display());
+        }
+    }
 }
 
 /// What we accept, the device tree compiler accepts; it may accept more.

@@ -107,6 +107,9 @@ steps! {
     Alert = 49,
     /// A fault isolation register that is not 0; argument 0 = chip and SCOM address, 1 = the bits.
     Fir = 50,
+    /// A time that nothing reported as damaged was refused: the machine's other clocks contradict it;
+    /// argument 0 = TB with that time, 1 = the last TB that was believed.
+    TodRefused = 51,
 }
 
 /// One thing that a thread did.

@@ -45,4 +45,7 @@ counters! {
     count_told, told;
     /// Chips that could not be stopped, or helpers that could not be told to stop helping.
     count_stubborn, stubborn_chips;
+    /// Times that a TOD's value was refused although nothing reported it: the other chips, or TBs
+    /// that run, contradict it.
+    count_refused, refused;
 }

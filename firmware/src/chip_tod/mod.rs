@@ -15,6 +15,8 @@
 //! | `restart` | a TOD that does not run: a neighbour's time, or the steps below |
 //! | `switch` | to the backup master |
 //! | `suspicion` | a TOD that runs, perhaps with the wrong time |
+//! | `witness` | a time that nobody reported as damaged: do the other chips contradict it? |
+//! | `watch` | the TOD beside a TB that runs, now and then |
 //! | `rebuild` | when no TOD of the machine runs: from the best estimate |
 //! | `target`, `transfer` | sending the TOD to a core, and to a chip that asks |
 
@@ -31,6 +33,8 @@ mod switch;
 mod target;
 pub mod topology;
 mod transfer;
+mod watch;
+mod witness;
 
 use crate::budget::{Expired, lock_within};
 use crate::hardware::{ChipId, Hardware};
@@ -72,6 +76,8 @@ pub struct ChipTod {
     answers_in_vain: AtomicU64,
     /// One bit a chip: its value had a parity error, and was not found to be right yet.
     suspects: AtomicU64,
+    /// Per chip: what its cores found when they compared it with their TB.
+    watches: [watch::Watch; MAX_CHIPS],
     /// Counts restarts, so that one which happens between a look and the lock is noticed.
     epoch: AtomicU64,
     /// What happened so far.
@@ -129,6 +135,7 @@ impl ChipTod {
             hopeless: [const { AtomicU64::new(0) }; MAX_CHIPS],
             answers_in_vain: AtomicU64::new(0),
             suspects: AtomicU64::new(0),
+            watches: [const { watch::Watch::new() }; MAX_CHIPS],
             epoch: AtomicU64::new(0),
             counters: TodCounters::new(),
         }

@@ -9,9 +9,9 @@ use super::restart::{Restart, RestartError};
 use super::{TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::system::System;
+use power_registers::TbState;
 use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
 
-const TICKS_PER_MICROSECOND: u64 = 512;
 /// Times that the TOD is loaded, if the sync comes too early.
 const LOAD_TRIES: u32 = 5;
 const TWO_PERIODS_MICROSECONDS: u64 = 32;
@@ -70,15 +70,23 @@ impl System<'_> {
         }
     }
 
-    /// What TB should be now.
+    /// What TB should be now: TB itself, as long as it runs.
     pub(super) fn estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> u64 {
-        if restart.timebase_runs {
-            return hw.timebase();
-        }
-        let microseconds = restart.lost.spins / self.spins_per_microsecond();
-        let stopped = restart.lost.timebase;
-        stopped.saturating_add(microseconds.saturating_mul(TICKS_PER_MICROSECOND))
+        let running = if restart.timebase_runs {
+            running_timebase(hw)
+        } else {
+            None
+        };
+        running.unwrap_or_else(|| self.expected(restart.lost))
     }
+}
+
+/// TB, if TFMR says *after* it was read that it runs: an error may strike while a TOD is repaired, and
+/// TB as it stops then may be damaged.
+pub(super) fn running_timebase<H: Hardware>(hw: &mut H) -> Option<u64> {
+    let timebase = hw.timebase();
+    let tfmr = hw.tfmr();
+    (tfmr.tb_usable() && tfmr.state() == TbState::Running).then_some(timebase)
 }
 
 /// The value for the TOD: one step before the next sync, so that it starts with it, and not behind

@@ -8,6 +8,7 @@
 //! all: if it fails, the others learn so at once, until the TOD is seen to run, another chip was
 //! restarted, or a core comes a second time.
 
+use super::rebuild::running_timebase;
 use super::topology::Topology;
 use super::{CachedRegisters, Network, TodPlace, is_running};
 use crate::budget::Expired;
@@ -38,6 +39,10 @@ pub enum RestartError {
     },
     /// Some chip cannot be asked whether it runs: a rebuild might put its time out.
     Unknown,
+    /// The TODs that run contradict one another, and the time of the right one could not be had.
+    Disputed,
+    /// TB, by which the TOD was to be set, stopped meanwhile.
+    TimebaseLost,
     /// The TOD got its time, but does not run.
     NotRunning {
         /// Its FSM register.
@@ -82,6 +87,8 @@ pub(crate) struct Lost {
     pub(crate) timebase: u64,
     /// Spins since then, as far as they are known.
     pub(crate) spins: u64,
+    /// A value was refused in this repair: the next must be what is expected.
+    pub(crate) refused: bool,
 }
 
 /// One restart under way, under the network lock.
@@ -95,6 +102,8 @@ pub(super) struct Restart {
     pub(super) switched: bool,
     /// It was given a time that is not to be trusted.
     pub(super) misled: bool,
+    /// The TODs that run contradict one another: a rebuild would put out the time of the right one.
+    pub(super) disputed: bool,
 }
 
 impl Restart {
@@ -106,6 +115,7 @@ impl Restart {
             lost,
             switched: false,
             misled: false,
+            disputed: false,
         }
     }
 }
@@ -153,9 +163,19 @@ impl System<'_> {
         tod: TodPlace,
     ) -> Result<(), RestartError> {
         let (mut network, spins) = self.lock_network(hw)?;
-        let timebase = hw.timebase();
-        let restart = Restart::new(tod, true, Lost { timebase, spins });
-        self.restarted(hw, &mut network, restart)
+        let timebase = running_timebase(hw).ok_or(RestartError::TimebaseLost)?;
+        let lost = Lost {
+            timebase,
+            spins,
+            refused: false,
+        };
+        let restart = Restart::new(tod, true, lost);
+        self.restarted(hw, &mut network, restart)?;
+        // What was loaded may be an estimate then.
+        running_timebase(hw).map(drop).ok_or_else(|| {
+            self.distrust(tod);
+            RestartError::TimebaseLost
+        })
     }
 
     fn restarted<H: Hardware>(
@@ -323,13 +343,19 @@ impl System<'_> {
                 Ok(followed) => followed?,
                 Err(_) => return Err(RestartError::Unknown),
             }
-            restart.misled = !self.is_trusted(hw, restart, tod);
-            if !restart.misled {
+            // Beside a third chip the answer may have come from another than was asked.
+            let third = self.tods().count() > 2 && !restart.timebase_runs;
+            let trusted =
+                (!third || self.shows_the_same(hw, me, tod)) && self.is_trusted(hw, restart, tod);
+            restart.misled = !trusted;
+            if trusted {
                 return Ok(true);
             }
         }
         if unknown {
             Err(RestartError::Unknown)
+        } else if restart.disputed {
+            Err(RestartError::Disputed)
         } else {
             Ok(false)
         }

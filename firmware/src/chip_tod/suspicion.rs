@@ -1,10 +1,11 @@
-//! TODs whose value had a parity error: they run, but with which time?
+//! TODs whose value had a parity error, or was refused: they run, but with which time?
 //!
 //! Beside a TB that runs the TOD is compared with it. Where TB is lost, with the best estimate. Until
 //! then nobody takes the time of such a TOD, neither a core nor another chip.
 
 use super::TodPlace;
 use super::error_table::{Remedy, bits_with};
+use super::rebuild::running_timebase;
 use super::restart::{Lost, Restart};
 use crate::hardware::Hardware;
 use crate::system::System;
@@ -19,11 +20,11 @@ const VALUE_TOLERANCE_TICKS: u64 = 512_000;
 impl System<'_> {
     /// Whether the time that came from `source` can be trusted. Beside a TB that runs it must be the
     /// same; if the value of `source` had a parity error, which its own cores may not have looked at
-    /// yet, it must be near the estimate.
+    /// yet, it must be near the estimate; otherwise a third chip must not contradict it.
     pub(super) fn is_trusted<H: Hardware>(
         &self,
         hw: &mut H,
-        restart: &Restart,
+        restart: &mut Restart,
         source: TodPlace,
     ) -> bool {
         if restart.timebase_runs {
@@ -33,7 +34,17 @@ impl System<'_> {
         let error = self.tod_read(hw, source.chip, TodRegister::Error);
         // What cannot be asked is not under suspicion.
         let reported = error.is_ok_and(|error| error & parity != 0);
-        !reported && !self.is_suspect(source) || self.is_near_estimate(hw, restart)
+        if reported || self.is_suspect(source) {
+            return self.is_near_estimate(hw, restart);
+        }
+        let (me, lost) = (restart.tod, restart.lost);
+        let value = |hw: &mut H| self.tod_read(hw, me.chip, TodRegister::TodValue).ok();
+        if lost.refused {
+            return value(hw).is_some_and(|value| self.is_as_expected(value, lost));
+        }
+        let contradicted = self.is_contradicted(hw, value, &[me, source], lost);
+        restart.disputed |= contradicted;
+        !contradicted
     }
 
     fn is_near_estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> bool {
@@ -78,7 +89,9 @@ impl System<'_> {
 
     /// Whether the TOD's value is what TB shows. TB runs by itself, from a value that was right.
     fn value_is_right<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
-        let timebase = hw.timebase();
+        let Some(timebase) = running_timebase(hw) else {
+            return false;
+        };
         self.tod_read(hw, tod.chip, TodRegister::TodValue)
             .is_ok_and(|value| value.abs_diff(timebase) <= VALUE_TOLERANCE_TICKS)
     }

@@ -52,9 +52,23 @@ pub(crate) struct CoreState {
     failures: [AtomicU8; MAX_CORE_THREADS],
     /// Per thread, since QEMU and partitioned cores keep one TB for each: last TB while it was good.
     last_good: [AtomicU64; MAX_CORE_THREADS],
+    /// Odd while TB is being loaded: it may run with a value that is refused in the end.
+    loads: AtomicU64,
+    /// TB when a thread of the core last compared the TOD with it; 0 = never.
+    watched: AtomicU64,
     accounting: [Accounting; MAX_CORE_THREADS],
     /// Causes that the whole core sees, and which threads have seen them.
     pub(crate) seen: Seen,
+}
+
+/// A load of TB under way.
+#[derive(Debug)]
+pub(crate) struct Unsettled<'a>(&'a AtomicU64);
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl CoreState {
@@ -75,6 +89,8 @@ impl CoreState {
             }; MAX_CORE_THREADS],
             failures: [const { AtomicU8::new(0) }; MAX_CORE_THREADS],
             last_good: [const { AtomicU64::new(0) }; MAX_CORE_THREADS],
+            loads: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
             accounting: [const { Accounting::new() }; MAX_CORE_THREADS],
             seen: Seen::new(),
         }
@@ -225,6 +241,31 @@ impl CoreState {
     /// Last TB of this thread while it was good; 0 = never.
     pub(crate) fn last_good_timebase(&self, thread: usize) -> u64 {
         self.last_good[thread].load(Ordering::Acquire)
+    }
+
+    /// TB means nothing until what this gives is dropped. For the owner of TFMR.
+    pub(crate) fn unsettle(&self) -> Unsettled<'_> {
+        self.loads.fetch_add(1, Ordering::AcqRel);
+        Unsettled(&self.loads)
+    }
+
+    /// TB was settled all the time between two calls that give the same, if that is even.
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Acquire)
+    }
+
+    /// Whether the TOD was not compared with TB for so many ticks; then the caller does it. The first
+    /// call only starts the clock.
+    pub(crate) fn is_time_to_watch(&self, now: u64, period: u64) -> bool {
+        let last = self.watched.load(Ordering::Relaxed);
+        if last != 0 && now.abs_diff(last) < period {
+            return false;
+        }
+        let won = self
+            .watched
+            .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+        won && last != 0
     }
 
     pub(crate) fn note_good_timebase(&self, thread: usize, timebase: u64) {

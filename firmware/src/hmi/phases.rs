@@ -57,6 +57,7 @@ fn repair_tfmr<H: Hardware>(
         if !gone {
             return Report::Retry;
         }
+        tfmr = procedures::end_commands(hw, system, tfmr);
     }
     let revealed = rows(tfmr, diagnose(tfmr, false));
     system.decisions.hit_all(Table::Tfmr, revealed);

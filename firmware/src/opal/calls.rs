@@ -154,8 +154,9 @@ pub(super) fn poll_events<H: Hardware, M: OsMemory>(
     mask: u64,
 ) -> Answer {
     if context.depth == 1 {
-        // The OS calls every few seconds: so the youngest good TB is never much older.
-        context.system.note_timebase(context.hardware);
+        // The OS calls every few seconds: so the youngest good TB is never much older, and a TOD that
+        // went wrong is found before anybody needs it.
+        context.system.watch_tod(context.hardware);
     }
     let place = context.pointers().word_or_null(mask)?;
     let Some(place) = place else {

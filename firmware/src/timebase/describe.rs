@@ -28,6 +28,8 @@ impl fmt::Display for RestartError {
                 write!(f, "the topology is unclear, status {status:#018x}")
             }
             Self::Unknown => f.write_str("a chip cannot be asked whether it runs"),
+            Self::TimebaseLost => f.write_str("TB stopped meanwhile"),
+            Self::Disputed => f.write_str("the ChipTODs that run contradict one another"),
             Self::NotRunning { fsm } => write!(f, "it does not run, FSM {fsm:#018x}"),
             Self::Xscom(why) => write!(f, "not reached: {why}"),
         }
@@ -48,6 +50,9 @@ impl fmt::Display for ReloadError {
             }
             Self::WentBackwards { before, after } => {
                 write!(f, "TB went back from {before:#x} to {after:#x}")
+            }
+            Self::Contradicted { timebase } => {
+                write!(f, "other chips contradict TB {timebase:#x}")
             }
         }
     }

@@ -70,10 +70,13 @@ impl System<'_> {
         core: &CoreState,
         place: ThreadPlace,
     ) -> (Tfmr, Option<u64>) {
+        let loads = core.loads();
         let timebase = hw.timebase();
         let tfmr = hw.tfmr();
+        // A value that is refused later must not become the measure for the true one.
+        let settled = loads.is_multiple_of(2) && loads == core.loads();
         let stale = latched(self.platform.generation, place.thread);
-        let good = tfmr.tb_usable() && !tfmr.intersects(Tfmr::TB_FATAL & !stale);
+        let good = settled && tfmr.tb_usable() && !tfmr.intersects(Tfmr::TB_FATAL & !stale);
         if good {
             core.note_good_timebase(place.thread, timebase);
         }

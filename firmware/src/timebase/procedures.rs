@@ -94,6 +94,26 @@ pub(crate) fn clear_tb_errors<H: Hardware>(
     poll(hw, system, |tfmr| !tfmr.contains(Tfmr::CLEAR_TB_ERRORS))
 }
 
+/// Ends what TFMR was about when it became corrupt, and gives TFMR then. Whoever gave the commands has
+/// given up. One that is under way is not cut off: it ends by itself, or never; in ERROR none does. Of
+/// CLEAR only the first write may have come: the second one ends it.
+pub(crate) fn end_commands<H: Hardware>(hw: &mut H, system: &System<'_>, tfmr: Tfmr) -> Tfmr {
+    const WAITING: Tfmr = Tfmr::LOAD_TOD_MOD.union(Tfmr::MOVE_CHIP_TOD_TO_TB);
+    if !tfmr.intersects(Tfmr::COMMANDS) {
+        return tfmr;
+    }
+    if tfmr.intersects(WAITING) && tfmr.state() != TbState::Error {
+        // What comes of it is read below.
+        let budget = system.budget(TRANSFER_MICROSECONDS, LEAST_TRANSFER_POLLS);
+        let _ = poll_within(hw, budget, |tfmr| !tfmr.intersects(WAITING));
+    }
+    if tfmr.contains(Tfmr::CLEAR_TB_ERRORS) {
+        write(hw, system, Tfmr::CLEAR_TB_ERRORS);
+        let _ = poll(hw, system, |tfmr| !tfmr.contains(Tfmr::CLEAR_TB_ERRORS));
+    }
+    hw.tfmr()
+}
+
 /// LOAD_TOD_MOD: TB to NOT_SET, ready to receive the TOD.
 pub(crate) fn to_not_set<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<Tfmr, TfmrError> {
     write(hw, system, Tfmr::LOAD_TOD_MOD);

@@ -62,6 +62,11 @@ pub enum ReloadError {
         /// TB after the load.
         after: u64,
     },
+    /// TB ran with a time that the other chips contradict. It was stopped again.
+    Contradicted {
+        /// TB after the load.
+        timebase: u64,
+    },
 }
 
 impl ReloadError {
@@ -123,16 +128,31 @@ pub(crate) fn reload<H: Hardware>(
         .tod_of(target.core.chip)
         .ok_or(ReloadError::NoChipTod)?;
     let stopped = estimate::seed(hw, system, target.place).max(system.newest_good_timebase());
-    let lost = Lost {
+    let mut lost = Lost {
         timebase: stopped,
         spins: match dead {
             DeadTod::Fail => 0,
             DeadTod::Restart { spins } => spins,
         },
+        refused: false,
     };
+    let _unsettled = system.core(target.place.core).unsettle();
     let mut attempts = 1;
     loop {
-        match attempt(hw, system, target, tod, dead, lost, fsm.take()) {
+        let result = attempt(hw, system, target, tod, dead, lost, fsm.take());
+        if let Some(timebase) = refused(hw, system, tod, lost, result) {
+            system.refuse_value(tod);
+            system.record(hw, Step::TodRefused, [timebase, lost.timebase]);
+            if attempts == ATTEMPTS {
+                // TB must not run with that.
+                to_not_set(hw, system)?;
+                return Err(ReloadError::Contradicted { timebase });
+            }
+            lost.refused = true;
+            attempts += 1;
+            continue;
+        }
+        match result {
             Ok(timebase) => {
                 let again = attempts < ATTEMPTS
                     && dead != DeadTod::Fail
@@ -183,21 +203,41 @@ fn attempt<H: Hardware>(
     };
     system.record(hw, Step::Reload, [fsm, 0]);
     match dead {
-        DeadTod::Restart { .. } => {
-            let good = is_running(fsm) && system.has_good_value(hw, tod, lost);
-            if !good {
-                system.restart_tod(hw, tod, target.place, epoch, lost)?;
-            }
-        }
-        DeadTod::Fail => {
+        // A dead TOD raises an HMI, whose recovery restarts it. One that lies raises none.
+        DeadTod::Fail if !lost.refused => {
             let good = is_running(fsm)
                 && (system.has_good_value(hw, tod, lost) || loses_suspicion(hw, system, tod));
             if !good {
                 return Err(ReloadError::TodNotRunning { fsm });
             }
         }
+        _ => {
+            let good = is_running(fsm) && system.has_good_value(hw, tod, lost);
+            if !good {
+                system.restart_tod(hw, tod, target.place, epoch, lost)?;
+            }
+        }
     }
     receive(hw, system, target, tod)
+}
+
+/// TB, if it runs with a time that the other chips contradict.
+fn refused<H: Hardware>(
+    hw: &mut H,
+    system: &System<'_>,
+    tod: TodPlace,
+    lost: Lost,
+    result: Result<u64, ReloadError>,
+) -> Option<u64> {
+    let (Ok(after) | Err(ReloadError::WentBackwards { after, .. })) = result else {
+        return None;
+    };
+    if system.is_believed(after, lost) {
+        return None;
+    }
+    let shown = |hw: &mut H| Some(hw.timebase());
+    let contradicted = system.is_contradicted(hw, shown, &[tod], lost);
+    contradicted.then_some(after)
 }
 
 /// Whether the TOD's value was damaged while TB was loaded: then TB is no witness for it.

@@ -3,7 +3,7 @@
 
 mod common;
 use common::*;
-use hardware_model::{Generation, SYNC_TICKS};
+use hardware_model::{CoreError, Fault, Generation, SYNC_TICKS};
 use power_registers::chip_tod::TodRegister;
 use power_registers::{TbState, Tfmr};
 
@@ -63,6 +63,32 @@ fn both_commands_stay_on_until_clear() {
         assert_eq!(value.state(), TbState::Reset);
         assert!(!value.intersects(Tfmr::COMMANDS));
     });
+}
+
+/// 2.3: "9 | any other command | stays 9". So a LOAD_TOD_MOD that was under way when the core fell into
+/// ERROR ends by CLEAR only, and whoever gives that drops nothing that would have ended.
+#[test]
+fn in_error_any_thread_may_clear() {
+    for error in [
+        CoreError::MissingStep,
+        CoreError::TfmrCorrupt { tb_survives: false },
+    ] {
+        both(POWER9, 1, 2, |machine| {
+            let thread = machine.thread(0);
+            write(thread, LOAD);
+            machine.inject(&Fault::Core { core: 0, error });
+            let other = machine.thread(1);
+            if error != CoreError::MissingStep {
+                write_twice(other, Tfmr::TFMR_CORRUPT);
+            }
+            machine.tick(2 * SYNC_TICKS);
+            assert!(tfmr(other).contains(LOAD));
+            assert_eq!(tfmr(other).state(), TbState::Error);
+            clear(other);
+            assert!(!tfmr(other).contains(LOAD));
+            assert_rules_kept(machine);
+        });
+    }
 }
 
 /// No source knows CLEAR together with another command; nothing may rely on the other one.

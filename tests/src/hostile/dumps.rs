@@ -36,7 +36,7 @@ fn recorder(input: &mut Input<'_>) {
     for record in words.as_chunks_mut::<WORDS>().0 {
         if !record[2].is_multiple_of(3) {
             record[7] = record[0];
-            record[1] = (record[1] & !0xffff) | (record[3] % 50);
+            record[1] = (record[1] & !0xffff) | (record[3] % 52);
         }
     }
     let mut records = BTreeMap::new();

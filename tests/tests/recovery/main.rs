@@ -8,6 +8,7 @@ mod fused;
 mod golden;
 mod hmer;
 mod hmer_bits;
+mod lies;
 mod malfunction;
 mod malfunction_tables;
 mod parallel;
@@ -15,6 +16,7 @@ mod participants;
 mod random;
 mod restart;
 mod resync;
+mod resync_corrupt;
 mod sub_cores;
 mod switch;
 mod timebase;
@@ -29,9 +31,11 @@ use power_registers::{Hmer, Tfmr};
 
 const GENERATIONS: [Generation; 3] = [Generation::Power8, Generation::Power9, Generation::Power10];
 
-/// A few orders of threads, and the one that the host happens to choose.
+/// A few orders of threads, and the one that the host happens to choose. Fewer where they are emulated:
+/// the order of bytes is the same in all of them.
 fn schedules() -> impl Iterator<Item = Schedule> {
-    (0..12).map(Schedule::Seeded).chain([Schedule::Free])
+    let seeds = if cfg!(target_endian = "big") { 3 } else { 12 };
+    (0..seeds).map(Schedule::Seeded).chain([Schedule::Free])
 }
 
 fn bench(generation: Generation, chips: usize, cores: usize, threads: usize) -> Bench {

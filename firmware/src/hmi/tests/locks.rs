@@ -99,6 +99,11 @@ fn a_restart_that_failed_says_why() {
             "a chip cannot be asked whether it runs",
         ),
         (
+            RestartError::Disputed,
+            "the ChipTODs that run contradict one another",
+        ),
+        (RestartError::TimebaseLost, "TB stopped meanwhile"),
+        (
             RestartError::NotRunning { fsm: 1 },
             "it does not run, FSM 0x0000000000000001",
         ),

@@ -25,12 +25,14 @@ impl CoreTimer {
                 continue;
             }
             *slot = None;
-            // Nothing stands in the way of these: dropping them is a waste at least.
-            let under_way = if moving {
+            // Nothing stands in the way of these: dropping them is a waste at least. In ERROR nothing
+            // ends but by CLEAR.
+            let ends = if moving {
                 self.transfer_at.take().is_some()
             } else {
                 command.done_at != u64::MAX
             };
+            let under_way = ends && self.state != TbState::Error;
             if value & CLEAR != 0
                 && under_way
                 && command.issuer.is_some_and(|issuer| issuer != writer)

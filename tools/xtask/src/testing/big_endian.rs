@@ -9,9 +9,12 @@ use crate::{setup, toolchain, workspace};
 /// Big-endian, ELFv2, static.
 const TARGET: &str = "powerpc64-unknown-linux-musl";
 
-/// Tests that take minutes when each instruction is emulated. They run on the host; what they do is
-/// covered here by the recovery suite.
+/// Tests that take minutes when each instruction is emulated and each change of threads is a system
+/// call: there are no coroutines on this architecture. They run on the host. What they do to
+/// registers, events and messages is done here by the rest of the suites; what is their own is the
+/// number of cases, or a wait until a budget of a million spins runs out.
 const TOO_SLOW: &[&str] = &[
+    // Many cases.
     "no_hang_and_no_lie",
     "nothing_that_is_said_is_wrong",
     "an_event_queue_that_is_never_drained",
@@ -19,6 +22,19 @@ const TOO_SLOW: &[&str] = &[
     "the_bounds_are_those_of_the_table",
     "the_catalogue_matches",
     "several_chips_come_back",
+    "resync_while_tfmr_becomes_corrupt",
+    "the_moment_that_once_failed",
+    // Both of its carriers are the same here.
+    "the_same_seed_is_the_same_interleaving",
+    // Long waits.
+    "late_secondaries_disturb_nothing",
+    "a_sub_core_with_nobody",
+    "one_thread_of_each_sub_core_is_enough",
+    "a_thread_that_comes_too_late_is_harmless",
+    "a_lost_thread_costs_one_budget",
+    "a_dead_engine_is_an_honest_answer",
+    "boot_survives_a_dead_xscom",
+    "absent_late_and_lost_threads_change_nothing",
 ];
 
 /// Why the part cannot run now, without changing anything.
