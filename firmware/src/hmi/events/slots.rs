@@ -5,10 +5,13 @@
 //! busy with one slot at a time, so of the two one can always be judged.
 
 use super::{Entry, Scope, WORDS};
+use crate::atomic::{AtomicU64, DataWord, const_fn, each};
 use crate::platform::MAX_THREADS;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 const SLOTS: usize = 2;
+/// Few under loom, which keeps the history of each.
+const THREADS: usize = if cfg!(loom) { 2 } else { MAX_THREADS };
 
 const EMPTY: u64 = 0;
 /// Being written or read.
@@ -32,22 +35,32 @@ pub(super) enum Kept {
 #[derive(Debug)]
 struct Slot {
     state: AtomicU64,
-    words: [AtomicU64; WORDS],
-    scope: AtomicU64,
+    words: [DataWord; WORDS],
+    scope: DataWord,
 }
 
 impl Slot {
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                state: AtomicU64::new(EMPTY),
+                words: each!(DataWord::new(0); WORDS),
+                scope: DataWord::new(0),
+            }
+        }
+    }
+
     fn claim(&self, from: u64) -> bool {
         self.state
-            .compare_exchange(from, BUSY, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     }
 
     fn fill(&self, entry: &Entry) {
         for (place, word) in self.words.iter().zip(entry.words) {
-            place.store(word, Ordering::Relaxed);
+            place.set(word);
         }
-        self.scope.store(entry.scope.to_word(), Ordering::Relaxed);
+        self.scope.set(entry.scope.to_word());
         let state = if entry.unrecovered() {
             UNRECOVERED
         } else {
@@ -58,8 +71,8 @@ impl Slot {
 
     fn read(&self) -> Entry {
         let entry = Entry {
-            words: core::array::from_fn(|n| self.words[n].load(Ordering::Relaxed)),
-            scope: Scope::from_word(self.scope.load(Ordering::Relaxed)),
+            words: core::array::from_fn(|n| self.words[n].get()),
+            scope: Scope::from_word(self.scope.get()),
         };
         self.state.store(EMPTY, Ordering::Release);
         entry
@@ -69,24 +82,18 @@ impl Slot {
 /// The slots of all threads.
 #[derive(Debug)]
 pub(super) struct Slots {
-    threads: [[Slot; SLOTS]; MAX_THREADS],
+    threads: [[Slot; SLOTS]; THREADS],
     /// Slots that are full, or soon will be.
     full: AtomicU64,
 }
 
 impl Slots {
-    pub(super) const fn new() -> Self {
-        Self {
-            threads: [const {
-                [const {
-                    Slot {
-                        state: AtomicU64::new(EMPTY),
-                        words: [const { AtomicU64::new(0) }; WORDS],
-                        scope: AtomicU64::new(0),
-                    }
-                }; SLOTS]
-            }; MAX_THREADS],
-            full: AtomicU64::new(0),
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self {
+                threads: each!(each!(Slot::new(); SLOTS); THREADS),
+                full: AtomicU64::new(0),
+            }
         }
     }
 
@@ -96,7 +103,7 @@ impl Slots {
             return Kept::Refused;
         };
         if let Some(slot) = own.iter().find(|slot| slot.claim(EMPTY)) {
-            self.full.fetch_add(1, Ordering::AcqRel);
+            self.full.fetch_add(1, Ordering::Relaxed);
             slot.fill(&entry);
             return Kept::Stored;
         }
@@ -112,12 +119,12 @@ impl Slots {
 
     /// Empties a slot. Only for the holder of the queue.
     pub(super) fn take(&self) -> Option<Entry> {
-        if self.full.load(Ordering::Acquire) == 0 {
+        if self.full.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut slots = self.threads.iter().flatten();
         let slot = slots.find(|slot| slot.claim(UNRECOVERED) || slot.claim(RECOVERED))?;
-        self.full.fetch_sub(1, Ordering::AcqRel);
+        self.full.fetch_sub(1, Ordering::Relaxed);
         Some(slot.read())
     }
 }
