@@ -28,7 +28,7 @@ pub mod xscom;
 
 #[cfg(test)]
 extern crate std;
-#[cfg(all(test, loom))]
-mod loom_tests;
+#[cfg(test)]
+mod concurrent_tests;
 #[cfg(test)]
 mod test_hardware;

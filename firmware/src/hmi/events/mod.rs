@@ -256,7 +256,7 @@ impl EventQueue {
     }
 
     /// As [`Self::post`] does when the queue is not to be had.
-    #[cfg(all(test, loom))]
+    #[cfg(test)]
     pub(crate) fn keep_in_slot(&self, thread: usize, scope: Scope, event: &HmiEvent) -> bool {
         count(&self.posted);
         self.keep(thread, Entry::new(scope, event))

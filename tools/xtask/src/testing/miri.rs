@@ -29,6 +29,10 @@ const TOO_SLOW: &[&str] = &[
     "records_come_back",
 ];
 
+/// Seeds in the test run, each another order of the threads and other values that weakly ordered reads
+/// find; `cargo xtask orderings` takes more.
+pub(crate) const SEEDS: u32 = 16;
+
 /// All of it has this long.
 const PATIENCE_SECONDS: &str = "600";
 
@@ -68,9 +72,8 @@ fn succeeds(arguments: &[&str]) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Runs the part.
-pub(super) fn run(tally: &mut Tally) {
-    const NAME: &str = "tests under Miri";
+/// Gets Miri; `false` when it is not to be had, which is noted.
+fn is_there(tally: &mut Tally, name: &str) -> bool {
     if obstacle().is_some_and(|why| why.contains("component")) {
         let add = [
             "component",
@@ -85,35 +88,57 @@ pub(super) fn run(tally: &mut Tally) {
         let _ = rustup(&add).status();
     }
     if let Some(why) = obstacle() {
-        return tally.skip(NAME, &why);
+        tally.skip(name, &why);
+        return false;
+    }
+    true
+}
+
+/// `cargo miri test`, which ends after a while whatever happens.
+fn miri_test() -> Command {
+    let mut command = cleaned("timeout");
+    command
+        .args([PATIENCE_SECONDS, "rustup", "run", "nightly"])
+        .args(["cargo", "miri", "test", "--no-fail-fast"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(workspace::target().join("miri"));
+    command
+}
+
+/// Runs the part.
+pub(super) fn run(tally: &mut Tally) {
+    const NAME: &str = "tests under Miri";
+    if !is_there(tally, NAME) {
+        return;
     }
     println!(
         "  too slow for Miri, so not in this part: {}",
         TOO_SLOW.join(", ")
     );
-    let mut command = cleaned("timeout");
+    let mut command = miri_test();
     command
-        .args([
-            PATIENCE_SECONDS,
-            "rustup",
-            "run",
-            "nightly",
-            "cargo",
-            "miri",
-            "test",
-        ])
-        .args([
-            "--lib",
-            "--no-fail-fast",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
-        .arg(workspace::target().join("miri"))
+        .arg("--lib")
         .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
         .arg("--")
         .args(TOO_SLOW.iter().flat_map(|test| ["--skip", test]))
         .env("MIRIFLAGS", "-Zmiri-disable-isolation")
         .env("PROPTEST_CASES", "4");
     cargo_tests::run(tally, NAME, command, cargo_tests::Ignored::RunsElsewhere);
+}
+
+/// Runs the tests of concurrent code with so many seeds.
+pub(crate) fn seeds(tally: &mut Tally, count: u32) {
+    let name = format!("concurrent code under Miri, {count} seeds");
+    if !is_there(tally, &name) {
+        return;
+    }
+    let shim = ["--package", "hypervisor-shim", "--test", "concurrent"];
+    let firmware = ["--package", "opaline-firmware", "--lib", "concurrent_tests"];
+    for (what, tests) in [("shim", &shim), ("firmware", &firmware)] {
+        let mut command = miri_test();
+        let flags = format!("-Zmiri-disable-isolation -Zmiri-many-seeds=0..{count}");
+        command.args(tests).env("MIRIFLAGS", flags);
+        let name = format!("{name}: {what}");
+        cargo_tests::run(tally, &name, command, cargo_tests::Ignored::RunsElsewhere);
+    }
 }

@@ -1,9 +1,7 @@
 //! The event queue where threads do not get at it: the slots that are written without a lock.
 
-use super::check;
+use super::{Arc, check, thread};
 use crate::hmi::events::{EventQueue, Scope};
-use loom::sync::Arc;
-use loom::thread;
 use opal_abi::hmi_event::{Disposition, EventType, HmiEvent, Severity};
 use opal_abi::message;
 use std::vec::Vec;
@@ -43,7 +41,9 @@ fn events_come_out_whole_and_once() {
             })
         });
         let mut got: Vec<u64> = queue.take().iter().map(number).collect();
-        posters.map(|poster| poster.join().unwrap());
+        for poster in posters {
+            poster.join().unwrap();
+        }
         got.extend(core::iter::from_fn(|| queue.take()).map(|bytes| number(&bytes)));
         got.sort_unstable();
         assert_eq!(got, [10, 11, 20, 21]);

@@ -1,12 +1,10 @@
 //! The bits by which a meeting calls threads and leaves word for them, and who reports first.
 
-use super::check;
+use super::{Arc, check, thread};
 use crate::hmi::coordinator::{Event, Phase};
 use crate::hmi::core_state::CoreState;
 use crate::hmi::first_seer::FirstSeer;
 use crate::system::Participation;
-use loom::sync::Arc;
-use loom::thread;
 
 fn join(core: &CoreState, thread: u8) {
     let seen = core.coordinator.load();
@@ -86,7 +84,9 @@ fn a_summons_is_for_one_thread_alone() {
                 assert!(!core.summoned(number) && !core.is_idle(number));
             })
         });
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(core.expected(), 0b110);
     });
 }

@@ -1,7 +1,7 @@
 //! The shim's own way through an HMI, with the machine taken away: registers are no memory, so they
 //! are plain values here, and TB is a [`Place`] that only a guest, an offset and a repair touch.
 
-use super::{Place, check};
+use super::{Place, check, thread};
 use flight_recorder::FlightRecorder;
 use hypervisor_shim::attend::{Cause, attend};
 use hypervisor_shim::control::Control;
@@ -10,7 +10,6 @@ use hypervisor_shim::guest::{Guest, Stay};
 use hypervisor_shim::machine::{GuestExit, GuestLimits, GuestReport, Machine, vector};
 use hypervisor_shim::shim::MAX_CORES;
 use hypervisor_shim::{Configuration, Shim, Thread};
-use loom::thread;
 use opal_abi::{Token, message};
 use power_registers::{Hmer, TbState, Tfmr};
 use std::sync::Arc;
@@ -79,10 +78,16 @@ impl Core {
         }
     }
 
-    /// Its index has no ring in the recorder, whose words are checked by tests of their own.
+    /// Under loom its index has no ring in the recorder, whose words are checked by tests of their
+    /// own.
     fn thread(&self, number: usize) -> Thread {
         Thread {
-            index: flight_recorder::THREADS + number,
+            index: number
+                + if cfg!(loom) {
+                    flight_recorder::THREADS
+                } else {
+                    0
+                },
             pir: number as u32,
             core: 0,
             number: number as u32,
@@ -266,7 +271,9 @@ fn three_threads_attend() {
             thread::spawn(move || guest(&core, number, 1))
         });
         host(&core, 0);
-        others.map(|other| other.join().unwrap());
+        for other in others {
+            other.join().unwrap();
+        }
         judge(&core, 3);
     });
 }

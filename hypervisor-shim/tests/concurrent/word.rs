@@ -1,9 +1,7 @@
 //! The word alone.
 
-use super::{Place, check};
+use super::{Arc, Place, check, thread};
 use hypervisor_shim::core_word::{Answer, CoreWord, Event, SharedCoreWord};
-use loom::sync::Arc;
-use loom::thread;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the threads share.
@@ -75,6 +73,12 @@ impl Core {
     }
 }
 
+fn join<R, const N: usize>(threads: [thread::JoinHandle<R>; N]) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
 /// An offset that is taken out before the own bit falls is out for whoever waits for that.
 #[test]
 fn a_waiter_sees_the_offset_that_a_leaver_took_out() {
@@ -114,7 +118,7 @@ fn a_claimant_sees_what_the_others_did_before_they_were_back() {
                 }
             })
         });
-        threads.map(|thread| thread.join().unwrap());
+        join(threads);
     });
 }
 
@@ -152,19 +156,19 @@ fn nobody_is_in_a_guest_while_the_timebase_is_rewritten() {
             core.rewrite();
             assert!(core.open(0));
         }
-        guests.map(|guest| guest.join().unwrap());
+        join(guests);
     });
 }
 
-/// Three threads close, as they come; of those of one epoch one decides.
-#[test]
-fn one_claim_an_epoch() {
-    check(Some(1), || {
+/// Threads close, as they come; of those of one epoch one decides, and its work is there for all.
+fn claims<const THREADS: usize>(preemptions: usize) {
+    check(Some(preemptions), || {
         let core = Core::new();
         let won = std::sync::Arc::new([const { AtomicUsize::new(0) }; 4]);
-        let threads = [0, 1, 2].map(|number| {
+        let threads = core::array::from_fn::<_, THREADS, _>(|number| {
             let (core, won) = (core.clone(), won.clone());
             thread::spawn(move || {
+                let number = number as u8;
                 let epoch = core.close(number).epoch();
                 core.back(number);
                 match core.word.apply(Event::Claim).1 {
@@ -178,51 +182,55 @@ fn one_claim_an_epoch() {
                     }
                     _ => {}
                 }
-                // What the claimant did is there for all who go on.
-                core.timebases[number as usize].read();
+                core.timebases[usize::from(number)].read();
                 core.open(number);
             })
         });
-        threads.map(|thread| thread.join().unwrap());
-        let epochs = core.word.load().epoch();
+        join(threads);
+        let epochs = usize::from(core.word.load().epoch());
         for (epoch, won) in won.iter().enumerate() {
-            let expected = usize::from(epoch < usize::from(epochs));
-            assert_eq!(won.load(Ordering::SeqCst), expected, "epoch {epoch}");
+            let won = won.load(Ordering::SeqCst);
+            assert_eq!(won, usize::from(epoch < epochs), "epoch {epoch}");
         }
     });
+}
+
+#[test]
+fn one_claim_an_epoch() {
+    claims::<2>(2);
+}
+
+#[test]
+fn one_claim_an_epoch_of_three() {
+    claims::<3>(1);
 }
 
 /// Two wait for a guest that never leaves; the third gives up for all. The next epoch is free of it.
 #[test]
 fn an_abort_reaches_every_waiter() {
-    check(Some(1), || {
+    check(Some(2), || {
         let core = Core::new();
         assert_eq!(core.enter(3, 1 << 3), Answer::Entered);
         (0..3).for_each(|thread| {
             core.close(thread);
         });
-        let threads = [0, 1, 2].map(|number| {
+        let waiters = [1, 2].map(|_| {
             let core = core.clone();
             thread::spawn(move || {
-                if number == 0 {
-                    core.timebases[0].write();
-                    core.word.apply(Event::Abort);
-                } else {
-                    let word = core.wait(|word| word.in_guest() == 0 || word.aborted());
-                    assert!(word.aborted());
-                    // Why it was given up.
-                    core.timebases[0].read();
-                }
-                core.open(number)
+                let word = core.wait(|word| word.in_guest() == 0 || word.aborted());
+                assert!(word.aborted());
+                // Why it was given up.
+                core.timebases[0].read();
             })
         });
-        let last = threads.map(|thread| thread.join().unwrap());
-        assert_eq!(last.iter().filter(|last| **last).count(), 1);
+        core.timebases[0].write();
+        core.word.apply(Event::Abort);
+        join(waiters);
+        let last = [0, 1, 2].map(|number| core.open(number));
+        assert_eq!(last, [false, false, true]);
         let word = core.word.load();
-        assert_eq!(
-            (word.aborted(), word.closing(), word.in_guest()),
-            (false, 0, 8)
-        );
+        let left = (word.aborted(), word.closing(), word.in_guest());
+        assert_eq!(left, (false, 0, 8));
     });
 }
 
@@ -244,7 +252,7 @@ fn four_threads_leave_and_one_rewrites() {
         core.close(0);
         core.wait(|word| word.in_guest() == 0);
         core.rewrite();
-        guests.map(|guest| guest.join().unwrap());
+        join(guests);
     });
 }
 

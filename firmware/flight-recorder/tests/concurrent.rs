@@ -1,28 +1,42 @@
-//! The flight recorder under loom: every order of its accesses that the language's memory model
-//! allows. `cargo xtask orderings` runs these, with `--cfg loom`; without it there is nothing here.
-#![cfg(loom)]
+//! The flight recorder, used by several threads at once.
+//!
+//! `cargo xtask orderings` runs these under loom, which tries every order of the accesses and every
+//! value that the memory model allows; Miri runs them with many seeds; else they run as they are.
 
 use flight_recorder::{FlightRecorder, RECORDS, Step};
-use loom::sync::Arc;
-use loom::thread;
+#[cfg(loom)]
+use loom::{sync::Arc, thread};
+#[cfg(not(loom))]
+use std::{sync::Arc, thread};
 
 fn record(recorder: &FlightRecorder, thread: usize, n: u64) {
     let pir = n as u32;
     recorder.record(thread, pir, Step::Check, n, n, n, [n, n]);
 }
 
-/// Runs the model; `preemptions` bounds how often a thread is stopped where it need not be.
+/// Runs the model. Under loom in every way there is; `preemptions` bounds how often a thread is
+/// stopped where it need not be. Else as the threads happen to run.
 fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = preemptions;
-    let executions = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let counter = executions.clone();
-    builder.check(move || {
-        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        model();
-    });
-    let executions = executions.load(std::sync::atomic::Ordering::Relaxed);
-    println!("{executions} executions");
+    #[cfg(loom)]
+    {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = preemptions;
+        let executions = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let counter = executions.clone();
+        builder.check(move || {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            model();
+        });
+        println!(
+            "{} executions",
+            executions.load(std::sync::atomic::Ordering::Relaxed)
+        );
+    }
+    #[cfg(not(loom))]
+    {
+        let _ = preemptions;
+        (0..if cfg!(miri) { 1 } else { 50 }).for_each(|_| model());
+    }
 }
 
 /// A record that is overwritten while it is read is left out, never shown half.

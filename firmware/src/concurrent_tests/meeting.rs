@@ -1,12 +1,10 @@
 //! The coordinator with what a meeting hands over through it: deposits, the plan, and registers.
 
-use super::{Place, check};
+use super::{Arc, Place, check, thread};
 use crate::hmi::coordinator::{
     AbortReason, Event, Findings, Phase, Task, ThreadMask, Verdict, Word,
 };
 use crate::hmi::core_state::{CoreState, Plan};
-use loom::sync::Arc;
-use loom::thread;
 use power_registers::{Hmer, Tfmr};
 
 /// A core, and the registers that its threads rewrite.
