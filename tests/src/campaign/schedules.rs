@@ -99,8 +99,10 @@ fn shape(random: &mut Random) -> (Processor, Shape) {
 
 fn threads(random: &mut Random, case: &mut Case) {
     let power8 = case.generations[0] == Processor::Power8;
+    // To bring guests where they should be costs more than fifty recoveries.
+    let some_guests = random.below(6) == 0;
     for core in 0..case.shape.all_cores() {
-        let guests = random.below(3) == 0;
+        let guests = some_guests && random.below(2) == 0;
         let mut guest = false;
         for number in 1..case.shape.threads {
             // Where threads share TB, one guest has it.
