@@ -156,36 +156,21 @@ fn each_phase_sees_what_the_others_did_before() {
     });
 }
 
-/// The same with three.
-#[test]
-fn three_threads_meet() {
-    check(Some(0), || {
-        let core = Core::new();
-        let others = [1, 2].map(|thread| {
-            let core = core.clone();
-            thread::spawn(move || core.attend(thread, 0b111, None))
-        });
-        assert_eq!(core.attend(0, 0b111, None), Findings::RELOADED);
-        for other in others {
-            assert_eq!(other.join().unwrap(), Findings::RELOADED);
-        }
-    });
-}
-
 /// The answer of an event is enough to act on: it needs no further look at the word.
-#[test]
-fn who_closes_the_gathering_sees_the_deposits() {
-    check(None, || {
+fn gathering<const THREADS: usize>(preemptions: Option<usize>) {
+    check(preemptions, || {
         let core = Core::new();
         let seen = core.state.coordinator.load();
-        let threads = [0, 1].map(|thread| {
+        let threads = core::array::from_fn::<_, THREADS, _>(|thread| {
             let core = core.clone();
             thread::spawn(move || {
-                let (after, verdict) = core.join(thread, seen, 0b11);
+                let all = (1 << THREADS) - 1;
+                let (after, verdict) = core.join(thread as u8, seen, all);
                 assert_eq!(verdict, Verdict::Joined(1));
                 let closed = after.phase() != Phase::Arrive;
                 if closed {
-                    core.read_deposits(after.participants);
+                    assert_eq!(after.participants, all);
+                    core.read_deposits(all);
                 }
                 closed
             })
@@ -193,6 +178,16 @@ fn who_closes_the_gathering_sees_the_deposits() {
         let closed = threads.map(|thread| thread.join().unwrap());
         assert_eq!(closed.iter().filter(|closed| **closed).count(), 1);
     });
+}
+
+#[test]
+fn who_closes_the_gathering_sees_the_deposits() {
+    gathering::<2>(None);
+}
+
+#[test]
+fn who_closes_a_gathering_of_four_sees_the_deposits() {
+    gathering::<4>(Some(1));
 }
 
 /// One gives up in the middle: the other leaves too, and both take the failure home.

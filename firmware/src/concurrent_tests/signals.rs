@@ -92,16 +92,26 @@ fn a_summons_is_for_one_thread_alone() {
 }
 
 /// However they come, one of the threads that see a cause reports it; then all is forgotten.
-#[test]
-fn one_thread_reports_an_occurrence() {
-    check(None, || {
+fn occurrence<const THREADS: usize>(preemptions: Option<usize>) {
+    check(preemptions, || {
+        let all = (1 << THREADS) - 1;
         let seer = Arc::new(FirstSeer::new());
-        let threads = [0, 1, 2].map(|thread| {
+        let threads = core::array::from_fn::<_, THREADS, _>(|thread| {
             let seer = seer.clone();
-            thread::spawn(move || seer.is_first(1 << thread, 0b111))
+            thread::spawn(move || seer.is_first(1 << thread, all))
         });
         let firsts = threads.map(|thread| thread.join().unwrap());
         assert_eq!(firsts.iter().filter(|first| **first).count(), 1);
-        assert!(seer.is_first(2, 0b111), "a new occurrence");
+        assert!(seer.is_first(2, all), "a new occurrence");
     });
+}
+
+#[test]
+fn one_thread_reports_an_occurrence() {
+    occurrence::<2>(None);
+}
+
+#[test]
+fn one_of_four_threads_reports_an_occurrence() {
+    occurrence::<4>(Some(1));
 }

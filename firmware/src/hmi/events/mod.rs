@@ -273,5 +273,6 @@ impl EventQueue {
     }
 }
 
-#[cfg(test)]
+// Loom brings its own threads.
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -2,7 +2,8 @@
 //! the queue.
 //!
 //! A slot is filled by its own thread alone, and emptied by whoever holds the queue. That one is
-//! busy with one slot at a time, so of the two one can always be judged.
+//! busy with one slot at a time, so at any moment one of the two can be judged; but the two are looked
+//! at one after the other, so it may take a second look.
 
 use super::{Entry, Scope, WORDS};
 use crate::atomic::{AtomicU64, DataWord, const_fn, each};
@@ -10,6 +11,9 @@ use crate::platform::MAX_THREADS;
 use core::sync::atomic::Ordering;
 
 const SLOTS: usize = 2;
+/// Looks at the own slots. Whoever empties them goes from one to the next, so that both may seem to be in
+/// work; but only once, since nobody but this thread fills them again.
+const LOOKS: u32 = 3;
 /// Few under loom, which keeps the history of each.
 const THREADS: usize = if cfg!(loom) { 2 } else { MAX_THREADS };
 
@@ -54,6 +58,10 @@ impl Slot {
         self.state
             .compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
+    }
+
+    fn holds_unrecovered(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == UNRECOVERED
     }
 
     fn fill(&self, entry: &Entry) {
@@ -102,19 +110,25 @@ impl Slots {
         let Some(own) = self.threads.get(thread) else {
             return Kept::Refused;
         };
-        if let Some(slot) = own.iter().find(|slot| slot.claim(EMPTY)) {
-            self.full.fetch_add(1, Ordering::Relaxed);
-            slot.fill(&entry);
-            return Kept::Stored;
+        for _ in 0..LOOKS {
+            if let Some(slot) = own.iter().find(|slot| slot.claim(EMPTY)) {
+                self.full.fetch_add(1, Ordering::Relaxed);
+                slot.fill(&entry);
+                return Kept::Stored;
+            }
+            if !entry.unrecovered() {
+                return Kept::Refused;
+            }
+            if let Some(slot) = own.iter().find(|slot| slot.claim(RECOVERED)) {
+                slot.fill(&entry);
+                return Kept::Displaced;
+            }
+            if own.iter().any(Slot::holds_unrecovered) {
+                return Kept::Folded;
+            }
+            // Each slot was being emptied when it was looked at: one of them is empty now.
         }
-        if !entry.unrecovered() {
-            return Kept::Refused;
-        }
-        if let Some(slot) = own.iter().find(|slot| slot.claim(RECOVERED)) {
-            slot.fill(&entry);
-            return Kept::Displaced;
-        }
-        Kept::Folded
+        Kept::Refused
     }
 
     /// Empties a slot. Only for the holder of the queue.
