@@ -93,9 +93,10 @@ fn many(arguments: &Arguments) -> Result<bool> {
     let seconds = start.elapsed().as_secs_f64();
     let runs = count.recovered + count.failed;
     println!(
-        "{runs} orders of {sets} sets in {seconds:.1} s, {:.0} a second; {} with 16 threads, the others with 8",
+        "{runs} orders of {sets} sets in {seconds:.1} s, {:.0} a second; {} with 16 threads, the others with 8; {} with guests",
         runs as f64 / seconds,
-        count.sixteen
+        count.sixteen,
+        count.guests
     );
     println!(
         "{} recovered, {} honestly failed, {} sets wrong",

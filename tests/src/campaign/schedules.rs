@@ -53,6 +53,8 @@ pub struct Count {
     pub failed: u64,
     /// Runs of 16 threads; the others have 8.
     pub sixteen: u64,
+    /// Runs in which guests run, so that the shim takes part.
+    pub guests: u64,
 }
 
 impl Count {
@@ -61,6 +63,7 @@ impl Count {
         self.recovered += other.recovered;
         self.failed += other.failed;
         self.sixteen += other.sixteen;
+        self.guests += other.guests;
     }
 }
 
@@ -99,8 +102,8 @@ fn shape(random: &mut Random) -> (Processor, Shape) {
 
 fn threads(random: &mut Random, case: &mut Case) {
     let power8 = case.generations[0] == Processor::Power8;
-    // To bring guests where they should be costs more than fifty recoveries.
-    let some_guests = random.below(6) == 0;
+    // To bring guests where they should be costs more than a hundred recoveries.
+    let some_guests = random.below(12) == 0;
     for core in 0..case.shape.all_cores() {
         let guests = some_guests && random.below(2) == 0;
         let mut guest = false;
@@ -179,6 +182,8 @@ pub fn set(number: u64) -> Set {
 pub fn run(set: &Set, orders: usize) -> Count {
     let case = Arc::new(set.case.clone());
     let sixteen = case.shape.all_threads() == 16;
+    let guest = |doing| matches!(doing, Doing::Guest | Doing::Entering | Doing::Leaving);
+    let guests = case.threads.iter().any(|entry| guest(entry.doing));
     let (recovered, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (processor, seed) = (case.generations[0], case.seeds[0]);
     let body = {
@@ -212,10 +217,13 @@ pub fn run(set: &Set, orders: usize) -> Count {
     }
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (recovered, failed) = (read(&recovered), read(&failed));
-    let sixteen = if sixteen { recovered + failed } else { 0 };
+    let all = recovered + failed;
+    let sixteen = if sixteen { all } else { 0 };
+    let guests = if guests { all } else { 0 };
     Count {
         recovered,
         failed,
         sixteen,
+        guests,
     }
 }
