@@ -84,14 +84,6 @@ pub(crate) fn set_hmeer(value: u64) {
     }
 }
 
-/// Time Base, not read before what comes earlier in the program.
-pub(crate) fn tb_in_order() -> u64 {
-    let value: u64;
-    // SAFETY: only reads a register.
-    unsafe { asm!("isync", "mfspr {}, 268", out(reg) value, options(nostack)) };
-    value
-}
-
 /// Writes HID0. POWER8 wants it read six times before the next instruction counts on it; that does
 /// no harm later.
 pub(crate) fn set_hid0(value: u64) {

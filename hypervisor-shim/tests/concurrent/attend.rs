@@ -9,6 +9,7 @@ use hypervisor_shim::core_word::SharedCoreWord;
 use hypervisor_shim::guest::{Guest, Stay};
 use hypervisor_shim::machine::{GuestExit, GuestLimits, GuestReport, Machine, vector};
 use hypervisor_shim::shim::MAX_CORES;
+use hypervisor_shim::skew::SkewMeter;
 use hypervisor_shim::{Configuration, Shim, Thread};
 use opal_abi::{Token, message};
 use power_registers::{Hmer, TbState, Tfmr};
@@ -27,6 +28,7 @@ struct Core {
     control: Control,
     recorder: FlightRecorder,
     turns: [AtomicU32; MAX_CORES],
+    skew: Box<SkewMeter>,
 }
 
 impl Core {
@@ -40,6 +42,7 @@ impl Core {
             control: Control::new(),
             recorder: FlightRecorder::new(),
             turns: [const { AtomicU32::new(0) }; MAX_CORES],
+            skew: Box::new(SkewMeter::new()),
         })
     }
 
@@ -64,6 +67,7 @@ impl Core {
             recorder: &self.recorder,
             cores: &self.words,
             turns: &self.turns,
+            skew: &self.skew,
             configuration: Configuration {
                 threads_per_timebase: 1,
                 tfmr_meaningful: true,

@@ -28,8 +28,12 @@ impl Core {
     }
 
     fn close(&self, thread: u8) -> CoreWord {
-        let attended = None;
-        self.word.apply(Event::Close { thread, attended }).0
+        let interrupted = false;
+        let event = Event::Close {
+            thread,
+            interrupted,
+        };
+        self.word.apply(event).0
     }
 
     fn back(&self, thread: u8) {
@@ -111,9 +115,8 @@ fn a_claimant_sees_what_the_others_did_before_they_were_back() {
             thread::spawn(move || {
                 core.timebases[thread as usize].write();
                 core.back(thread);
-                let (word, claim) = core.word.apply(Event::Claim);
-                let all_are_back = word.closing() & !word.returned() == 0;
-                if claim == Answer::Won && all_are_back {
+                // Won only once all are back.
+                if core.word.apply(Event::Claim).1 == Answer::Won {
                     core.rewrite();
                 }
             })
@@ -171,16 +174,23 @@ fn claims<const THREADS: usize>(preemptions: usize) {
                 let number = number as u8;
                 let epoch = core.close(number).epoch();
                 core.back(number);
-                match core.word.apply(Event::Claim).1 {
-                    Answer::Won => {
-                        won[usize::from(epoch)].fetch_add(1, Ordering::SeqCst);
-                        core.rewrite();
-                        core.word.apply(Event::Resolve);
+                loop {
+                    match core.word.apply(Event::Claim).1 {
+                        Answer::Won => {
+                            won[usize::from(epoch)].fetch_add(1, Ordering::SeqCst);
+                            core.rewrite();
+                            core.word.apply(Event::Resolve);
+                        }
+                        Answer::Held => {
+                            core.wait(CoreWord::resolved);
+                        }
+                        Answer::Early => {
+                            core.wait(|word| word.closing() & !word.returned() == 0);
+                            continue;
+                        }
+                        _ => {}
                     }
-                    Answer::Held => {
-                        core.wait(CoreWord::resolved);
-                    }
-                    _ => {}
+                    break;
                 }
                 core.timebases[usize::from(number)].read();
                 core.open(number);
