@@ -198,10 +198,6 @@ impl Machine for ShimThread {
         cpu::tb()
     }
 
-    fn timebase_in_order(&mut self) -> u64 {
-        cpu::tb_in_order()
-    }
-
     fn set_timebase_upper40(&mut self, value: u64) {
         cpu::set_tbu40(value);
     }

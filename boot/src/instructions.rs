@@ -21,6 +21,26 @@ macro_rules! read {
     };
 }
 
+/// A register that other threads change, or that says whether they did. It is no memory: neither the
+/// `lwsync` nor the compiler's fence of an atomic holds its reading back, so `isync` does. What was
+/// seen in a core's word, or a lock that was taken, comes before it.
+macro_rules! read_after {
+    ($(#[$doc:meta])* $name:ident, $spr:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name() -> u64 {
+            let value: u64;
+            // SAFETY: only reads a register. Not `nomem`, so that accesses of memory stay where they
+            // are.
+            unsafe {
+                asm!("isync", "mfspr {}, {}", out(reg) value, const $spr as u16, options(nostack));
+            }
+            value
+        }
+    };
+}
+
+/// A write takes effect before whatever follows it, also before a later store to memory.
 macro_rules! write {
     ($(#[$doc:meta])* $name:ident, $spr:expr) => {
         $(#[$doc])*
@@ -34,9 +54,9 @@ macro_rules! write {
     };
 }
 
-read!(tb, Spr::Tb);
-read!(tfmr, Spr::Tfmr);
-read!(hmer, Spr::Hmer);
+read_after!(tb, Spr::Tb);
+read_after!(tfmr, Spr::Tfmr);
+read_after!(hmer, Spr::Hmer);
 read!(hmeer, Spr::Hmeer);
 read!(dec, Spr::Dec);
 read!(purr, Spr::Purr);
@@ -62,14 +82,6 @@ pub(crate) fn set_hmeer(value: u64) {
         asm!("sync", "mtspr {}, {}", "isync", const Spr::Hmeer as u16, in(reg) value,
              options(nostack));
     }
-}
-
-/// Time Base, not read before what comes earlier in the program.
-pub(crate) fn tb_in_order() -> u64 {
-    let value: u64;
-    // SAFETY: only reads a register.
-    unsafe { asm!("isync", "mfspr {}, 268", out(reg) value, options(nostack)) };
-    value
 }
 
 /// Writes HID0. POWER8 wants it read six times before the next instruction counts on it; that does

@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod atomic;
 pub mod bring_up;
 pub mod budget;
 pub mod chip_tod;
@@ -27,5 +28,7 @@ pub mod xscom;
 
 #[cfg(test)]
 extern crate std;
+#[cfg(test)]
+mod concurrent_tests;
 #[cfg(test)]
 mod test_hardware;

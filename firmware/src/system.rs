@@ -1,5 +1,6 @@
 //! The state that all threads share: one value, reachable from every entry into the firmware.
 
+use crate::atomic::each;
 use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND};
 use crate::chip_tod::ChipTod;
 use crate::decisions::Decisions;
@@ -104,7 +105,7 @@ impl<'a> System<'a> {
             counters: Counters::new(),
             decisions: Decisions::new(),
             malfunction: Malfunction::new(),
-            cores: [const { CoreState::new() }; MAX_CORES],
+            cores: each!(CoreState::new(); MAX_CORES),
             base,
             spins_per_microsecond: AtomicU64::new(DEFAULT_SPINS_PER_MICROSECOND),
         })

@@ -21,7 +21,8 @@
 mod protocol;
 mod word;
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, const_fn};
+use core::sync::atomic::Ordering;
 pub use protocol::{Answer, Event, step};
 pub use word::{CLAIM, CoreWord};
 
@@ -30,10 +31,12 @@ pub use word::{CLAIM, CoreWord};
 pub struct SharedCoreWord(AtomicU64);
 
 impl SharedCoreWord {
-    /// Nobody in a guest, nobody closing, epoch 0.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(AtomicU64::new(0))
+    const_fn! {
+        /// Nobody in a guest, nobody closing, epoch 0.
+        #[must_use]
+        pub fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
     }
 
     /// The word now; what was written before it was stored is visible.
@@ -45,12 +48,13 @@ impl SharedCoreWord {
     /// Applies an event and gives the word that it left, and the answer. What the caller wrote before
     /// is visible to whoever sees the new word.
     pub fn apply(&self, event: Event) -> (CoreWord, Answer) {
-        let mut before = self.0.load(Ordering::Acquire);
+        // Nothing is done with what is read here before the exchange has confirmed it.
+        let mut before = self.0.load(Ordering::Relaxed);
         loop {
             let (after, answer) = step(CoreWord(before), event);
             match self
                 .0
-                .compare_exchange_weak(before, after.0, Ordering::AcqRel, Ordering::Acquire)
+                .compare_exchange_weak(before, after.0, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => return (after, answer),
                 Err(seen) => before = seen,

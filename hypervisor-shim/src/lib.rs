@@ -19,6 +19,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod atomic;
 pub mod attend;
 pub mod control;
 pub mod core_word;

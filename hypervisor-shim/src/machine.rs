@@ -56,12 +56,8 @@ pub struct GuestLimits {
 
 /// The machine as the shim's threads use it. Nothing here waits.
 pub trait Machine {
-    /// `mftb`.
-    fn timebase(&mut self) -> u64;
     /// `isync; mftb`: not read before what comes earlier in the program, such as taking a lock.
-    fn timebase_in_order(&mut self) -> u64 {
-        self.timebase()
-    }
+    fn timebase(&mut self) -> u64;
     /// `mtspr TBU40`: the upper 40 bits; legal while TB runs.
     fn set_timebase_upper40(&mut self, value: u64);
     /// `mfspr TFMR`.

@@ -6,12 +6,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicU64, fence};
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, fence};
 
 /// Threads with a ring.
-pub const THREADS: usize = 64;
+pub const THREADS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Records in a ring; old ones are overwritten.
-pub const RECORDS: usize = 128;
+pub const RECORDS: usize = if cfg!(loom) { 2 } else { 128 };
 /// 64-bit words of a record.
 pub const WORDS: usize = 8;
 
@@ -180,6 +184,7 @@ pub const RING_WORDS: usize = 1 + RECORDS * WORDS;
 impl FlightRecorder {
     /// An empty recorder: all zero, so that it takes no room in the image.
     #[must_use]
+    #[cfg(not(loom))]
     pub const fn new() -> Self {
         Self {
             magic: AtomicU64::new(0),
@@ -193,19 +198,35 @@ impl FlightRecorder {
         }
     }
 
+    /// An empty recorder, of loom's atomics.
+    #[must_use]
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        use core::array::from_fn;
+        let word = || AtomicU64::new(0);
+        Self {
+            magic: word(),
+            sequence: word(),
+            rings: from_fn(|_| Ring {
+                written: word(),
+                records: from_fn(|_| from_fn(|_| word())),
+            }),
+        }
+    }
+
     /// Marks the recorder as in use, so that tools find it.
     pub fn begin(&self) {
-        self.magic.store(MAGIC, Ordering::Release);
+        self.magic.store(MAGIC, Ordering::Relaxed);
     }
 
     /// Forgets all records, at the cost of those that were written. Nobody may record meanwhile.
     pub fn clear(&self) {
-        self.sequence.store(0, Ordering::Release);
+        self.sequence.store(0, Ordering::Relaxed);
         for ring in &self.rings {
-            let written = ring.written.swap(0, Ordering::AcqRel);
+            let written = ring.written.swap(0, Ordering::Relaxed);
             let used = usize::try_from(written).map_or(RECORDS, |written| written.min(RECORDS));
             for words in &ring.records[..used] {
-                words[0].store(0, Ordering::Release);
+                words[0].store(0, Ordering::Relaxed);
             }
         }
     }
@@ -225,11 +246,13 @@ impl FlightRecorder {
         let Some(ring) = self.rings.get(thread) else {
             return;
         };
-        let sequence = self.sequence.fetch_add(1, Ordering::AcqRel) + 1;
-        let slot = ring.written.fetch_add(1, Ordering::AcqRel) as usize % RECORDS;
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let slot = ring.written.fetch_add(1, Ordering::Relaxed) as usize % RECORDS;
         let words = &ring.records[slot];
         let head = u64::from(pir) << 32 | step as u64;
-        words[0].store(0, Ordering::Release);
+        words[0].store(0, Ordering::Relaxed);
+        // Whoever reads one of the new words after this finds that the first is not the old one.
+        fence(Ordering::Release);
         for (word, value) in words[1..].iter().zip([
             head,
             timebase,
@@ -239,7 +262,7 @@ impl FlightRecorder {
             arguments[1],
             sequence,
         ]) {
-            word.store(value, Ordering::Release);
+            word.store(value, Ordering::Relaxed);
         }
         words[0].store(sequence, Ordering::Release);
     }
@@ -248,7 +271,16 @@ impl FlightRecorder {
     pub fn records(&self, thread: usize) -> impl Iterator<Item = Record> + '_ {
         self.rings.get(thread).into_iter().flat_map(|ring| {
             ring.records.iter().filter_map(|words| {
-                let values = core::array::from_fn(|i| words[i].load(Ordering::Acquire));
+                let sequence = words[0].load(Ordering::Acquire);
+                let mut values = core::array::from_fn(|i| match i {
+                    0 => sequence,
+                    _ => words[i].load(Ordering::Relaxed),
+                });
+                // Overwritten meanwhile? Then the first word is another one now.
+                fence(Ordering::Acquire);
+                if words[0].load(Ordering::Relaxed) != sequence {
+                    values[0] = 0;
+                }
                 Record::from_words(&values)
             })
         })

@@ -2,10 +2,11 @@
 
 use super::causes::Seen;
 use super::coordinator::{Coordinator, ThreadMask, mask_of};
+use crate::atomic::{AtomicU64, DataWord, const_fn, each};
 use crate::platform::MAX_CORE_THREADS;
 use crate::system::Participation;
 use crate::timebase::accounting::Accounting;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 use power_registers::{Hmer, Tfmr};
 use spin::Mutex;
 
@@ -15,8 +16,8 @@ const PARTICIPATION_BITS: usize = 2;
 /// TFMR and HMER of a thread as it found them when it came to a meeting.
 #[derive(Debug)]
 struct Deposit {
-    tfmr: AtomicU64,
-    hmer: AtomicU64,
+    tfmr: DataWord,
+    hmer: DataWord,
 }
 
 /// What a meeting has to do, decided by its leader once TFMR can be trusted.
@@ -44,7 +45,7 @@ pub(crate) struct CoreState {
     summons: AtomicU64,
     /// Threads that the last meeting waited for in vain.
     missed: AtomicU64,
-    plan: AtomicU64,
+    plan: DataWord,
     /// Bits of TFMR about transfers that could not be cleared: they mean nothing new.
     stuck_transfer: AtomicU64,
     deposits: [Deposit; MAX_CORE_THREADS],
@@ -72,27 +73,30 @@ impl Drop for Unsettled<'_> {
 }
 
 impl CoreState {
-    pub(crate) const fn new() -> Self {
-        Self {
-            coordinator: Coordinator::new(),
-            tfmr: Mutex::new(()),
-            participation: AtomicU64::new(0),
-            summons: AtomicU64::new(0),
-            missed: AtomicU64::new(0),
-            plan: AtomicU64::new(0),
-            stuck_transfer: AtomicU64::new(0),
-            deposits: [const {
-                Deposit {
-                    tfmr: AtomicU64::new(0),
-                    hmer: AtomicU64::new(0),
-                }
-            }; MAX_CORE_THREADS],
-            failures: [const { AtomicU8::new(0) }; MAX_CORE_THREADS],
-            last_good: [const { AtomicU64::new(0) }; MAX_CORE_THREADS],
-            loads: AtomicU64::new(0),
-            watched: AtomicU64::new(0),
-            accounting: [const { Accounting::new() }; MAX_CORE_THREADS],
-            seen: Seen::new(),
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                coordinator: Coordinator::new(),
+                tfmr: Mutex::new(()),
+                participation: AtomicU64::new(0),
+                summons: AtomicU64::new(0),
+                missed: AtomicU64::new(0),
+                plan: DataWord::new(0),
+                stuck_transfer: AtomicU64::new(0),
+                deposits: each!(
+                    Deposit {
+                        tfmr: DataWord::new(0),
+                        hmer: DataWord::new(0),
+                    };
+                    MAX_CORE_THREADS
+                ),
+                failures: [const { AtomicU8::new(0) }; MAX_CORE_THREADS],
+                last_good: each!(AtomicU64::new(0); MAX_CORE_THREADS),
+                loads: AtomicU64::new(0),
+                watched: AtomicU64::new(0),
+                accounting: [const { Accounting::new() }; MAX_CORE_THREADS],
+                seen: Seen::new(),
+            }
         }
     }
 
@@ -104,12 +108,12 @@ impl CoreState {
         // The closure always gives a value, so this cannot fail.
         let _ = self
             .participation
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     /// Threads in one of two states of participation: running, and idle in the firmware.
     fn threads_with(&self, wanted: Participation) -> ThreadMask {
-        let bits = self.participation.load(Ordering::Acquire);
+        let bits = self.participation.load(Ordering::Relaxed);
         (0..MAX_CORE_THREADS).fold(0, |mask, thread| {
             let found = bits >> (thread * PARTICIPATION_BITS) & ((1 << PARTICIPATION_BITS) - 1);
             if found == wanted as u64 {
@@ -153,46 +157,45 @@ impl CoreState {
     /// Asks the idle threads to come.
     pub(crate) fn summon_idle(&self) {
         let idle = self.threads_with(Participation::FirmwareIdle);
-        self.summons.fetch_or(u64::from(idle), Ordering::AcqRel);
+        // Who answers finds the meeting that it is called to.
+        self.summons.fetch_or(u64::from(idle), Ordering::Release);
     }
 
     pub(crate) fn summoned(&self, thread: usize) -> bool {
-        self.summons.load(Ordering::Acquire) & u64::from(mask_of(thread as u8)) != 0
+        self.summons.load(Ordering::Relaxed) & u64::from(mask_of(thread as u8)) != 0
     }
 
     /// The thread has come.
     pub(crate) fn answer_summons(&self, thread: usize) {
         self.summons
-            .fetch_and(!u64::from(mask_of(thread as u8)), Ordering::AcqRel);
+            .fetch_and(!u64::from(mask_of(thread as u8)), Ordering::Acquire);
     }
 
     /// Notes who did not come, and takes back their summons.
     pub(crate) fn note_missed(&self, absent: ThreadMask) {
+        // Who was missed finds the meeting that missed it.
         self.missed.store(u64::from(absent), Ordering::Release);
-        self.summons.fetch_and(!u64::from(absent), Ordering::AcqRel);
+        self.summons
+            .fetch_and(!u64::from(absent), Ordering::Relaxed);
     }
 
     /// Whether the last meeting waited for this thread in vain; forgets it.
     pub(crate) fn take_missed(&self, thread: usize) -> bool {
         let me = u64::from(mask_of(thread as u8));
-        self.missed.fetch_and(!me, Ordering::AcqRel) & me != 0
+        self.missed.fetch_and(!me, Ordering::Acquire) & me != 0
     }
 
     pub(crate) fn deposit(&self, thread: usize, tfmr: Tfmr, hmer: Hmer) {
-        self.deposits[thread]
-            .tfmr
-            .store(tfmr.bits(), Ordering::Release);
-        self.deposits[thread]
-            .hmer
-            .store(hmer.bits(), Ordering::Release);
+        self.deposits[thread].tfmr.set(tfmr.bits());
+        self.deposits[thread].hmer.set(hmer.bits());
     }
 
     /// TFMR and HMER as this thread found them.
     pub(crate) fn deposited(&self, thread: usize) -> (Tfmr, Hmer) {
         let Deposit { tfmr, hmer } = &self.deposits[thread];
         (
-            Tfmr::from_bits_retain(tfmr.load(Ordering::Acquire)),
-            Hmer::from_bits_retain(hmer.load(Ordering::Acquire)),
+            Tfmr::from_bits_retain(tfmr.get()),
+            Hmer::from_bits_retain(hmer.get()),
         )
     }
 
@@ -201,7 +204,7 @@ impl CoreState {
             | u64::from(plan.timebase) << 1
             | u64::from(plan.reload) << 2
             | u64::from(plan.damaged) << 3;
-        self.plan.store(bits, Ordering::Release);
+        self.plan.set(bits);
     }
 
     /// TB was loaded from the TOD: what it was before is of no concern any more.
@@ -214,7 +217,7 @@ impl CoreState {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let bits = self.plan.load(Ordering::Acquire);
+        let bits = self.plan.get();
         Plan {
             hdec: bits & 1 != 0,
             timebase: bits & 2 != 0,
@@ -225,12 +228,12 @@ impl CoreState {
 
     /// Notes which of [`Tfmr::TRANSFER_ERRORS`] stayed on when they were cleared.
     pub(crate) fn note_stuck_transfer(&self, bits: Tfmr) {
-        self.stuck_transfer.store(bits.bits(), Ordering::Release);
+        self.stuck_transfer.store(bits.bits(), Ordering::Relaxed);
     }
 
     /// Those that stayed on.
     pub(crate) fn stuck_transfer(&self) -> Tfmr {
-        Tfmr::from_bits_retain(self.stuck_transfer.load(Ordering::Acquire))
+        Tfmr::from_bits_retain(self.stuck_transfer.load(Ordering::Relaxed))
     }
 
     /// PURR and SPURR of this thread as last known.
@@ -240,7 +243,7 @@ impl CoreState {
 
     /// Last TB of this thread while it was good; 0 = never.
     pub(crate) fn last_good_timebase(&self, thread: usize) -> u64 {
-        self.last_good[thread].load(Ordering::Acquire)
+        self.last_good[thread].load(Ordering::Relaxed)
     }
 
     /// TB means nothing until what this gives is dropped. For the owner of TFMR.
@@ -269,18 +272,18 @@ impl CoreState {
     }
 
     pub(crate) fn note_good_timebase(&self, thread: usize, timebase: u64) {
-        self.last_good[thread].fetch_max(timebase, Ordering::AcqRel);
+        self.last_good[thread].fetch_max(timebase, Ordering::Relaxed);
     }
 
     /// TB went back and that is how it stays: measure from here.
     pub(crate) fn accept_timebase(&self, thread: usize, timebase: u64) {
-        self.last_good[thread].store(timebase, Ordering::Release);
+        self.last_good[thread].store(timebase, Ordering::Relaxed);
     }
 
     pub(crate) fn newest_good_timebase(&self) -> u64 {
         self.last_good
             .iter()
-            .map(|good| good.load(Ordering::Acquire))
+            .map(|good| good.load(Ordering::Relaxed))
             .max()
             .unwrap_or(0)
     }

@@ -1,6 +1,7 @@
 //! Which of the threads that see a broadcast cause is to report it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, const_fn};
+use core::sync::atomic::Ordering;
 
 /// Finds the first of several threads that see the same broadcast cause.
 ///
@@ -12,8 +13,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct FirstSeer(AtomicU64);
 
 impl FirstSeer {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicU64::new(0))
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
     }
 
     /// Whether the thread with bit `me` is the first; `all` are those who see the cause.
@@ -24,10 +27,11 @@ impl FirstSeer {
             let seen = if is_first(seen) { me } else { seen & all | me };
             Some(if seen == all { 0 } else { seen })
         };
-        // The closure always gives a value, so both ways give what was there before.
+        // The closure always gives a value, so both ways give what was there before. The word is all
+        // that it is about: nothing else is published with it.
         let (Ok(before) | Err(before)) =
             self.0
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         is_first(before)
     }
 }

@@ -19,6 +19,7 @@ mod recovery;
 mod tables;
 mod wakeup;
 
+use crate::atomic::const_fn;
 use crate::budget::lock_within;
 use crate::hardware::{ChipId, Hardware};
 use crate::hmi::Caller;
@@ -59,13 +60,15 @@ struct Reported {
 }
 
 impl Malfunction {
-    pub(crate) const fn new() -> Self {
-        Self {
-            seen: FirstSeer::new(),
-            reported: Mutex::new(Reported {
-                cores: [[core_fir::Told::NOTHING; SMALL_CORES]; MAX_CORES],
-                nx: [None; MAX_CHIPS],
-            }),
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                seen: FirstSeer::new(),
+                reported: Mutex::new(Reported {
+                    cores: [[core_fir::Told::NOTHING; SMALL_CORES]; MAX_CORES],
+                    nx: [None; MAX_CHIPS],
+                }),
+            }
         }
     }
 }

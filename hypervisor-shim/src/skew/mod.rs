@@ -103,7 +103,7 @@ fn read_once(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread, numbe
     if shim.skew.try_lock() {
         let word = shim.word(thread);
         let before = word.load();
-        let timebase = machine.timebase_in_order();
+        let timebase = machine.timebase();
         // An HMI that waits for interrupts to be opened: TB may be broken since.
         if trusted(machine, word, &shim.configuration, before.0)
             && !machine.hmer().intersects(Hmer::TIMER)

@@ -6,6 +6,8 @@
 mod judge;
 pub mod random;
 mod rows;
+#[cfg(feature = "shuttle")]
+pub mod schedules;
 pub mod scom;
 
 pub use judge::{Record, Verdict, Witness, honest};

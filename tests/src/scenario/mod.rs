@@ -32,6 +32,8 @@ pub use expect::{
 };
 pub use explain::explain;
 pub use file::Complaint;
+#[cfg(feature = "shuttle")]
+pub(crate) use play::run_on;
 pub use play::{Cost, Found, configuration, run};
 pub use suite::{Mismatch, Verdict, each, files, verify};
 pub use word::Word;

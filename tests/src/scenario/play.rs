@@ -111,6 +111,11 @@ fn bench(case: &Case, processor: Processor, seed: u64) -> Bench {
 /// Plays the case once. It must have been checked: see [`Case::check`].
 #[must_use]
 pub fn run(case: &Case, processor: Processor, seed: u64) -> Found {
+    run_on(case, processor, seed, Schedule::Seeded(seed))
+}
+
+/// The same, where `schedule` and not the seed decides who runs when.
+pub(crate) fn run_on(case: &Case, processor: Processor, seed: u64, schedule: Schedule) -> Found {
     let bench = bench(case, processor, seed);
     let mut found = Found {
         calls: Vec::new(),
@@ -128,7 +133,7 @@ pub fn run(case: &Case, processor: Processor, seed: u64) -> Found {
         registers_before: registers(&bench),
         bench,
     };
-    play_on(case, seed, &mut found);
+    play_on(case, seed, schedule, &mut found);
     found
 }
 
@@ -155,7 +160,7 @@ fn registers(bench: &Bench) -> Vec<(usize, u32, u64)> {
         .collect()
 }
 
-fn play_on(case: &Case, seed: u64, found: &mut Found) {
+fn play_on(case: &Case, seed: u64, schedule: Schedule, found: &mut Found) {
     let bench = &found.bench;
     let machine = &bench.machine;
     let system = bench.booted_system();
@@ -206,7 +211,7 @@ fn play_on(case: &Case, seed: u64, found: &mut Found) {
     let stage = Stage::new(case, machine, &system, shim, in_shim, seed);
     let coming: Vec<usize> = (0..count).filter(|thread| stage.comes(*thread)).collect();
     let played = catch_unwind(AssertUnwindSafe(|| {
-        play(Schedule::Seeded(seed), &coming, |thread, turn| {
+        play(schedule, &coming, |thread, turn| {
             let turn = turn.expect("a seed decides");
             let live = || {
                 let cpu = Cpu::new(&stage, thread, turn);

@@ -8,6 +8,8 @@
 #[cfg(coroutines)]
 mod coroutines;
 mod decider;
+#[cfg(feature = "shuttle")]
+mod shuttled;
 mod turns;
 
 pub(crate) use decider::Kind;
@@ -26,6 +28,9 @@ pub enum Schedule {
     Seeded(u64),
     /// As [`Self::Seeded`], on OS threads even where there are coroutines.
     SeededOsThreads(u64),
+    /// One at a time, as shuttle's scheduler decides; only within a shuttle run.
+    #[cfg(feature = "shuttle")]
+    Shuttle,
 }
 
 /// What a thread holds while a seed decides who runs.
@@ -40,6 +45,8 @@ enum Carrier<'a> {
     OsThread(&'a Turns),
     #[cfg(coroutines)]
     Coroutine(coroutines::Place<'a>),
+    #[cfg(feature = "shuttle")]
+    Shuttle(&'a shuttled::Threads),
 }
 
 impl Turn<'_> {
@@ -49,6 +56,8 @@ impl Turn<'_> {
             Carrier::OsThread(turns) => turns.pass(self.thread, kind),
             #[cfg(coroutines)]
             Carrier::Coroutine(place) => place.pass(self.thread, kind),
+            #[cfg(feature = "shuttle")]
+            Carrier::Shuttle(threads) => threads.pass(kind),
         }
     }
 
@@ -60,6 +69,8 @@ impl Turn<'_> {
             Carrier::OsThread(turns) => turns.spins(),
             #[cfg(coroutines)]
             Carrier::Coroutine(place) => place.spins(),
+            #[cfg(feature = "shuttle")]
+            Carrier::Shuttle(threads) => threads.spins(),
         }
     }
 
@@ -69,6 +80,8 @@ impl Turn<'_> {
             Carrier::OsThread(turns) => turns.die(self.thread),
             #[cfg(coroutines)]
             Carrier::Coroutine(place) => place.die(self.thread),
+            #[cfg(feature = "shuttle")]
+            Carrier::Shuttle(threads) => threads.die(),
         }
     }
 
@@ -78,6 +91,8 @@ impl Turn<'_> {
             Carrier::OsThread(turns) => turns.rest(self.thread),
             #[cfg(coroutines)]
             Carrier::Coroutine(place) => place.rest(self.thread),
+            #[cfg(feature = "shuttle")]
+            Carrier::Shuttle(threads) => threads.rest(),
         }
     }
 }
@@ -99,6 +114,8 @@ pub fn play<R: Send>(
         #[cfg(not(coroutines))]
         Schedule::Seeded(seed) => turns_of(seed, threads, body),
         Schedule::SeededOsThreads(seed) => turns_of(seed, threads, body),
+        #[cfg(feature = "shuttle")]
+        Schedule::Shuttle => shuttled::play(threads, body),
     };
     played.unwrap_or_else(|panic| {
         if !quiet() {

@@ -7,6 +7,7 @@ mod coverage;
 mod hostile;
 mod image;
 mod mutants;
+mod orderings;
 mod progress;
 mod protocol;
 mod qemu;
@@ -59,6 +60,10 @@ enum Verb {
     Mutants(mutants::Arguments),
     /// Attack everything that reads what others wrote with hostile input, by the million
     Hostile(hostile::Arguments),
+    /// Check the memory orderings of the concurrent code: loom in every order, Miri with many seeds
+    Orderings(orderings::OrderingArguments),
+    /// Run recoveries of 8 and 16 threads in very many orders on the hardware model, each judged
+    Schedules(orderings::ScheduleArguments),
     /// Build the image and print its size, stack bounds and unsafe code in full
     Audit,
     /// Say what is installed and what is missing, and change nothing
@@ -100,6 +105,8 @@ fn main() -> ExitCode {
         Verb::Protocol(arguments) => protocol::verb(&arguments),
         Verb::Mutants(arguments) => mutants::verb(&arguments),
         Verb::Hostile(arguments) => hostile::verb(&arguments),
+        Verb::Orderings(arguments) => Ok(orderings::verb(&arguments)),
+        Verb::Schedules(arguments) => orderings::schedules(&arguments),
         Verb::Audit => audit::verb().map(|()| true),
         Verb::Doctor => doctor(),
         Verb::Setup => install().map(|()| true),

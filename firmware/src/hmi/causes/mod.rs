@@ -5,6 +5,7 @@ mod table;
 use super::Caller;
 use super::events::Scope;
 use super::first_seer::FirstSeer;
+use crate::atomic::{const_fn, each};
 use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::malfunction;
@@ -19,8 +20,10 @@ use table::{Meaning, Report};
 pub(crate) struct Seen([FirstSeer; table::BITS + 1]);
 
 impl Seen {
-    pub(crate) const fn new() -> Self {
-        Self([const { FirstSeer::new() }; table::BITS + 1])
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(each!(FirstSeer::new(); table::BITS + 1))
+        }
     }
 
     fn of(&self, bit: u32) -> &FirstSeer {

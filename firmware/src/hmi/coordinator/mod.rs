@@ -1,7 +1,8 @@
 //! The meeting of a core's threads: the word that they share. What an event does to it, and which
 //! events a thread makes, is in [`hmi_meeting`].
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, const_fn};
+use core::sync::atomic::Ordering;
 pub use hmi_meeting::{
     AbortReason, Event, Findings, MAX_RETRIES, Phase, Task, ThreadMask, Verdict, Word, mask_of,
     step,
@@ -29,10 +30,12 @@ impl Default for Coordinator {
 }
 
 impl Coordinator {
-    /// Idle, generation 0.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(AtomicU64::new(0))
+    const_fn! {
+        /// Idle, generation 0.
+        #[must_use]
+        pub fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
     }
 
     /// The word now. What participants wrote before it became so is visible.
@@ -43,7 +46,8 @@ impl Coordinator {
 
     /// Applies an event. What the caller wrote before is visible to whoever sees the new word.
     pub fn apply(&self, event: Event) -> Applied {
-        let mut bits = self.0.load(Ordering::Acquire);
+        // Nothing is done with what is read here before the exchange has confirmed it.
+        let mut bits = self.0.load(Ordering::Relaxed);
         loop {
             let before = Word::from_bits(bits);
             let (after, verdict) = step(before, event);
@@ -51,7 +55,7 @@ impl Coordinator {
                 bits,
                 after.to_bits(),
                 Ordering::AcqRel,
-                Ordering::Acquire,
+                Ordering::Relaxed,
             ) {
                 Ok(_) => {
                     return Applied {

@@ -10,6 +10,7 @@
 mod ring;
 mod slots;
 
+use crate::atomic::const_fn;
 use core::sync::atomic::{AtomicU64, Ordering};
 use opal_abi::hmi_event::{Disposition, HmiEvent, SIZE};
 use opal_abi::message;
@@ -19,7 +20,7 @@ use slots::{Kept, Slots};
 use spin::{Mutex, MutexGuard};
 
 /// Tries to take the queue; it is held for a few instructions at a time.
-const TRIES: u32 = 20_000;
+const TRIES: u32 = if cfg!(loom) { 1 } else { 20_000 };
 /// Words of an encoded event.
 const WORDS: usize = SIZE / 8;
 
@@ -129,7 +130,7 @@ pub struct EventQueue {
 }
 
 fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::AcqRel);
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Default for EventQueue {
@@ -139,26 +140,28 @@ impl Default for EventQueue {
 }
 
 impl EventQueue {
-    /// An empty queue.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            ring: Mutex::new(Ring::new()),
-            slots: Slots::new(),
-            posted: AtomicU64::new(0),
-            delivered: AtomicU64::new(0),
-            waiting: AtomicU64::new(0),
-            coalesced: AtomicU64::new(0),
-            coalesced_across: AtomicU64::new(0),
-            folded: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
+    const_fn! {
+        /// An empty queue.
+        #[must_use]
+        pub fn new() -> Self {
+            Self {
+                ring: Mutex::new(Ring::new()),
+                slots: Slots::new(),
+                posted: AtomicU64::new(0),
+                delivered: AtomicU64::new(0),
+                waiting: AtomicU64::new(0),
+                coalesced: AtomicU64::new(0),
+                coalesced_across: AtomicU64::new(0),
+                folded: AtomicU64::new(0),
+                lost: AtomicU64::new(0),
+            }
         }
     }
 
     /// Whether an event waits.
     #[must_use]
     pub fn pending(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) != 0
+        self.waiting.load(Ordering::Relaxed) != 0
     }
 
     /// Takes the oldest event, as the message of `OPAL_GET_MSG`. `None` also when the queue was not
@@ -175,20 +178,20 @@ impl EventQueue {
         }
         let entry = oldest.or_else(|| ring.pop())?;
         count(&self.delivered);
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         Some(message::hmi_event(&entry.to_bytes()))
     }
 
     /// Events that were dropped so far.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Acquire)
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// What became of all events so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             posted: read(&self.posted),
             delivered: read(&self.delivered),
@@ -252,6 +255,13 @@ impl EventQueue {
         true
     }
 
+    /// As [`Self::post`] does when the queue is not to be had.
+    #[cfg(test)]
+    pub(crate) fn keep_in_slot(&self, thread: usize, scope: Scope, event: &HmiEvent) -> bool {
+        count(&self.posted);
+        self.keep(thread, Entry::new(scope, event))
+    }
+
     fn ring(&self) -> Option<MutexGuard<'_, Ring>> {
         for _ in 0..TRIES {
             if let Some(ring) = self.ring.try_lock() {
@@ -263,5 +273,6 @@ impl EventQueue {
     }
 }
 
-#[cfg(test)]
+// Loom brings its own threads.
+#[cfg(all(test, not(loom)))]
 mod tests;

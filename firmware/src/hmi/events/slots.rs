@@ -2,13 +2,20 @@
 //! the queue.
 //!
 //! A slot is filled by its own thread alone, and emptied by whoever holds the queue. That one is
-//! busy with one slot at a time, so of the two one can always be judged.
+//! busy with one slot at a time, so at any moment one of the two can be judged; but the two are looked
+//! at one after the other, so it may take a second look.
 
 use super::{Entry, Scope, WORDS};
+use crate::atomic::{AtomicU64, DataWord, const_fn, each};
 use crate::platform::MAX_THREADS;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 const SLOTS: usize = 2;
+/// Looks at the own slots. Whoever empties them goes from one to the next, so that both may seem to be in
+/// work; but only once, since nobody but this thread fills them again.
+const LOOKS: u32 = 3;
+/// Few under loom, which keeps the history of each.
+const THREADS: usize = if cfg!(loom) { 2 } else { MAX_THREADS };
 
 const EMPTY: u64 = 0;
 /// Being written or read.
@@ -32,22 +39,36 @@ pub(super) enum Kept {
 #[derive(Debug)]
 struct Slot {
     state: AtomicU64,
-    words: [AtomicU64; WORDS],
-    scope: AtomicU64,
+    words: [DataWord; WORDS],
+    scope: DataWord,
 }
 
 impl Slot {
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                state: AtomicU64::new(EMPTY),
+                words: each!(DataWord::new(0); WORDS),
+                scope: DataWord::new(0),
+            }
+        }
+    }
+
     fn claim(&self, from: u64) -> bool {
         self.state
-            .compare_exchange(from, BUSY, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
+    }
+
+    fn holds_unrecovered(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == UNRECOVERED
     }
 
     fn fill(&self, entry: &Entry) {
         for (place, word) in self.words.iter().zip(entry.words) {
-            place.store(word, Ordering::Relaxed);
+            place.set(word);
         }
-        self.scope.store(entry.scope.to_word(), Ordering::Relaxed);
+        self.scope.set(entry.scope.to_word());
         let state = if entry.unrecovered() {
             UNRECOVERED
         } else {
@@ -58,8 +79,8 @@ impl Slot {
 
     fn read(&self) -> Entry {
         let entry = Entry {
-            words: core::array::from_fn(|n| self.words[n].load(Ordering::Relaxed)),
-            scope: Scope::from_word(self.scope.load(Ordering::Relaxed)),
+            words: core::array::from_fn(|n| self.words[n].get()),
+            scope: Scope::from_word(self.scope.get()),
         };
         self.state.store(EMPTY, Ordering::Release);
         entry
@@ -69,24 +90,18 @@ impl Slot {
 /// The slots of all threads.
 #[derive(Debug)]
 pub(super) struct Slots {
-    threads: [[Slot; SLOTS]; MAX_THREADS],
+    threads: [[Slot; SLOTS]; THREADS],
     /// Slots that are full, or soon will be.
     full: AtomicU64,
 }
 
 impl Slots {
-    pub(super) const fn new() -> Self {
-        Self {
-            threads: [const {
-                [const {
-                    Slot {
-                        state: AtomicU64::new(EMPTY),
-                        words: [const { AtomicU64::new(0) }; WORDS],
-                        scope: AtomicU64::new(0),
-                    }
-                }; SLOTS]
-            }; MAX_THREADS],
-            full: AtomicU64::new(0),
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self {
+                threads: each!(each!(Slot::new(); SLOTS); THREADS),
+                full: AtomicU64::new(0),
+            }
         }
     }
 
@@ -95,29 +110,35 @@ impl Slots {
         let Some(own) = self.threads.get(thread) else {
             return Kept::Refused;
         };
-        if let Some(slot) = own.iter().find(|slot| slot.claim(EMPTY)) {
-            self.full.fetch_add(1, Ordering::AcqRel);
-            slot.fill(&entry);
-            return Kept::Stored;
+        for _ in 0..LOOKS {
+            if let Some(slot) = own.iter().find(|slot| slot.claim(EMPTY)) {
+                self.full.fetch_add(1, Ordering::Relaxed);
+                slot.fill(&entry);
+                return Kept::Stored;
+            }
+            if !entry.unrecovered() {
+                return Kept::Refused;
+            }
+            if let Some(slot) = own.iter().find(|slot| slot.claim(RECOVERED)) {
+                slot.fill(&entry);
+                return Kept::Displaced;
+            }
+            if own.iter().any(Slot::holds_unrecovered) {
+                return Kept::Folded;
+            }
+            // Each slot was being emptied when it was looked at: one of them is empty now.
         }
-        if !entry.unrecovered() {
-            return Kept::Refused;
-        }
-        if let Some(slot) = own.iter().find(|slot| slot.claim(RECOVERED)) {
-            slot.fill(&entry);
-            return Kept::Displaced;
-        }
-        Kept::Folded
+        Kept::Refused
     }
 
     /// Empties a slot. Only for the holder of the queue.
     pub(super) fn take(&self) -> Option<Entry> {
-        if self.full.load(Ordering::Acquire) == 0 {
+        if self.full.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut slots = self.threads.iter().flatten();
         let slot = slots.find(|slot| slot.claim(UNRECOVERED) || slot.claim(RECOVERED))?;
-        self.full.fetch_sub(1, Ordering::AcqRel);
+        self.full.fetch_sub(1, Ordering::Relaxed);
         Some(slot.read())
     }
 }

@@ -169,7 +169,7 @@ const FAILURES: [CommandFailure; 5] = [
     CommandFailure::MoveResidue,
 ];
 
-fn fault(random: &mut Random, case: &Case) -> FaultCase {
+pub(in crate::campaign) fn fault(random: &mut Random, case: &Case) -> FaultCase {
     let processor = case.generations[0];
     let power10 = processor == Processor::Power10;
     let core = random.below(case.shape.all_cores() as u64) as usize;
@@ -347,7 +347,7 @@ fn scom(random: &mut Random) -> FaultCase {
 
 /// Whether everything in the case can be repaired: errors of cores and threads and of registers that
 /// firmware restores, on a machine where everyone comes.
-pub(super) fn must_recover(case: &Case) -> bool {
+pub(in crate::campaign) fn must_recover(case: &Case) -> bool {
     let everyone = case.threads.iter().all(|entry| {
         !matches!(
             entry.doing,

@@ -8,6 +8,8 @@ use super::rows::Rows;
 use crate::quiet::caught;
 use crate::scenario::{Case, run};
 pub use generate::generate;
+#[cfg(feature = "shuttle")]
+pub(super) use generate::{fault, must_recover};
 use serde::{Deserialize, Serialize};
 pub use shrink::shrink;
 use std::sync::Mutex;

@@ -1,7 +1,10 @@
 //! What the image must not hold, how large it is, and how much stack it may use.
 
+mod barriers;
 mod calls;
 mod opcodes;
+#[cfg(test)]
+mod orderings;
 mod program;
 pub(crate) mod stack;
 mod unsafe_code;
@@ -22,6 +25,8 @@ pub(crate) struct Findings {
     pub(crate) instructions: usize,
     /// Instructions that must not be there.
     pub(crate) forbidden: Vec<String>,
+    /// Accesses of registers that threads share.
+    barriers: barriers::Found,
     /// Stack bounds.
     pub(crate) stack: stack::Report,
     /// Unsafe code per file.
@@ -39,6 +44,7 @@ pub(crate) fn examine(elf: &[u8], size: usize) -> Result<Findings> {
             .map(|function| function.words.len())
             .sum(),
         forbidden: forbidden_instructions(&program),
+        barriers: barriers::look(&program),
         stack: stack::report(&program),
         unsafe_code: unsafe_code::survey(&workspace::root())?,
     })
@@ -74,13 +80,17 @@ impl Findings {
             .collect()
     }
 
-    fn audits(&self) -> [(&'static str, Vec<String>); 3] {
+    fn audits(&self) -> [(&'static str, Vec<String>); 4] {
         [
             (
                 "audit: no float or vector instruction",
                 self.instruction_failures(),
             ),
             ("audit: size within budget", self.size_failures()),
+            (
+                "audit: each access of TFMR, HMER and TB has its isync",
+                self.barriers.failures(),
+            ),
             ("audit: stack within bounds", self.stack.failures()),
         ]
     }
@@ -92,6 +102,11 @@ impl Findings {
             self.size,
             self.instructions,
             self.forbidden.len()
+        );
+        println!(
+            "Accesses of TFMR, HMER and TB: {}, {} of them without their isync",
+            self.barriers.accesses,
+            self.barriers.bare.len()
         );
         println!("Worst-case stack per entry point:");
         for bound in &self.stack.bounds {
@@ -168,6 +183,10 @@ mod tests {
             size,
             instructions: 1,
             forbidden: forbidden.iter().map(|text| (*text).to_owned()).collect(),
+            barriers: barriers::Found {
+                accesses: 1,
+                bare: Vec::new(),
+            },
             stack: stack::Report {
                 bounds: vec![stack::Bound {
                     entry: "opaline_x".into(),

@@ -2,7 +2,7 @@
 //! order in one.
 
 use super::{cargo_tests, tally::Tally};
-use crate::workspace;
+use crate::{progress::Progress, workspace};
 use std::process::{Command, Stdio};
 
 const TARGET: &str = "powerpc64-unknown-linux-gnu";
@@ -28,6 +28,10 @@ const TOO_SLOW: &[&str] = &[
     "lines_of_several_threads",
     "records_come_back",
 ];
+
+/// Seeds in the test run, each another order of the threads and other values that weakly ordered reads
+/// find; `cargo xtask orderings` takes more.
+pub(crate) const SEEDS: u32 = 16;
 
 /// All of it has this long.
 const PATIENCE_SECONDS: &str = "600";
@@ -68,9 +72,8 @@ fn succeeds(arguments: &[&str]) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Runs the part.
-pub(super) fn run(tally: &mut Tally) {
-    const NAME: &str = "tests under Miri";
+/// Gets Miri; `false` when it is not to be had, which is noted.
+fn is_there(tally: &mut Tally, name: &str) -> bool {
     if obstacle().is_some_and(|why| why.contains("component")) {
         let add = [
             "component",
@@ -85,35 +88,81 @@ pub(super) fn run(tally: &mut Tally) {
         let _ = rustup(&add).status();
     }
     if let Some(why) = obstacle() {
-        return tally.skip(NAME, &why);
+        tally.skip(name, &why);
+        return false;
+    }
+    true
+}
+
+/// `cargo miri test`, which ends after a while whatever happens.
+fn miri_test() -> Command {
+    let mut command = cleaned("timeout");
+    command
+        .args([PATIENCE_SECONDS, "rustup", "run", "nightly"])
+        .args(["cargo", "miri", "test", "--no-fail-fast"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(workspace::target().join("miri"));
+    command
+}
+
+/// Runs the part.
+pub(super) fn run(tally: &mut Tally) {
+    const NAME: &str = "tests under Miri";
+    if !is_there(tally, NAME) {
+        return;
     }
     println!(
         "  too slow for Miri, so not in this part: {}",
         TOO_SLOW.join(", ")
     );
-    let mut command = cleaned("timeout");
+    let mut command = miri_test();
     command
-        .args([
-            PATIENCE_SECONDS,
-            "rustup",
-            "run",
-            "nightly",
-            "cargo",
-            "miri",
-            "test",
-        ])
-        .args([
-            "--lib",
-            "--no-fail-fast",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
-        .arg(workspace::target().join("miri"))
+        .arg("--lib")
         .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
         .arg("--")
         .args(TOO_SLOW.iter().flat_map(|test| ["--skip", test]))
         .env("MIRIFLAGS", "-Zmiri-disable-isolation")
         .env("PROPTEST_CASES", "4");
     cargo_tests::run(tally, NAME, command, cargo_tests::Ignored::RunsElsewhere);
+}
+
+/// Runs the tests of concurrent code with so many seeds; each of its two parts is one test here, since
+/// seeds run side by side and what they print is mixed.
+pub(crate) fn seeds(tally: &mut Tally, count: u32) {
+    let name = format!("concurrent code under Miri, {count} seeds");
+    if !is_there(tally, &name) {
+        return;
+    }
+    // With the whole control block and flight recorder a seed takes a minute.
+    let shim = [
+        "--package",
+        "hypervisor-shim",
+        "--test",
+        "concurrent",
+        "word::",
+    ];
+    let firmware = ["--package", "opaline-firmware", "--lib", "concurrent_tests"];
+    let flags = format!("-Zmiri-disable-isolation -Zmiri-many-seeds=0..{count}");
+    for (what, tests) in [("shim", shim.as_slice()), ("firmware", &firmware)] {
+        let name = format!("{name}: {what}");
+        let progress = Progress::start(&name);
+        let output = miri_test().args(tests).env("MIRIFLAGS", &flags).output();
+        drop(progress);
+        match output {
+            Ok(output) if output.status.success() => {
+                let ran = String::from_utf8_lossy(&output.stdout).contains(" passed");
+                if ran {
+                    tally.pass(&name);
+                } else {
+                    tally.fail(&name, "no tests were run");
+                }
+            }
+            Ok(output) => {
+                print!("{}", String::from_utf8_lossy(&output.stdout));
+                print!("{}", String::from_utf8_lossy(&output.stderr));
+                tally.fail(&name, &output.status.to_string());
+            }
+            Err(error) => tally.fail(&name, &error.to_string()),
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod big_endian;
 mod cargo_tests;
 mod machines;
 pub(crate) mod miri;
+pub(crate) mod orderings;
 pub(crate) mod tally;
 
 use crate::image;
@@ -41,6 +42,11 @@ pub(crate) fn everything(tally: &mut Tally) {
         big_endian::run(tally)
     });
     part("The same under Miri", || miri::run(tally));
+    part("Concurrent code: memory orderings", || {
+        orderings::loom(tally);
+        miri::seeds(tally, miri::SEEDS);
+    });
+    part("Concurrent code: schedules", || orderings::schedules(tally));
     let mut built = None;
     part("Image and audits", || match image::build(&[]) {
         Ok(image) => {
