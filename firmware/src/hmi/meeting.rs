@@ -2,7 +2,7 @@
 
 use super::Caller;
 use super::coordinator::{
-    Applied, Event, Findings, Phase, Task, ThreadMask, Verdict, Word, mask_of,
+    AbortReason, Applied, Event, Findings, Phase, Task, ThreadMask, Verdict, Word, mask_of,
 };
 use super::core_state::CoreState;
 use super::diagnosis::most_informative;
@@ -248,7 +248,8 @@ fn note_expired<H: Hardware>(
     }
     if phase == Phase::Arrive {
         note_closed(hw, system, core, applied);
-    } else if let Some(reason) = applied.after.abort_reason() {
+    } else {
+        // Nobody waits for the end of `Depart` in here, so it was a phase of work that was aborted.
         let before = applied.before;
         let working = if phase.is_leaders() {
             mask_of(before.leader)
@@ -256,7 +257,8 @@ fn note_expired<H: Hardware>(
             before.participants
         };
         let missing = working & !before.done;
-        system.record(hw, Step::Abort, [reason as u64, u64::from(missing)]);
+        let reason = AbortReason::WaitExpired as u64;
+        system.record(hw, Step::Abort, [reason, u64::from(missing)]);
     }
 }
 

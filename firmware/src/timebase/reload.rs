@@ -179,7 +179,7 @@ fn attempt<H: Hardware>(
     let epoch = system.chip_tod.epoch();
     let fsm = match known {
         Some(fsm) => fsm,
-        None => system.tod_fsm(hw, tod.chip)?,
+        None => system.tod_fsm(hw, tod)?,
     };
     system.record(hw, Step::Reload, [fsm, 0]);
     match dead {
