@@ -272,3 +272,6 @@ impl System<'_> {
 pub const fn is_running(fsm: u64) -> bool {
     fsm & FSM_RUNNING != 0
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,6 @@ pub(crate) fn settled_tfmr<H: Hardware>(
         None => tfmr,
     }
 }
+
+#[cfg(test)]
+mod tests;
