@@ -150,10 +150,15 @@ impl System<'_> {
     }
 
     /// Stops the TODs that will follow the new master, so that none goes on with the old time. They
-    /// are restarted by their own cores.
+    /// are restarted by their own cores. One that stands already is left alone: its error would call
+    /// its cores, and where the switch fails, two chips would call one another for ever.
     fn stop_others<H: Hardware>(&self, hw: &mut H, me: TodPlace, backup: TodPlace) {
         let stop = TodError::I_PATH_SYNC_CHECK.bits();
         for tod in self.tods().filter(|tod| *tod != me && *tod != backup) {
+            let fsm = self.tod_read(hw, tod.chip, TodRegister::Fsm);
+            if fsm.is_ok_and(|fsm| !is_running(fsm)) {
+                continue;
+            }
             let injected = self.tod_write(hw, tod.chip, TodRegister::ErrorInject, stop);
             if injected.is_err() || !self.stops(hw, tod) {
                 self.chip_tod.counters.count_stubborn();

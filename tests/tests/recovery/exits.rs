@@ -253,7 +253,6 @@ fn a_switch_that_is_not_answered_is_not_claimed() {
                             ..fault
                         });
                         let context = format!("{generation:?} {case} {after} {booted} {seed}");
-                        eprintln!("{context}");
                         let ran = bench.run(&system, Schedule::Seeded(seed)).go();
                         assert_honest(&bench, &ran, &context);
                         bench.machine.heal_xscom();
@@ -500,4 +499,29 @@ fn a_tod_that_claims_to_run_is_asked_for_its_time() {
     let ran = run(&bench, &system);
     assert!(!all_recovered(&ran));
     assert_ne!(ran.flags(0) & TOD_TB_FAIL, 0);
+}
+
+/// The switch is asked for and never happens: two chips without time do not call one another for
+/// ever, and each says that it failed.
+#[test]
+fn a_switch_that_never_happens_is_no_storm() {
+    for generation in GENERATIONS {
+        for seed in 0..8 {
+            let bench = without_steps(generation);
+            let system = bench.booted_system();
+            let write = TodRegister::TxTtype1;
+            let ignored = XscomAnswer::Lie(0);
+            bench
+                .machine
+                .inject_xscom(accesses(write, Direction::Write, ignored));
+            let ran = bench.run(&system, Schedule::Seeded(seed)).go();
+            for thread in [0, 2] {
+                let calls = ran.outcomes[thread].len();
+                assert!((1..=4).contains(&calls), "{thread}: {calls} calls");
+                assert_ne!(ran.flags(thread) & TOD_TB_FAIL, 0, "{thread}");
+            }
+            assert!(ran.events.iter().any(|event| !event.recovered));
+            assert_honest(&bench, &ran, &format!("{generation:?} {seed}"));
+        }
+    }
 }

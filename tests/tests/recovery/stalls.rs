@@ -6,7 +6,7 @@ use opal_abi::hmi_flags::TOD_TB_FAIL;
 use opaline_tests::{Ran, Role};
 
 /// Longer than the others wait in any phase.
-const LONG: u64 = 5_000_000;
+const LONG: u64 = 2_500_000;
 
 /// Who was not told that TB is dead has the time of the machine; who was, with an event that says so.
 #[track_caller]
@@ -48,7 +48,7 @@ fn a_thread_that_stands_still_keeps_nobody() {
     for generation in GENERATIONS {
         for error in [CoreError::TbResidue, CoreError::HdecParity] {
             for thread in 0..2 {
-                for accesses in 0..90 {
+                for accesses in (thread as u64..90).step_by(3) {
                     let bench = bench(generation, 1, 1, 3);
                     let system = bench.booted_system();
                     bench.machine.inject(&core_fault(0, error));
@@ -73,8 +73,8 @@ fn a_thread_that_stands_still_keeps_nobody() {
 #[test]
 fn a_late_thread_that_stands_still_keeps_nobody() {
     for generation in GENERATIONS {
-        for late in (500_000..500_080).step_by(5) {
-            for accesses in 0..14 {
+        for late in (500_000..500_080).step_by(8) {
+            for accesses in (0..14).step_by(2) {
                 let bench = bench(generation, 1, 1, 3);
                 let system = bench.booted_system();
                 bench.machine.inject(&core_fault(0, CoreError::MissingStep));
