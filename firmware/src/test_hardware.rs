@@ -73,6 +73,8 @@ pub(crate) struct Scripted {
     pub(crate) scom_writes: Vec<(u32, u64)>,
     pub(crate) scom_reads: Vec<u32>,
     pub(crate) decrementers: Vec<(&'static str, u64)>,
+    /// Spins after which TFMR reads like this: others were at work.
+    pub(crate) becomes: Option<(u64, u64)>,
     reads_in_state: u32,
 }
 
@@ -97,6 +99,7 @@ impl Scripted {
             scom_writes: Vec::new(),
             scom_reads: Vec::new(),
             decrementers: Vec::new(),
+            becomes: None,
             reads_in_state: 0,
         }
     }
@@ -157,7 +160,8 @@ impl Hardware for Scripted {
         self.tfmr = control | status & !(value.bits() & errors);
         let state = self.state();
         if value.contains(Tfmr::CLEAR_TB_ERRORS) {
-            if state == TbState::Error {
+            // It also flushes a command that waits.
+            if matches!(state, TbState::Error | TbState::SyncWait | TbState::GetTod) {
                 self.enter(TbState::Reset);
             }
         } else if value.contains(Tfmr::LOAD_TOD_MOD) && state != TbState::Error {
@@ -249,5 +253,10 @@ impl Hardware for Scripted {
     fn store_byte(&mut self, _address: u64, _value: u8) {}
     fn relax(&mut self) {
         self.spins += 1;
+        if let Some((spins, tfmr)) = self.becomes
+            && spins == self.spins
+        {
+            self.tfmr = tfmr;
+        }
     }
 }

@@ -1,6 +1,6 @@
 use crate::schedule::{Kind, Turn};
 use hardware_model::Thread;
-use opaline_firmware::hardware::Pir;
+use opaline_firmware::hardware::{Hardware, Pir};
 use power_registers::Spr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,6 +79,16 @@ pub struct ModelHardware<'a> {
     /// Spins that were made in advance.
     spun: u64,
     death: Option<Death<'a>>,
+    stall: Option<Stall>,
+}
+
+/// A thread that stands still for a while: the machine or a debugger holds it up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    /// Accesses that it makes before.
+    pub(crate) accesses: u64,
+    /// How long, in microseconds.
+    pub(crate) spins: u64,
 }
 
 /// A thread that dies.
@@ -101,12 +111,18 @@ impl<'a> ModelHardware<'a> {
             alone,
             spun: 0,
             death: None,
+            stall: None,
         }
     }
 
     /// From here on the thread may die, if somebody decides over turns.
     pub(crate) const fn mortal(&mut self, death: Option<Death<'a>>) {
         self.death = death;
+    }
+
+    /// From here on the thread may stand still once, if somebody decides over turns.
+    pub(crate) const fn stalling(&mut self, stall: Option<Stall>) {
+        self.stall = stall;
     }
 
     /// The thread, while no other runs.
@@ -118,6 +134,7 @@ impl<'a> ModelHardware<'a> {
             alone: true,
             spun: 0,
             death: None,
+            stall: None,
         }
     }
 
@@ -130,6 +147,13 @@ impl<'a> ModelHardware<'a> {
                     turn.die();
                 }
                 death.accesses -= 1;
+            }
+            if let Some(Stall { accesses, spins }) = self.stall {
+                let left = accesses.checked_sub(1);
+                self.stall = left.map(|accesses| Stall { accesses, spins });
+                if left.is_none() {
+                    (0..spins).for_each(|_| Hardware::relax(self));
+                }
             }
             turn.pass(kind);
         }

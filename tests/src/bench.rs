@@ -1,4 +1,4 @@
-use crate::adapter::{Death, ModelHardware};
+use crate::adapter::{Death, ModelHardware, Stall};
 use crate::campaign;
 use crate::checks::Event;
 use crate::schedule::{Schedule, Turn, play};
@@ -75,6 +75,16 @@ pub enum Role {
     /// Comes, and after so many accesses of its handler it makes no access any more. It lives
     /// where nobody decides over turns ([`Schedule::Free`]).
     Dies(u64),
+    /// Takes its HMI after `late` spins, and after so many accesses of its handler it stands still
+    /// for so many spins, with all that it holds. Where nobody decides over turns it does not.
+    Stalls {
+        /// Spins before.
+        late: u64,
+        /// Accesses.
+        accesses: u64,
+        /// Spins.
+        spins: u64,
+    },
     /// Not started; the firmware knows.
     Absent,
 }
@@ -199,7 +209,9 @@ impl Run<'_> {
         let mut coming = Vec::new();
         for (thread, role) in self.roles.iter().enumerate() {
             let participation = match role {
-                Role::Os | Role::Late(_) | Role::Lost | Role::Dies(_) => Participation::Running,
+                Role::Os | Role::Late(_) | Role::Lost | Role::Dies(_) | Role::Stalls { .. } => {
+                    Participation::Running
+                }
                 Role::Idle => Participation::FirmwareIdle,
                 Role::Absent => Participation::Absent,
             };
@@ -241,8 +253,14 @@ impl Run<'_> {
     ) -> Vec<Outcome> {
         let machine = &self.bench.machine;
         let mut hardware = ModelHardware::new(machine.thread(thread), turn);
-        if let Role::Late(spins) = self.roles[thread] {
-            (0..spins).for_each(|_| hardware.relax());
+        if let Role::Late(late) | Role::Stalls { late, .. } = self.roles[thread] {
+            (0..late).for_each(|_| hardware.relax());
+        }
+        if let Role::Stalls {
+            accesses, spins, ..
+        } = self.roles[thread]
+        {
+            hardware.stalling(Some(Stall { accesses, spins }));
         }
         if let Role::Dies(accesses) = self.roles[thread] {
             hardware.mortal(Some(Death { accesses, dead }));

@@ -45,7 +45,7 @@ impl Phase {
     /// Whether participants are bound to it: it can be aborted.
     #[must_use]
     pub const fn is_work(self) -> bool {
-        (self as u8) > (Self::Arrive as u8) && (self as u8) < (Self::Depart as u8)
+        !matches!(self, Self::Idle | Self::Arrive | Self::Depart)
     }
 
     pub(crate) const fn next(self) -> Self {

@@ -516,3 +516,35 @@ fn every_interleaving_of_three_threads_ends_idle() {
     }
     assert!(known.len() > 200, "{} states", known.len());
 }
+
+/// What belongs to no phase of work changes nothing.
+#[test]
+fn events_of_another_meeting_or_phase_are_ignored() {
+    let reason = AbortReason::ClearFailed;
+    let abort = |generation| Event::Abort {
+        thread: 0,
+        generation,
+        reason,
+    };
+    let mut word = Word::default();
+    let idle = Event::Expire {
+        generation: 0,
+        phase: Phase::Idle,
+    };
+    assert_eq!(go(&mut word, idle), Verdict::Ignored);
+    assert_eq!(join(&mut word, 0, 0b11), Verdict::Joined(1));
+    let gathering = word;
+    assert_eq!(go(&mut word, abort(1)), Verdict::Ignored);
+    for generation in [0, 2] {
+        let phase = Phase::Arrive;
+        let expired = Event::Expire { generation, phase };
+        assert_eq!(go(&mut word, expired), Verdict::Ignored);
+    }
+    assert_eq!(word, gathering);
+    let mut word = gathered();
+    assert_eq!(go(&mut word, abort(1)), Verdict::Accepted);
+    let over = word;
+    assert_eq!(word.phase(), Phase::Depart);
+    assert_eq!(go(&mut word, abort(1)), Verdict::Ignored);
+    assert_eq!(word, over);
+}

@@ -42,7 +42,7 @@ pub fn capability<H: Hardware>(hw: &mut H, system: &System<'_>) -> Capability {
     let platform = system.platform;
     let mut running_tods = 0;
     for tod in system.tods() {
-        let fsm = system.tod_fsm(hw, tod.chip);
+        let fsm = system.tod_fsm(hw, tod);
         running_tods += usize::from(fsm.is_ok_and(is_running));
     }
     let primary = system.master_in(Topology::Primary);

@@ -47,10 +47,10 @@ impl System<'_> {
     /// [`Expired`] when a lock was not to be had.
     pub fn cache_tod_registers<H: Hardware>(&self, hw: &mut H) -> Result<CachedRegisters, Expired> {
         let (mut network, _) = self.lock_network(hw)?;
-        if let Some(first) = self.tods().next() {
-            let status = self.tod_status(hw, first).ok();
-            network.in_use = status.and_then(Topology::in_use);
-        }
+        // All of them say the same.
+        let first = self.tods().next();
+        let status = first.and_then(|first| self.tod_status(hw, first).ok());
+        network.in_use = status.and_then(Topology::in_use);
         let mut counted = CachedRegisters::default();
         for tod in self.tods() {
             self.cache_chip(hw, tod, &mut counted)?;

@@ -103,7 +103,7 @@ impl System<'_> {
             };
         }
         if repair.tried.intersects(TodError::STOPPING) {
-            match self.tod_fsm(hw, repair.tod.chip) {
+            match self.tod_fsm(hw, repair.tod) {
                 Ok(fsm) if is_running(fsm) => {}
                 Ok(_) => return TodRecovery::Stopped,
                 Err(_) => return TodRecovery::Failed,

@@ -257,11 +257,13 @@ impl System<'_> {
     ///
     /// # Errors
     /// [`XscomError`].
-    pub(crate) fn tod_fsm<H: Hardware>(&self, hw: &mut H, chip: ChipId) -> Result<u64, XscomError> {
-        let fsm = self.tod_read(hw, chip, TodRegister::Fsm)?;
-        if is_running(fsm)
-            && let Some(tod) = self.tod_of(chip)
-        {
+    pub(crate) fn tod_fsm<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+    ) -> Result<u64, XscomError> {
+        let fsm = self.tod_read(hw, tod.chip, TodRegister::Fsm)?;
+        if is_running(fsm) {
             let hopeless = &self.chip_tod.hopeless[tod.index];
             // Mostly it is 0 already: then nothing is written.
             if hopeless.load(Ordering::Relaxed) != 0 {
@@ -277,3 +279,6 @@ impl System<'_> {
 pub const fn is_running(fsm: u64) -> bool {
     fsm & FSM_RUNNING != 0
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,7 @@ impl System<'_> {
         self.await_running(hw, restart, source)?;
         self.tod_trigger(hw, source.chip, TodRegister::TxTtype4)?;
         self.chip_tod.counters.count_rebuild();
-        if source != me && !is_running(self.tod_fsm(hw, me.chip)?) {
+        if source != me && !is_running(self.tod_fsm(hw, me)?) {
             // What was sent to all did not arrive here.
             self.follow(hw, restart)?;
         }

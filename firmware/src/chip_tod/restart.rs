@@ -136,7 +136,7 @@ impl System<'_> {
     ) -> Result<(), RestartError> {
         let (mut network, waited) = self.lock_network(hw)?;
         let changed = self.chip_tod.epoch() != epoch;
-        if changed && !self.is_suspect(tod) && is_running(self.tod_fsm(hw, tod.chip)?) {
+        if changed && !self.is_suspect(tod) && is_running(self.tod_fsm(hw, tod)?) {
             self.record(hw, Step::TodRestart, [Way::Found as u64, 0]);
             return Ok(());
         }
@@ -240,13 +240,10 @@ impl System<'_> {
             } else {
                 self.switch_if_needed(hw, restart, in_use, master, status)?
             };
-            if let Some(runs) = switched {
+            if let Some(new) = switched {
                 in_use = in_use.other();
                 network.in_use = Some(in_use);
-                if runs
-                    && let Some(master) = self.master_in(in_use)
-                    && self.follows(hw, restart, master)
-                {
+                if new.runs && self.follows(hw, restart, new.tod) {
                     return Ok(Way::Backup);
                 }
             }
@@ -282,7 +279,7 @@ impl System<'_> {
     }
 
     fn runs<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
-        self.tod_fsm(hw, tod.chip).is_ok_and(is_running)
+        self.tod_fsm(hw, tod).is_ok_and(is_running)
     }
 
     /// Follows the master, if it is another chip and runs.
@@ -331,7 +328,7 @@ impl System<'_> {
         let me = restart.tod;
         let mut unknown = false;
         for tod in self.tods().filter(|tod| *tod != me) {
-            match self.tod_fsm(hw, tod.chip) {
+            match self.tod_fsm(hw, tod) {
                 Ok(fsm) if is_running(fsm) => {}
                 Ok(_) => continue,
                 Err(_) => {

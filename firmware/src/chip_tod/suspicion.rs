@@ -10,6 +10,7 @@ use super::restart::{Lost, Restart};
 use crate::hardware::Hardware;
 use crate::system::System;
 use core::sync::atomic::Ordering;
+use power_registers::Tfmr;
 use power_registers::chip_tod::TodRegister;
 
 /// How far the value of a TOD under suspicion may be from the estimate: 10 ms.
@@ -30,11 +31,7 @@ impl System<'_> {
         if restart.timebase_runs {
             return self.value_is_right(hw, restart.tod);
         }
-        let parity = bits_with(|remedy| remedy == Remedy::CheckValue).bits();
-        let error = self.tod_read(hw, source.chip, TodRegister::Error);
-        // What cannot be asked is not under suspicion.
-        let reported = error.is_ok_and(|error| error & parity != 0);
-        if reported || self.is_suspect(source) {
+        if self.reports_its_value(hw, source) || self.is_suspect(source) {
             return self.is_near_estimate(hw, restart);
         }
         let (me, lost) = (restart.tod, restart.lost);
@@ -45,6 +42,23 @@ impl System<'_> {
         let contradicted = self.is_contradicted(hw, value, &[me, source], lost);
         restart.disputed |= contradicted;
         !contradicted
+    }
+
+    /// Whether a TOD says that its value had a parity error. What cannot be asked is not under
+    /// suspicion.
+    fn reports_its_value<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
+        let parity = bits_with(|remedy| remedy == Remedy::CheckValue).bits();
+        self.tod_read(hw, tod.chip, TodRegister::Error)
+            .is_ok_and(|error| error & parity != 0)
+    }
+
+    /// For who loads TB without a look at the TOD's errors, which are left to the HMI that they
+    /// raised: a value that is reported, but was not looked at yet, is under suspicion from now on.
+    pub(crate) fn suspect_what_is_reported<H: Hardware>(&self, hw: &mut H, tod: TodPlace) {
+        if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) && self.reports_its_value(hw, tod) {
+            let suspects = &self.chip_tod.suspects;
+            suspects.fetch_or(tod.bit(), Ordering::AcqRel);
+        }
     }
 
     fn is_near_estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> bool {

@@ -15,9 +15,17 @@ const LEAST_POLLS: u64 = 10;
 /// Tries to turn the step checkers on: without them a later failure goes unnoticed.
 const CHECKER_TRIES: u32 = 3;
 
+/// The master after a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NewMaster {
+    pub(super) tod: TodPlace,
+    /// Whether it runs.
+    pub(super) runs: bool,
+}
+
 impl System<'_> {
     /// Switches the topology if `master`, which does not run, has no steps to run by: they are not
-    /// valid, or were found wrong. Gives whether the new master runs; `None` when there was no switch.
+    /// valid, or were found wrong. Gives the new master; `None` when there was no switch.
     ///
     /// # Errors
     /// [`RestartError::NoBackup`] when nobody can take over from a master without steps: then
@@ -29,7 +37,7 @@ impl System<'_> {
         in_use: Topology,
         master: TodPlace,
         own_status: TodStatus,
-    ) -> Result<Option<bool>, RestartError> {
+    ) -> Result<Option<NewMaster>, RestartError> {
         let me = restart.tod;
         let status = if master == me {
             Ok(own_status)
@@ -67,7 +75,7 @@ impl System<'_> {
         master: TodPlace,
         backup: TodPlace,
         next: Topology,
-    ) -> Result<bool, RestartError> {
+    ) -> Result<NewMaster, RestartError> {
         let me = restart.tod;
         self.stop_others(hw, me, backup);
         self.tod_trigger(hw, master.chip, TodRegister::TxTtype1)?;
@@ -79,10 +87,10 @@ impl System<'_> {
             return Err(RestartError::TopologyUnclear { status });
         }
         self.chip_tod.counters.count_switch();
-        let runs = is_running(self.tod_fsm(hw, backup.chip)?);
+        let runs = is_running(self.tod_fsm(hw, backup)?);
         self.enable_step_checkers(hw, me);
         self.tell_diagnostics(hw, me);
-        Ok(runs)
+        Ok(NewMaster { tod: backup, runs })
     }
 
     /// The part of a chip; its register is mostly in the cache.
@@ -142,10 +150,15 @@ impl System<'_> {
     }
 
     /// Stops the TODs that will follow the new master, so that none goes on with the old time. They
-    /// are restarted by their own cores.
+    /// are restarted by their own cores. One that stands already is left alone: its error would call
+    /// its cores, and where the switch fails, two chips would call one another for ever.
     fn stop_others<H: Hardware>(&self, hw: &mut H, me: TodPlace, backup: TodPlace) {
         let stop = TodError::I_PATH_SYNC_CHECK.bits();
         for tod in self.tods().filter(|tod| *tod != me && *tod != backup) {
+            let fsm = self.tod_read(hw, tod.chip, TodRegister::Fsm);
+            if fsm.is_ok_and(|fsm| !is_running(fsm)) {
+                continue;
+            }
             let injected = self.tod_write(hw, tod.chip, TodRegister::ErrorInject, stop);
             if injected.is_err() || !self.stops(hw, tod) {
                 self.chip_tod.counters.count_stubborn();

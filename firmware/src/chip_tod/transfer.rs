@@ -137,7 +137,7 @@ impl System<'_> {
     ) -> Result<(), RestartError> {
         let mut waiting = self.budget(START_MICROSECONDS, LEAST_POLLS);
         loop {
-            let fsm = self.tod_fsm(hw, tod.chip)?;
+            let fsm = self.tod_fsm(hw, tod)?;
             if is_running(fsm) {
                 return Ok(());
             }

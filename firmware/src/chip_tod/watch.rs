@@ -101,7 +101,7 @@ impl System<'_> {
 
     /// The value of a TOD that runs, and TB before it was read. 0 is no value: QEMU has none.
     fn reading<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> Option<(u64, u64)> {
-        if !super::is_running(self.tod_fsm(hw, tod.chip).ok()?) {
+        if !super::is_running(self.tod_fsm(hw, tod).ok()?) {
             return None;
         }
         let before = hw.timebase();

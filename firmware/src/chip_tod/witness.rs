@@ -117,7 +117,7 @@ impl System<'_> {
 
     /// The time of a TOD that runs and is not under suspicion.
     fn testimony<H: Hardware>(&self, hw: &mut H, witness: TodPlace) -> Option<u64> {
-        if self.is_suspect(witness) || !is_running(self.tod_fsm(hw, witness.chip).ok()?) {
+        if self.is_suspect(witness) || !is_running(self.tod_fsm(hw, witness).ok()?) {
             return None;
         }
         self.tod_read(hw, witness.chip, TodRegister::TodValue).ok()

@@ -126,9 +126,7 @@ impl CoreState {
 
     /// A call of this thread ended. Gives how many in a row ended with a dead TB.
     pub(crate) fn count_failure(&self, thread: usize, failed: bool) -> u8 {
-        let Some(failures) = self.failures.get(thread) else {
-            return 0;
-        };
+        let failures = &self.failures[thread];
         // Only the thread itself counts its calls.
         let now = if failed {
             failures.load(Ordering::Relaxed).saturating_add(1)

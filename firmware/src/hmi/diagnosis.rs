@@ -293,4 +293,11 @@ mod tests {
         assert_eq!(most_informative(Generation::Power9, all.clone()).0, truth);
         assert_ne!(most_informative(Generation::Power10, all).0, truth);
     }
+
+    #[test]
+    fn a_meeting_of_nobody_has_nothing_to_report() {
+        let nothing = (Tfmr::empty(), Hmer::empty());
+        let nobody = core::iter::empty();
+        assert_eq!(most_informative(Generation::Power9, nobody), nothing);
+    }
 }

@@ -40,7 +40,8 @@ pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut 
         };
     };
     let mut repair = Repair::Nothing;
-    for _ in 0..ROUNDS {
+    let mut rounds = 0;
+    loop {
         let tfmr = hw.tfmr();
         if tfmr.contains(Tfmr::TFMR_CORRUPT) {
             return Repair::Unjudged;
@@ -49,20 +50,16 @@ pub(super) fn repair<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut 
         if bits.is_empty() {
             return repair;
         }
+        if rounds == ROUNDS {
+            return Repair::Failed;
+        }
+        rounds += 1;
         rewrite(hw, system, caller, bits);
         procedures::write_twice(hw, system, bits);
         let after = hw.tfmr();
         let gone = !after.intersects(bits) && !after.contains(Tfmr::TFMR_CORRUPT);
         system.record(hw, Step::RepairLocal, [bits.bits(), u64::from(gone)]);
         repair = Repair::Done;
-    }
-    let after = hw.tfmr();
-    if after.contains(Tfmr::TFMR_CORRUPT) {
-        Repair::Unjudged
-    } else if after.intersects(LOCAL) {
-        Repair::Failed
-    } else {
-        Repair::Done
     }
 }
 

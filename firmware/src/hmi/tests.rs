@@ -2,6 +2,7 @@
 //! against the hardware model.
 
 mod locks;
+mod others;
 
 use super::*;
 use crate::decisions::Table;

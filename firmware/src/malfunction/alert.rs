@@ -81,3 +81,18 @@ fn clear<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId, bits: u64) 
         .xscom
         .write(hw, system.platform, chip, address, !bits);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chip_is_named_by_its_bit() {
+        let named = Alerts::Chips(ibm(0) | ibm(63));
+        for (chip, is_named) in [(0, true), (1, false), (63, true), (64, false), (127, false)] {
+            assert_eq!(named.names(ChipId(chip)), is_named, "{chip}");
+            assert!(!Alerts::None.names(ChipId(chip)));
+            assert!(Alerts::Unreadable.names(ChipId(chip)));
+        }
+    }
+}

@@ -9,7 +9,8 @@ use super::procedures::{
     leave_clean, to_not_set,
 };
 use super::reload::{ReloadError, Target, receive};
-use crate::chip_tod::{CachedRegisters, is_running, value_to_load};
+use crate::chip_tod::topology::Topology;
+use crate::chip_tod::{CachedRegisters, TodPlace, is_running, value_to_load};
 use crate::hardware::{ChipId, Hardware};
 use crate::platform::{Core, ThreadPlace};
 use crate::system::System;
@@ -118,11 +119,11 @@ pub fn initialise_master<H: Hardware>(
 ) -> Result<MasterReport, BootError> {
     let (place, core) = here(hw, system)?;
     let _tfmr = own_tfmr(hw, system, place).ok_or(BootError::Held)?;
-    let primary = system.primary_tod();
-    let Some(primary) = primary else {
+    let Some(tod) = system.master_in(Topology::Primary) else {
         hw.set_tfmr(system.base_tfmr());
         return Err(BootError::NoChipTod);
     };
+    let primary = tod.chip;
     if primary != core.chip {
         return Err(BootError::NotOnPrimary { primary });
     }
@@ -132,7 +133,9 @@ pub fn initialise_master<H: Hardware>(
     let (attempts, timebase_after) = {
         let (_network, _) = system.lock_network(hw).map_err(|_| BootError::Held)?;
         let target = Target { core, place };
-        tried(hw, system, |hw| start_master(hw, system, target, loaded))?
+        tried(hw, system, |hw| {
+            start_master(hw, system, target, tod, loaded)
+        })?
     };
     system.budget(SETTLE_MICROSECONDS, 1).elapse(hw);
     system.note_timers(hw);
@@ -163,14 +166,14 @@ pub fn initialise_core<H: Hardware>(
 ) -> Result<CoreReport, BootError> {
     let (place, core) = here(hw, system)?;
     let _tfmr = own_tfmr(hw, system, place).ok_or(BootError::Held)?;
-    if !system.has_chip_tod(core.chip) {
+    let Some(tod) = system.tod_of(core.chip) else {
         hw.set_tfmr(system.base_tfmr());
         return Err(BootError::NoChipTod);
-    }
+    };
     let timebase_before = hw.timebase();
     begin_anew(system, place);
     let target = Target { core, place };
-    let (attempts, timebase_after) = tried(hw, system, |hw| follow(hw, system, target))?;
+    let (attempts, timebase_after) = tried(hw, system, |hw| follow(hw, system, target, tod))?;
     system.note_timers(hw);
     Ok(CoreReport {
         attempts,
@@ -248,9 +251,10 @@ fn start_master<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     target: Target<'_>,
+    tod: TodPlace,
     loaded: u64,
 ) -> Result<u64, BootError> {
-    let chip = target.core.chip;
+    let chip = tod.chip;
     reset_tfmr(hw, system)?;
     system.tod_write(
         hw,
@@ -264,8 +268,7 @@ fn start_master<H: Hardware>(
     system.tod_trigger(hw, chip, TodRegister::LoadTodMod)?;
     system.tod_trigger(hw, chip, TodRegister::TxTtype5)?;
     system.tod_write(hw, chip, TodRegister::LoadTod, loaded)?;
-    await_tod(hw, system, chip)?;
-    let tod = system.tod_of(chip).ok_or(BootError::NoChipTod)?;
+    await_tod(hw, system, tod)?;
     let timebase = receive(hw, system, target, tod)?;
     system.tod_trigger(hw, chip, TodRegister::TxTtype4)?;
     Ok(timebase)
@@ -275,21 +278,19 @@ fn follow<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     target: Target<'_>,
+    tod: TodPlace,
 ) -> Result<u64, BootError> {
     reset_tfmr(hw, system)?;
     to_not_set(hw, system)?;
-    await_tod(hw, system, target.core.chip)?;
+    await_tod(hw, system, tod)?;
     await_tod_interrupt_off(hw, system).map_err(BootError::TodInterrupt)?;
-    let tod = system
-        .tod_of(target.core.chip)
-        .ok_or(BootError::NoChipTod)?;
     Ok(receive(hw, system, target, tod)?)
 }
 
-fn await_tod<H: Hardware>(hw: &mut H, system: &System<'_>, chip: ChipId) -> Result<(), BootError> {
+fn await_tod<H: Hardware>(hw: &mut H, system: &System<'_>, tod: TodPlace) -> Result<(), BootError> {
     let mut waiting = system.budget(TOD_START_MICROSECONDS, LEAST_POLLS);
     loop {
-        let fsm = system.tod_fsm(hw, chip)?;
+        let fsm = system.tod_fsm(hw, tod)?;
         if is_running(fsm) {
             return Ok(());
         }

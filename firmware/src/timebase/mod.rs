@@ -61,10 +61,10 @@ pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), Resync
     }
     await_no_meeting(hw, system, place)?;
     let _tfmr = own_tfmr(hw, system, place).ok_or(ResyncError::TfmrHeld)?;
-    if !system.has_chip_tod(core.chip) {
-        return Err(ReloadError::NoChipTod.into());
-    }
-    let fsm = system.tod_fsm(hw, core.chip).map_err(ReloadError::from)?;
+    let tod = system
+        .tod_of(core.chip)
+        .ok_or(ResyncError::Reload(ReloadError::NoChipTod))?;
+    let fsm = system.tod_fsm(hw, tod).map_err(ReloadError::from)?;
     if !is_running(fsm) {
         procedures::leave_clean(hw, system);
         return Err(ReloadError::TodNotRunning { fsm }.into());
@@ -152,3 +152,6 @@ pub(crate) fn settled_tfmr<H: Hardware>(
         None => tfmr,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,9 +155,8 @@ pub(crate) fn reload<H: Hardware>(
         match result {
             Ok(timebase) => {
                 let again = attempts < ATTEMPTS
-                    && dead != DeadTod::Fail
                     && hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT)
-                    && was_loaded_wrongly(hw, system, target, tod, lost);
+                    && was_loaded_wrongly(hw, system, target, tod, dead, lost);
                 if !again {
                     return Ok(Reloaded { timebase, attempts });
                 }
@@ -199,12 +198,13 @@ fn attempt<H: Hardware>(
     let epoch = system.chip_tod.epoch();
     let fsm = match known {
         Some(fsm) => fsm,
-        None => system.tod_fsm(hw, tod.chip)?,
+        None => system.tod_fsm(hw, tod)?,
     };
     system.record(hw, Step::Reload, [fsm, 0]);
     match dead {
         // A dead TOD raises an HMI, whose recovery restarts it. One that lies raises none.
         DeadTod::Fail if !lost.refused => {
+            system.suspect_what_is_reported(hw, tod);
             let good = is_running(fsm)
                 && (system.has_good_value(hw, tod, lost) || loses_suspicion(hw, system, tod));
             if !good {
@@ -246,10 +246,15 @@ fn was_loaded_wrongly<H: Hardware>(
     system: &System<'_>,
     target: Target<'_>,
     tod: TodPlace,
+    dead: DeadTod,
     lost: Lost,
 ) -> bool {
-    // What cannot be repaired is found again by who looks at TFMR 51 next.
-    let _ = system.recover_tod_errors(hw, target.core, false);
+    if dead == DeadTod::Fail {
+        system.suspect_what_is_reported(hw, tod);
+    } else {
+        // What cannot be repaired is found again by who looks at TFMR 51 next.
+        let _ = system.recover_tod_errors(hw, target.core, false);
+    }
     !system.has_good_value(hw, tod, lost)
 }
 

@@ -140,3 +140,54 @@ fn a_held_engine_is_given_up() {
     assert!(bench.hw.hmer_keeps.is_empty(), "nothing was touched");
     drop(held);
 }
+
+/// A device tree with a small window: the registers that reset the engine lie outside.
+#[test]
+fn nothing_outside_the_window_is_written() {
+    let mut bench = Bench::new(Generation::Power9, &[Answer::Status(7)]);
+    bench.platform.chips[0].xscom_size = u64::from(REGISTER + 1) * 8;
+    assert_eq!(bench.read(REGISTER), Err(XscomError::Timeout));
+    assert_eq!(bench.hw.scom_writes, []);
+    assert_eq!(bench.read(REGISTER), Ok(0x1234));
+}
+
+#[test]
+fn a_poke_that_works_needs_no_reset() {
+    let lost = [
+        Answer::Status(4),
+        Answer::Status(0),
+        Answer::Status(0),
+        Answer::Status(0),
+    ];
+    let mut bench = Bench::new(Generation::Power9, &lost);
+    assert_eq!(bench.read(CORE_REGISTER), Ok(0x5678));
+    let written: std::vec::Vec<u32> = bench.hw.scom_writes.iter().map(|write| write.0).collect();
+    assert_eq!(written, [0x9_0018, 0x9_0012, 0x9_0013, 0x2001_0800]);
+}
+
+#[test]
+fn each_error_has_its_text_and_its_code() {
+    use std::string::ToString as _;
+    let errors = [
+        (XscomError::NoSuchChip, -1, "no such chip"),
+        (XscomError::OutsideWindow, -1, "outside the chip's window"),
+        (
+            XscomError::EngineHeld,
+            -6,
+            "the engine is held by another thread",
+        ),
+        (XscomError::NeverDone, -6, "the access is never done"),
+        (XscomError::Busy, -2, "the engine stays busy"),
+        (XscomError::ChipletOffline, -14, "the chiplet is offline"),
+        (XscomError::PartialGood, -25, "the region is not good"),
+        (XscomError::InvalidAddress, -26, "invalid address"),
+        (XscomError::Clock, -27, "clock error"),
+        (XscomError::Parity, -28, "parity error"),
+        (XscomError::Timeout, -29, "timeout on the bus"),
+        (XscomError::Unspecified, -6, "it failed without a status"),
+    ];
+    for (error, code, text) in errors {
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.opal_code(), code);
+    }
+}

@@ -48,7 +48,7 @@ fn switches(bench: &Bench) -> usize {
         .count()
 }
 
-fn starve(bench: &Bench, chip: usize, path: u8) {
+pub(super) fn starve(bench: &Bench, chip: usize, path: u8) {
     let valid = false;
     bench
         .machine

@@ -67,6 +67,12 @@ struct Entry {
 }
 
 impl Entry {
+    /// Stands where no event is.
+    const NONE: Self = Self {
+        words: [0; WORDS],
+        scope: Scope::Machine,
+    };
+
     fn new(scope: Scope, event: &HmiEvent) -> Self {
         let bytes = event.to_bytes();
         let word = |n: usize| {

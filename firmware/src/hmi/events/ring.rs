@@ -30,7 +30,8 @@ pub(super) enum Inserted {
 
 #[derive(Debug)]
 pub(super) struct Ring {
-    entries: [Option<Entry>; CAPACITY],
+    /// Those that wait; what stands in the other places means nothing.
+    entries: [Entry; CAPACITY],
     /// Place of the oldest.
     first: usize,
     count: usize,
@@ -42,7 +43,7 @@ pub(super) struct Ring {
 impl Ring {
     pub(super) const fn new() -> Self {
         Self {
-            entries: [None; CAPACITY],
+            entries: [Entry::NONE; CAPACITY],
             first: 0,
             count: 0,
             distinct: false,
@@ -57,17 +58,15 @@ impl Ring {
         (self.first + n) % CAPACITY
     }
 
-    fn entry(&self, n: usize) -> Option<&Entry> {
-        self.entries[self.place(n)].as_ref()
+    const fn entry(&self, n: usize) -> &Entry {
+        &self.entries[self.place(n)]
     }
 
-    /// Appends, if there is room.
-    pub(super) fn push(&mut self, entry: Entry) {
-        if self.has_room() {
-            let place = self.place(self.count);
-            self.entries[place] = Some(entry);
-            self.count += 1;
-        }
+    /// Appends; there is room.
+    fn push(&mut self, entry: Entry) {
+        let place = self.place(self.count);
+        self.entries[place] = entry;
+        self.count += 1;
     }
 
     /// Removes the oldest.
@@ -75,10 +74,10 @@ impl Ring {
         if self.count == 0 {
             return None;
         }
-        let entry = self.entries[self.first].take();
+        let entry = *self.entry(0);
         self.first = self.place(1);
         self.count -= 1;
-        entry
+        Some(entry)
     }
 
     /// Appends, and makes room if need be.
@@ -98,7 +97,7 @@ impl Ring {
         if !entry.unrecovered() {
             return Inserted::Refused;
         }
-        match (0..self.count).find(|&n| self.entry(n).is_some_and(|other| !other.unrecovered())) {
+        match (0..self.count).find(|&n| !self.entry(n).unrecovered()) {
             Some(found) => {
                 self.remove(found);
                 self.push(entry);
@@ -111,7 +110,7 @@ impl Ring {
     /// Whether an event with the same bytes waits; `Some(true)` if only one about something else.
     fn has_equal(&self, entry: &Entry) -> Option<bool> {
         let mut found = None;
-        for other in (0..self.count).filter_map(|n| self.entry(n)) {
+        for other in (0..self.count).map(|n| self.entry(n)) {
             if other == entry {
                 return Some(false);
             }
@@ -129,11 +128,9 @@ impl Ring {
         }
         for across in [false, true] {
             for younger in (1..self.count).rev() {
-                let Some(entry) = self.entry(younger).copied() else {
-                    continue;
-                };
+                let entry = *self.entry(younger);
                 let equal = |other: &Entry| *other == entry || across && other.words == entry.words;
-                if (0..younger).any(|n| self.entry(n).is_some_and(equal)) {
+                if (0..younger).any(|n| equal(self.entry(n))) {
                     self.remove(younger);
                     return Some(across);
                 }
@@ -146,10 +143,8 @@ impl Ring {
     fn remove(&mut self, found: usize) {
         for n in found..self.count - 1 {
             let (to, from) = (self.place(n), self.place(n + 1));
-            self.entries[to] = self.entries[from].take();
+            self.entries[to] = self.entries[from];
         }
-        let last = self.place(self.count - 1);
-        self.entries[last] = None;
         self.count -= 1;
     }
 }

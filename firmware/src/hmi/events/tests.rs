@@ -304,3 +304,16 @@ fn many_threads_post_and_one_takes() {
         "{unrecovered} of {bad}, {counts:?}"
     );
 }
+
+#[test]
+fn a_thread_without_slots_loses_its_event_and_says_so() {
+    let queue = EventQueue::new();
+    let held = queue.ring.lock();
+    let one = event(1, UNRECOVERED);
+    assert!(!queue.post(crate::platform::MAX_THREADS, Scope::Machine, &one));
+    assert!(queue.post(0, Scope::Machine, &one));
+    drop(held);
+    assert_eq!(queue.counts().lost, 1);
+    assert_eq!(drain(&queue), [1]);
+    assert_accounted(&queue);
+}
