@@ -7,6 +7,7 @@
 
 pub mod bring_up;
 pub mod budget;
+pub mod calendar;
 pub mod chip_tod;
 pub mod console;
 pub mod debug_descriptor;
@@ -20,6 +21,7 @@ mod malfunction;
 pub mod memory_console;
 pub mod opal;
 pub mod platform;
+pub mod processors;
 pub mod quirks;
 pub mod system;
 pub mod timebase;

@@ -73,6 +73,8 @@ pub(crate) struct Scripted {
     pub(crate) scom_writes: Vec<(u32, u64)>,
     pub(crate) scom_reads: Vec<u32>,
     pub(crate) decrementers: Vec<(&'static str, u64)>,
+    pub(crate) hid0: u64,
+    pub(crate) woken: Vec<Pir>,
     reads_in_state: u32,
 }
 
@@ -97,6 +99,8 @@ impl Scripted {
             scom_writes: Vec::new(),
             scom_reads: Vec::new(),
             decrementers: Vec::new(),
+            hid0: 0,
+            woken: Vec::new(),
             reads_in_state: 0,
         }
     }
@@ -179,7 +183,13 @@ impl Hardware for Scripted {
     }
     fn set_hmeer(&mut self, _value: Hmer) {}
     fn hid0(&mut self) -> u64 {
-        0
+        self.hid0
+    }
+    fn set_hid0(&mut self, value: u64) {
+        self.hid0 = value;
+    }
+    fn wake(&mut self, thread: Pir) {
+        self.woken.push(thread);
     }
     fn timebase(&mut self) -> u64 {
         if self.state() == TbState::Running {

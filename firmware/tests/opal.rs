@@ -126,6 +126,7 @@ impl World {
             console: self.console,
             own: OWN,
             depth: self.depth,
+            stays: false,
         };
         dispatch(&mut context, &Call { token, arguments })
     }

@@ -158,6 +158,9 @@ pub(crate) struct Machine {
     pub(crate) spins: u64,
     pub(crate) tfmr: u64,
     pub(crate) hmer: u64,
+    pub(crate) hid0: u64,
+    /// PIRs of threads that were woken.
+    pub(crate) woken: Vec<u32>,
     /// Happens at the next read of a port.
     pub(crate) hook: Hook,
     data: u64,
@@ -228,7 +231,13 @@ impl Hardware for Machine {
     }
     fn set_hmeer(&mut self, _: Hmer) {}
     fn hid0(&mut self) -> u64 {
-        0
+        self.hid0
+    }
+    fn set_hid0(&mut self, value: u64) {
+        self.hid0 = value;
+    }
+    fn wake(&mut self, thread: Pir) {
+        self.woken.push(thread.0);
     }
     fn timebase(&mut self) -> u64 {
         self.timebase
