@@ -17,6 +17,11 @@ static OPALINE_SYMBOL_MAP: [u8; MAP_SIZE] = [0; MAP_SIZE];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name(pub(crate) u64);
 
+/// Where the map is: real address and bytes.
+pub(crate) fn place() -> (u64, u64) {
+    ((&raw const OPALINE_SYMBOL_MAP) as u64, MAP_SIZE as u64)
+}
+
 fn map() -> &'static [u8] {
     let map = &raw const OPALINE_SYMBOL_MAP;
     // SAFETY: a static; read through a volatile-free slice whose content the build filled in

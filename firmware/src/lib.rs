@@ -12,6 +12,7 @@ pub mod chip_tod;
 pub mod console;
 pub mod debug_descriptor;
 pub mod decisions;
+pub mod handover;
 pub mod hardware;
 pub mod hmi;
 pub mod ipmi;
