@@ -6,7 +6,7 @@ mod machines;
 pub(crate) mod miri;
 pub(crate) mod tally;
 
-use crate::image;
+use crate::{image, linux};
 use anyhow::Result;
 use std::time::Instant;
 use tally::Tally;
@@ -68,6 +68,7 @@ pub(crate) fn everything(tally: &mut Tally) {
         part("Replay on QEMU: time counted in instructions", || {
             machines::replayed(tally, &qemu, &image);
         });
+        part("Linux", || linux::bounded(tally, &qemu, &image));
     } else {
         tally.skip("QEMU tests", "the image does not build");
     }

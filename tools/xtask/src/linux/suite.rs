@@ -1,0 +1,255 @@
+//! Boots for tests: a few by default, all of them on demand.
+
+use super::{
+    checks::{CHECKS, Shape},
+    debian::System,
+    session::Session,
+};
+use crate::{
+    image::Image,
+    progress::Progress,
+    qemu::{
+        Configuration, Payload,
+        ending::Ending,
+        topology::{Machine, Topology},
+    },
+    testing::tally::Tally,
+};
+use anyhow::{Result, ensure};
+use std::{ffi::OsStr, time::Duration};
+
+/// To the shell; eight virtual threads on two real ones take their time.
+const BOOT: Duration = Duration::from_secs(300);
+/// To switch off, or to be back at the firmware's first line.
+const END: Duration = Duration::from_secs(120);
+
+/// One boot.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    machine: Machine,
+    threads: u32,
+    chips: u32,
+    hash: bool,
+    big_core: bool,
+}
+
+const fn case(machine: Machine, threads: u32, chips: u32) -> Case {
+    Case {
+        machine,
+        threads,
+        chips,
+        hash: false,
+        big_core: false,
+    }
+}
+
+const fn with_hash(case: Case) -> Case {
+    Case { hash: true, ..case }
+}
+
+const fn with_big_core(case: Case) -> Case {
+    Case {
+        big_core: true,
+        ..case
+    }
+}
+
+use Machine::{Powernv8, Powernv9, Powernv10};
+
+/// Part of every test run.
+const BOUNDED: &[Case] = &[
+    case(Powernv9, 4, 1),
+    case(Powernv10, 8, 1),
+    case(Powernv8, 4, 1),
+];
+
+/// All of them.
+const MATRIX: &[Case] = &[
+    case(Powernv8, 1, 1),
+    case(Powernv8, 4, 1),
+    case(Powernv8, 8, 1),
+    case(Powernv8, 8, 2),
+    case(Powernv9, 1, 1),
+    case(Powernv9, 4, 1),
+    case(Powernv9, 8, 1),
+    case(Powernv9, 8, 2),
+    with_hash(case(Powernv9, 4, 1)),
+    with_big_core(case(Powernv9, 8, 1)),
+    case(Powernv10, 1, 1),
+    case(Powernv10, 4, 1),
+    case(Powernv10, 8, 1),
+    case(Powernv10, 8, 2),
+    with_hash(case(Powernv10, 4, 1)),
+    with_big_core(case(Powernv10, 8, 1)),
+];
+
+/// What all boots share.
+#[derive(Clone, Copy)]
+struct Bench<'a> {
+    qemu: &'a OsStr,
+    image: &'a Image,
+    system: &'a System,
+    append: &'a str,
+}
+
+/// The boots of every test run.
+pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
+    match super::debian::system(None, None) {
+        Ok(system) => {
+            let bench = Bench {
+                qemu,
+                image,
+                system: &system,
+                append: "",
+            };
+            boots(tally, &bench, BOUNDED);
+            restarts(tally, &bench, &[case(Powernv9, 1, 1)]);
+        }
+        Err(error) => tally.skip("Linux", &format!("{error:#}")),
+    }
+}
+
+/// All boots.
+pub(crate) fn matrix(
+    tally: &mut Tally,
+    qemu: &OsStr,
+    image: &Image,
+    system: &System,
+    append: &str,
+) {
+    let bench = Bench {
+        qemu,
+        image,
+        system,
+        append,
+    };
+    boots(tally, &bench, MATRIX);
+    restarts(
+        tally,
+        &bench,
+        &[
+            case(Powernv8, 1, 1),
+            case(Powernv9, 4, 1),
+            case(Powernv10, 4, 1),
+        ],
+    );
+}
+
+impl Case {
+    fn shape(self) -> Result<Shape> {
+        Ok(Shape {
+            machine: self.machine,
+            topology: Topology::new(self.machine, self.threads, self.chips, None, self.big_core)?,
+            hash: self.hash,
+        })
+    }
+}
+
+impl Bench<'_> {
+    fn start(&self, shape: &Shape, restarts: bool, more: &str) -> Result<Session> {
+        let hash = if shape.hash { "disable_radix" } else { "" };
+        let command_line = format!("console=hvc0 opaline.driven {hash} {more} {}", self.append);
+        let configuration = Configuration {
+            program: self.qemu,
+            machine: shape.machine,
+            topology: shape.topology,
+            lpar_per_core: false,
+            image: &self.image.flat,
+            debugged: false,
+            payload: Some(Payload {
+                kernel: &self.system.kernel,
+                initrd: Some(&self.system.initrd),
+                command_line: command_line.trim_end(),
+                restarts,
+            }),
+        };
+        Session::start(&configuration, BOOT)
+    }
+}
+
+fn name(shape: &Shape) -> String {
+    let hash = if shape.hash { ", hash" } else { "" };
+    format!("Linux on {}, {}{hash}", shape.machine, shape.topology)
+}
+
+fn boots(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case]) {
+    for case in cases {
+        let shape = match case.shape() {
+            Ok(shape) => shape,
+            Err(error) => {
+                tally.fail("a machine", &format!("{error:#}"));
+                continue;
+            }
+        };
+        let name = name(&shape);
+        let progress = Progress::start(&name);
+        let mut session = match bench.start(&shape, false, "") {
+            Ok(session) => session,
+            Err(error) => {
+                drop(progress);
+                tally.fail(&name, &format!("{error:#}"));
+                continue;
+            }
+        };
+        let mut wrong = Vec::new();
+        for (what, check) in CHECKS {
+            progress.say(&format!("{name}: {what}"));
+            if let Err(error) = check(&mut session, &shape) {
+                wrong.push(format!("{what}: {error:#}"));
+            }
+        }
+        let seconds = session.boot.as_secs_f64();
+        progress.say(&format!("{name}: power off"));
+        if let Err(error) = power_off(session) {
+            wrong.push(format!("it switches off: {error:#}"));
+        }
+        drop(progress);
+        let name = format!(
+            "{name}: a shell after {seconds:.1} s, {} checks",
+            CHECKS.len() + 1
+        );
+        tally.check(&name, &wrong);
+    }
+}
+
+fn power_off(mut session: Session) -> Result<()> {
+    session.type_line("poweroff -f")?;
+    let remains = session.end(END)?;
+    ensure!(remains.ending == Ending::Exit(0), "{:?}", remains.ending);
+    ensure!(
+        remains
+            .console
+            .iter()
+            .any(|line| line.contains("reboot: Power down")),
+        "QEMU ended before the kernel said so"
+    );
+    Ok(())
+}
+
+/// A reboot, and a reboot of a kernel that crashed: the machine starts over, and the shell is back.
+fn restarts(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case]) {
+    for case in cases {
+        for (what, command) in [
+            ("reboot", "reboot -f"),
+            ("reboot of a crashed kernel", "echo c > /proc/sysrq-trigger"),
+        ] {
+            let Ok(shape) = case.shape() else { continue };
+            let name = format!("{}: {what}", name(&shape));
+            let progress = Progress::start(&name);
+            let done = restart(bench, &shape, command);
+            drop(progress);
+            match done {
+                Ok(()) => tally.pass(&name),
+                Err(error) => tally.fail(&name, &format!("{error:#}")),
+            }
+        }
+    }
+}
+
+fn restart(bench: &Bench<'_>, shape: &Shape, command: &str) -> Result<()> {
+    let mut session = bench.start(shape, true, "panic=1")?;
+    session.type_line(command)?;
+    session.wait_for(|line| line.contains("Opaline"), END)?;
+    session.wait_for(|line| line == super::session::SHELL, BOOT)?;
+    power_off(session)
+}
