@@ -6,6 +6,7 @@
 
 mod copy;
 mod cpus;
+mod features;
 mod idle;
 mod opal;
 
@@ -161,10 +162,9 @@ fn memory(tree: &mut TreeWriter<'_>, node: Node<'_>) {
 /// From POWER9 on no interrupt controller is handed over that delivers anything: IPIs are
 /// doorbells, and the OS polls for events. But it wants one to be named.
 fn interrupt_controller(tree: &mut TreeWriter<'_>) {
-    tree.node("interrupt-controller@0", |tree| {
+    tree.node("interrupt-controller", |tree| {
         tree.strings("compatible", &["ibm,opal-intc"]);
         tree.strings("device_type", &["PowerPC-Interrupt-Source-Controller"]);
-        tree.doubles("reg", &[0, 0]);
         tree.cell("#address-cells", 0);
         tree.cell("#interrupt-cells", 2);
         tree.flag("interrupt-controller");

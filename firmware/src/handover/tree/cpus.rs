@@ -1,6 +1,6 @@
 //! The processors.
 
-use super::{Firmware, copy};
+use super::{Firmware, copy, features};
 use crate::hardware::Pir;
 use crate::platform::Generation;
 use crate::platform::device_tree::TreeError;
@@ -21,6 +21,7 @@ pub(super) fn cpus(
             copy::node(tree, node);
         }
     }
+    features::features(tree, firmware.platform);
     tree.end_node();
     Ok(())
 }

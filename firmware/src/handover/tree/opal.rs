@@ -17,8 +17,6 @@ const WRITE_BYTES: u32 = lpc_uart::FIFO_BYTES as u32;
 pub(super) fn opal(tree: &mut TreeWriter<'_>, loaders: Option<Node<'_>>, firmware: &Firmware<'_>) {
     let power8 = firmware.platform.generation == Generation::Power8;
     tree.node("ibm,opal", |tree| {
-        tree.cell("#address-cells", 0);
-        tree.cell("#size-cells", 0);
         if power8 {
             tree.strings("compatible", &["ibm,opal-v2", "ibm,opal-v3"]);
         } else {
@@ -35,11 +33,18 @@ pub(super) fn opal(tree: &mut TreeWriter<'_>, loaders: Option<Node<'_>>, firmwar
         consoles(tree);
         tree.node("event", |tree| {
             tree.strings("compatible", &["ibm,opal-event"]);
+            tree.cell("#address-cells", 0);
             tree.cell("#interrupt-cells", 1);
             tree.flag("interrupt-controller");
         });
         about(tree, firmware);
         power_management(tree, loaders, firmware.platform.generation);
+        // Empty: there are none, but an OS complains if it cannot even look.
+        tree.node("sensors", |tree| {
+            tree.strings("compatible", &["ibm,opal-sensor"]);
+            tree.cell("#address-cells", 1);
+            tree.cell("#size-cells", 0);
+        });
         if firmware.has_clock {
             tree.node("rtc", |tree| tree.strings("compatible", &["ibm,opal-rtc"]));
         }

@@ -19,6 +19,10 @@ const EXPECTED_WARNINGS: &[(&str, &str)] = &[
     ("nvram: Failed to find or create", "no NVRAM"),
     ("nvram: Failed to initialize", "no NVRAM"),
     ("powernv-cpufreq:", "no frequency control"),
+    (
+        "hrtimer: interrupt took",
+        "the host kept a virtual thread waiting",
+    ),
 ];
 
 /// A check: its name, and what it does.
