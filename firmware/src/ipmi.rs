@@ -153,8 +153,9 @@ fn ask<H: Hardware, const BYTES: usize>(
     interface.drop_stale_answer()?;
     interface.wait(BMC_BUSY | HOST_TO_BMC, 0, IpmiError::Busy)?;
     interface.control(CLEAR_WRITE_POINTER)?;
-    // One dialogue at a time: any number will do, and an answer to another request shows.
-    let sequence = request.command;
+    // One dialogue at a time: any number will do with which an answer to another request shows.
+    let first = data.first().copied().unwrap_or(0);
+    let sequence = request.command.wrapping_add(first);
     let head = [request.function, sequence, request.command];
     interface.put((head.len() + data.len()) as u8)?;
     for byte in head.iter().chain(data) {
