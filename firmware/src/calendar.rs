@@ -98,7 +98,7 @@ impl Moment {
 
 /// A number below 100 as two decimal digits.
 const fn decimal(value: u32) -> u32 {
-    value / 10 << 4 | value % 10
+    ((value / 10) << 4) | (value % 10)
 }
 
 fn number(digits: u8) -> Option<u32> {

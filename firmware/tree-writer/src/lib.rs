@@ -83,7 +83,7 @@ impl<'b> TreeWriter<'b> {
     pub fn new(buffer: &'b mut [u8], reservations: &[(u64, u64)]) -> Self {
         // A buffer cut at a multiple of 8, so that all offsets are.
         let usable = buffer.len() & !7;
-        let names = usable - usable / NAMES_PART & !7;
+        let names = (usable - usable / NAMES_PART) & !7;
         let mut tree = Self {
             buffer,
             structure: 0,
