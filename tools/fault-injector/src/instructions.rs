@@ -54,6 +54,12 @@ pub const fn mtctr(source: Gpr) -> u32 {
     0x7c09_03a6 | source << 21
 }
 
+/// `msgsnd operand`.
+#[must_use]
+pub const fn msgsnd(operand: Gpr) -> u32 {
+    0x7c00_019c | operand << 11
+}
+
 /// `bdnz` back over so many instructions.
 #[must_use]
 pub const fn bdnz_back(instructions: u16) -> u32 {

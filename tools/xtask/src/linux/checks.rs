@@ -34,6 +34,8 @@ pub(crate) struct Shape {
     pub(crate) machine: Machine,
     pub(crate) topology: Topology,
     pub(crate) hash: bool,
+    /// The threads take turns.
+    pub(crate) counted: bool,
 }
 
 /// All checks, in order.

@@ -3,6 +3,7 @@
 mod archive;
 mod checks;
 mod debian;
+mod faults;
 mod session;
 mod suite;
 
@@ -35,6 +36,12 @@ pub(crate) struct Arguments {
     /// Instead of a shell: boot every machine in every shape, and check each
     #[arg(long)]
     matrix: bool,
+    /// Instead of a shell: break the timebase so many times under the running kernel
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    faults: u32,
+    /// Replays the faults of an earlier run
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
 }
 
 /// The verb.
@@ -50,6 +57,21 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
         return Ok(tally.good(false));
     }
     let (machine, topology) = (arguments.machine.machine, arguments.machine.topology()?);
+    if arguments.faults > 0 {
+        let seed = arguments.seed.unwrap_or_else(crate::run::random_seed);
+        println!(
+            "{} faults, seed {seed}, on {machine}, {topology}",
+            arguments.faults
+        );
+        let bench = suite::Bench::new(&qemu, &image, &system, &arguments.append);
+        let shape = checks::Shape {
+            machine,
+            topology,
+            hash: false,
+            counted: false,
+        };
+        return faults::verb(&bench, &shape, arguments.faults, seed);
+    }
     println!("Machine: {machine}, {topology}. Ctrl-A X ends QEMU.");
     let command_line = format!("console=hvc0 {}", arguments.append);
     let configuration = Configuration {
@@ -59,11 +81,13 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
         lpar_per_core: arguments.machine.lpar_per_core,
         image: &image.flat,
         debugged: false,
+        counted: false,
         payload: Some(Payload {
             kernel: &system.kernel,
             initrd: Some(&system.initrd),
             command_line: command_line.trim_end(),
             restarts: true,
+            counted: false,
         }),
     };
     Ok(configuration.interact()? == Ending::Exit(0))

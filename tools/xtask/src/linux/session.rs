@@ -3,6 +3,7 @@
 use crate::qemu::{Configuration, Remains, Vm};
 use anyhow::{Result, bail, ensure};
 use std::{
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -73,6 +74,11 @@ impl Session {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Socket of the debugger.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.vm.socket()
     }
 
     /// Types a line.

@@ -32,7 +32,7 @@ pub(crate) struct Configuration<'a> {
     pub(crate) lpar_per_core: bool,
     /// The flat image.
     pub(crate) image: &'a Path,
-    /// Do not run until a debugger says so.
+    /// Open to a debugger; without a payload, do not run until it says so.
     pub(crate) debugged: bool,
     /// Time is counted in instructions, and nothing outside has a say in what happens when: the
     /// console goes to a file, and in the end the machine stands still for a debugger.
@@ -49,6 +49,9 @@ pub(crate) struct Payload<'a> {
     pub(crate) command_line: &'a str,
     /// A reset starts the machine over instead of ending QEMU.
     pub(crate) restarts: bool,
+    /// Time is counted in instructions: threads take turns, and a busy host keeps none of them
+    /// from its ticks.
+    pub(crate) counted: bool,
 }
 
 impl Payload<'_> {
@@ -59,6 +62,9 @@ impl Payload<'_> {
             arguments.extend(["-initrd".to_owned(), path(initrd)]);
         }
         arguments.extend(["-append".to_owned(), self.command_line.to_owned()]);
+        if self.counted {
+            arguments.extend(["-icount", "shift=1,sleep=off"].map(str::to_owned));
+        }
         arguments
     }
 }
@@ -132,7 +138,8 @@ impl Configuration<'_> {
             let chardev = format!("socket,id=g,path={},server=on,wait=off", path("gdb"));
             arguments.extend(["-chardev", &chardev, "-gdb", "chardev:g"].map(str::to_owned));
         }
-        if self.debugged {
+        // An operating system is struck once it is up.
+        if self.debugged && self.payload.is_none() {
             arguments.push("-S".to_owned());
         }
         if self.counted {

@@ -1,0 +1,360 @@
+//! Faults under an operating system: the same damage and the same HMI, delivered to threads that are
+//! in programs, in the kernel, asleep, or in an OPAL call.
+//!
+//! A thread that has interrupts closed, or sleeps, gets its HMI when hardware would give it: behind
+//! the instruction that opens interrupts, or as the reason of its waking up. Its TB is damaged at
+//! that moment, since no hardware would have it run on with a wrong one: it would stand.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use gdb_remote::{Timeouts, Watch};
+use power_registers::{Hmer, TbState, Tfmr};
+
+use crate::chip_tod::{ChipTod, Move};
+use crate::forge::{broken, take_hmi};
+use crate::instructions::{Gpr, msgsnd};
+use crate::machine::{Halt, MSR_EE, MSR_PR, Machine, Vcpu};
+use crate::plan::Plan;
+
+/// First pause between two looks at threads that are awaited.
+const SLICE: Duration = Duration::from_micros(500);
+/// The longest.
+const LONGEST_SLICE: Duration = Duration::from_millis(20);
+/// TB may be off by so much after a repair: 1 ms, of which the reading takes the larger part.
+pub const TOLERANCE_TICKS: u64 = 512_000;
+/// The vector through which a thread leaves a sleep that lost something.
+const SYSTEM_RESET_VECTOR: u64 = 0x100;
+/// Why it woke up: SRR1 bits 42 to 45.
+const WAKE_REASON: u64 = 0xf << 18;
+/// A maintenance interrupt.
+const WAKE_REASON_HMI: u64 = 0xa << 18;
+/// Type of a hypervisor doorbell, in the operand of `msgsnd`.
+const HYPERVISOR_DOORBELL: u64 = 5 << 27;
+/// The firmware's part of memory.
+const FIRMWARE: std::ops::Range<u64> = 0x3000_0000..0x3110_0000;
+
+/// What a thread was at when it was struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// In a program.
+    Program,
+    /// In the kernel, interrupts open.
+    Kernel,
+    /// In the kernel, interrupts closed.
+    KernelClosed,
+    /// In the firmware, in a call.
+    Firmware,
+    /// Asleep.
+    Asleep,
+}
+
+/// One fault and what came of it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Outcome {
+    /// The fault in words.
+    pub plan: String,
+    /// What each thread of the core was at.
+    pub doing: Vec<Doing>,
+    /// Moves of the TOD that the firmware asked for.
+    pub moves: Vec<Move>,
+    /// From the strike until every thread was well again.
+    pub milliseconds: f64,
+    /// How far TB of each thread of the machine is off afterwards, in ticks.
+    pub off: Vec<i64>,
+    /// What is wrong.
+    pub failures: Vec<String>,
+}
+
+/// A machine with an operating system, stopped and ready to be struck.
+#[derive(Debug)]
+pub struct Struck {
+    machine: Machine,
+    tod: ChipTod,
+    reference: u64,
+}
+
+/// A thread of the core that is struck.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    vcpu: Vcpu,
+    doing: Doing,
+    damage: crate::stuffing::Change,
+    delivered: bool,
+}
+
+impl Struck {
+    /// Connects, which stops the machine. The clock is taken from a thread that is awake.
+    ///
+    /// # Errors
+    /// The line failed, or every thread sleeps.
+    pub fn connect(socket: &std::path::Path, patience: Duration) -> Result<Self> {
+        let mut machine = Machine::connect(socket, Timeouts::default())?;
+        let start = Instant::now();
+        let awake = loop {
+            if let Some(awake) = awake(&mut machine)?.first().copied() {
+                break awake;
+            }
+            ensure!(start.elapsed() < patience, "every thread sleeps");
+            machine.run(SLICE)?;
+        };
+        let clock = machine.clock_of(awake)?;
+        let reference = machine.read(awake, "tb")?.wrapping_sub(clock);
+        let tod = ChipTod::watch(&mut machine, reference, false)?;
+        Ok(Self {
+            machine,
+            tod,
+            reference,
+        })
+    }
+
+    /// Threads of each core.
+    pub fn cores(&self) -> Vec<usize> {
+        self.machine.cores().into_values().collect()
+    }
+
+    /// Lets the machine run on without us.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn leave(mut self) -> Result<()> {
+        self.tod.unwatch(&mut self.machine)?;
+        Ok(self.machine.client.detach()?)
+    }
+
+    /// Strikes, and waits until every thread of the core is well.
+    ///
+    /// # Errors
+    /// The line failed, or a thread cannot be brought to do what it must.
+    pub fn strike(&mut self, plan: &Plan, patience: Duration) -> Result<Outcome> {
+        self.run(plan.delay)?;
+        let cores: Vec<u32> = self.machine.cores().into_keys().collect();
+        let core = *cores.get(plan.core).context("there is no such core")?;
+        let mut targets = self.targets(core, plan)?;
+        let mut outcome = Outcome {
+            plan: plan.in_words(),
+            doing: targets.iter().map(|target| target.doing).collect(),
+            moves: Vec::new(),
+            milliseconds: 0.0,
+            off: Vec::new(),
+            failures: Vec::new(),
+        };
+        let start = Instant::now();
+        let first = targets.first().context("a core without threads")?.vcpu;
+        let healthy = Tfmr::from_bits_retain(self.machine.read(first, "tfmr")?);
+        let tfmr = broken(healthy, plan.errors);
+        for target in &targets {
+            self.machine.write(target.vcpu, "tfmr", tfmr.bits())?;
+            let hmer = self.machine.read(target.vcpu, "hmer")?;
+            let hmer = hmer | Hmer::TFAC_ERROR.bits();
+            self.machine.write(target.vcpu, "hmer", hmer)?;
+        }
+        let sleepers = targets.iter().any(|target| target.doing == Doing::Asleep);
+        if sleepers {
+            self.machine
+                .client
+                .plant(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
+            self.wake(&targets)?;
+        }
+        let mut time = SLICE;
+        let well = loop {
+            for target in targets.iter_mut().filter(|target| !target.delivered) {
+                self.deliver(target)?;
+            }
+            if targets.iter().all(|target| target.delivered) && self.is_well(&targets)? {
+                break true;
+            }
+            if start.elapsed() > patience {
+                break false;
+            }
+            outcome.moves.extend(self.run(time)?);
+            time = (time * 3 / 2).min(LONGEST_SLICE);
+        };
+        if sleepers {
+            self.machine
+                .client
+                .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
+        }
+        outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
+        if !well {
+            for target in &targets {
+                let state = self.machine.state(target.vcpu)?;
+                outcome.failures.push(format!(
+                    "PIR {:#x} is not well: {} at {:#x}, MSR {:#x}, {:?}, {:?}",
+                    target.vcpu.pir,
+                    if target.delivered {
+                        "taken"
+                    } else {
+                        "not taken"
+                    },
+                    state.pc,
+                    state.msr,
+                    state.tfmr(),
+                    state.hmer()
+                ));
+            }
+            return Ok(outcome);
+        }
+        self.check_time(&mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// What the threads of a core are at.
+    fn targets(&mut self, core: u32, plan: &Plan) -> Result<Vec<Target>> {
+        let asleep = asleep(&mut self.machine)?;
+        let mut targets = Vec::new();
+        for (index, vcpu) in self.machine.core(core).into_iter().enumerate() {
+            let state = self.machine.state(vcpu)?;
+            let doing = if asleep.contains(&vcpu.pir) {
+                Doing::Asleep
+            } else if state.msr & MSR_PR != 0 {
+                Doing::Program
+            } else if FIRMWARE.contains(&(state.pc & !(0xf << 60))) {
+                Doing::Firmware
+            } else if state.msr & MSR_EE != 0 {
+                Doing::Kernel
+            } else {
+                Doing::KernelClosed
+            };
+            targets.push(Target {
+                vcpu,
+                doing,
+                damage: plan.damage[index % plan.damage.len()],
+                delivered: false,
+            });
+        }
+        Ok(targets)
+    }
+
+    /// Gives the HMI to a thread that takes one now.
+    fn deliver(&mut self, target: &mut Target) -> Result<()> {
+        let vcpu = target.vcpu;
+        let state = self.machine.state(vcpu)?;
+        if !state.hmer().intersects(Hmer::TIMER) {
+            // In a meeting to which its siblings summoned it.
+            target.delivered = true;
+            return Ok(());
+        }
+        let woken = state.pc == SYSTEM_RESET_VECTOR && target.doing == Doing::Asleep;
+        if woken {
+            let srr1 = self.machine.read(vcpu, "srr1")?;
+            let srr1 = srr1 & !WAKE_REASON | WAKE_REASON_HMI;
+            self.machine.write(vcpu, "srr1", srr1)?;
+            self.machine.change_timebase_here(vcpu, target.damage)?;
+            self.machine.step_off(vcpu, state.pc)?;
+            target.delivered = true;
+        } else if state.takes_hmi() && !asleep(&mut self.machine)?.contains(&vcpu.pir) {
+            let visit = self.machine.into_hypervisor(vcpu)?;
+            self.machine.change_timebase_here(vcpu, target.damage)?;
+            take_hmi(&mut self.machine, vcpu, visit.place)?;
+            target.delivered = true;
+        }
+        Ok(())
+    }
+
+    /// Sends a doorbell to everybody who sleeps: what wakes them up is then said to be an HMI.
+    fn wake(&mut self, targets: &[Target]) -> Result<()> {
+        const OPERAND: Gpr = 4;
+        let Some(sender) = awake(&mut self.machine)?.first().copied() else {
+            bail!("every thread sleeps");
+        };
+        for target in targets
+            .iter()
+            .filter(|target| target.doing == Doing::Asleep)
+        {
+            let operand = HYPERVISOR_DOORBELL | u64::from(target.vcpu.pir);
+            let code = [msgsnd(OPERAND)];
+            self.machine
+                .stuff(sender, &code, &[(OPERAND, operand)], &[], &[])?;
+        }
+        Ok(())
+    }
+
+    /// Whether every thread of the core has cleared its cause and TB runs.
+    fn is_well(&mut self, targets: &[Target]) -> Result<bool> {
+        for target in targets {
+            let state = self.machine.state(target.vcpu)?;
+            let runs = state.tfmr().state() == TbState::Running;
+            if !runs
+                || !state.tfmr().contains(Tfmr::TB_VALID)
+                || state.hmer().intersects(Hmer::TIMER)
+                || FIRMWARE.contains(&(state.pc & !(0xf << 60)))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Compares TB of every thread of the machine with the clock that nobody disturbs.
+    fn check_time(&mut self, outcome: &mut Outcome) -> Result<()> {
+        let Some(reader) = awake(&mut self.machine)?.first().copied() else {
+            return Ok(());
+        };
+        let clock = self.machine.clock_of(reader)?;
+        for vcpu in self.machine.vcpus() {
+            let timebase = self.machine.read(vcpu, "tb")?;
+            let off = timebase.wrapping_sub(clock).wrapping_sub(self.reference) as i64;
+            outcome.off.push(off);
+            if off.unsigned_abs() > TOLERANCE_TICKS {
+                let pir = vcpu.pir;
+                outcome
+                    .failures
+                    .push(format!("TB of PIR {pir:#x} is off by {off} ticks"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all threads run for a time, answering moves of the TOD meanwhile.
+    fn run(&mut self, time: Duration) -> Result<Vec<Move>> {
+        let end = Instant::now() + time;
+        let mut moves = Vec::new();
+        loop {
+            let left = end
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_micros(50));
+            match self.machine.run(left)? {
+                Halt::Asked => return Ok(moves),
+                Halt::Planted(_) => {
+                    let vcpus = self.machine.vcpus();
+                    moves.extend(self.tod.answer(&mut self.machine, &vcpus)?);
+                    // A thread may stand at the vector: the caller looks.
+                    return Ok(moves);
+                }
+            }
+        }
+    }
+}
+
+/// PIRs of the threads that sleep.
+fn asleep(machine: &mut Machine) -> Result<Vec<u32>> {
+    let text = machine.client.monitor("info cpus")?;
+    let numbers: Vec<usize> = text
+        .lines()
+        .filter(|line| line.contains("(halted)"))
+        .filter_map(|line| {
+            line.split_once('#')?
+                .1
+                .split(':')
+                .next()?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .collect();
+    // The emulator numbers its processors from 0, the stub from 1.
+    let vcpus = machine.vcpus().into_iter();
+    Ok(vcpus
+        .filter(|vcpu| numbers.contains(&(vcpu.thread.thread as usize - 1)))
+        .map(|vcpu| vcpu.pir)
+        .collect())
+}
+
+/// Threads that do not sleep.
+fn awake(machine: &mut Machine) -> Result<Vec<Vcpu>> {
+    let asleep = asleep(machine)?;
+    let vcpus = machine.vcpus().into_iter();
+    Ok(vcpus.filter(|vcpu| !asleep.contains(&vcpu.pir)).collect())
+}
