@@ -14,8 +14,9 @@ use power_registers::{Hmer, TbState, Tfmr};
 use crate::chip_tod::{ChipTod, Move};
 use crate::forge::{broken, take_hmi};
 use crate::instructions::{Gpr, msgsnd};
-use crate::machine::{Halt, MSR_EE, MSR_PR, Machine, Vcpu};
+use crate::machine::{MSR_EE, MSR_PR, Machine, Vcpu};
 use crate::plan::Plan;
+use crate::stuffing::Place;
 
 /// First pause between two looks at threads that are awaited.
 const SLICE: Duration = Duration::from_micros(500);
@@ -150,17 +151,20 @@ impl Struck {
             let hmer = hmer | Hmer::TFAC_ERROR.bits();
             self.machine.write(target.vcpu, "hmer", hmer)?;
         }
-        let sleepers = targets.iter().any(|target| target.doing == Doing::Asleep);
-        if sleepers {
-            self.machine
-                .client
-                .plant(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
-            self.wake(&targets)?;
-        }
+        self.machine
+            .client
+            .plant(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
         let mut time = SLICE;
         let well = loop {
+            let repaired = outcome.moves.iter().any(|done| done.loaded.is_some());
+            let asleep = asleep(&mut self.machine)?;
             for target in targets.iter_mut().filter(|target| !target.delivered) {
-                self.deliver(target)?;
+                if asleep.contains(&target.vcpu.pir) {
+                    // It was on the way to its sleep, or never left it.
+                    self.wake(target.vcpu)?;
+                } else {
+                    self.deliver(target, repaired)?;
+                }
             }
             if targets.iter().all(|target| target.delivered) && self.is_well(&targets)? {
                 break true;
@@ -171,11 +175,9 @@ impl Struck {
             outcome.moves.extend(self.run(time)?);
             time = (time * 3 / 2).min(LONGEST_SLICE);
         };
-        if sleepers {
-            self.machine
-                .client
-                .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
-        }
+        self.machine
+            .client
+            .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
         outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
         if !well {
             for target in &targets {
@@ -227,8 +229,9 @@ impl Struck {
         Ok(targets)
     }
 
-    /// Gives the HMI to a thread that takes one now.
-    fn deliver(&mut self, target: &mut Target) -> Result<()> {
+    /// Gives the HMI to a thread that takes one now. One that comes after the core's TB was
+    /// repaired finds it good.
+    fn deliver(&mut self, target: &mut Target, repaired: bool) -> Result<()> {
         let vcpu = target.vcpu;
         let state = self.machine.state(vcpu)?;
         if !state.hmer().intersects(Hmer::TIMER) {
@@ -236,38 +239,38 @@ impl Struck {
             target.delivered = true;
             return Ok(());
         }
-        let woken = state.pc == SYSTEM_RESET_VECTOR && target.doing == Doing::Asleep;
+        let woken = state.pc == SYSTEM_RESET_VECTOR;
+        if !woken && !state.takes_hmi() {
+            return Ok(());
+        }
+        if !repaired {
+            self.machine.change_timebase_here(vcpu, target.damage)?;
+        }
         if woken {
             let srr1 = self.machine.read(vcpu, "srr1")?;
             let srr1 = srr1 & !WAKE_REASON | WAKE_REASON_HMI;
             self.machine.write(vcpu, "srr1", srr1)?;
-            self.machine.change_timebase_here(vcpu, target.damage)?;
             self.machine.step_off(vcpu, state.pc)?;
-            target.delivered = true;
-        } else if state.takes_hmi() && !asleep(&mut self.machine)?.contains(&vcpu.pir) {
-            let visit = self.machine.into_hypervisor(vcpu)?;
-            self.machine.change_timebase_here(vcpu, target.damage)?;
-            take_hmi(&mut self.machine, vcpu, visit.place)?;
-            target.delivered = true;
+        } else {
+            let place = Place {
+                pc: state.pc,
+                msr: state.msr,
+            };
+            take_hmi(&mut self.machine, vcpu, place)?;
         }
+        target.delivered = true;
         Ok(())
     }
 
-    /// Sends a doorbell to everybody who sleeps: what wakes them up is then said to be an HMI.
-    fn wake(&mut self, targets: &[Target]) -> Result<()> {
+    /// Sends a doorbell to a thread that sleeps: what wakes it up is then said to be an HMI.
+    fn wake(&mut self, sleeper: Vcpu) -> Result<()> {
         const OPERAND: Gpr = 4;
         let Some(sender) = awake(&mut self.machine)?.first().copied() else {
             bail!("every thread sleeps");
         };
-        for target in targets
-            .iter()
-            .filter(|target| target.doing == Doing::Asleep)
-        {
-            let operand = HYPERVISOR_DOORBELL | u64::from(target.vcpu.pir);
-            let code = [msgsnd(OPERAND)];
-            self.machine
-                .stuff(sender, &code, &[(OPERAND, operand)], &[], &[])?;
-        }
+        let operand = HYPERVISOR_DOORBELL | u64::from(sleeper.pir);
+        self.machine
+            .stuff(sender, &[msgsnd(OPERAND)], &[(OPERAND, operand)], &[], &[])?;
         Ok(())
     }
 
@@ -309,22 +312,11 @@ impl Struck {
 
     /// Lets all threads run for a time, answering moves of the TOD meanwhile.
     fn run(&mut self, time: Duration) -> Result<Vec<Move>> {
-        let end = Instant::now() + time;
-        let mut moves = Vec::new();
-        loop {
-            let left = end
-                .saturating_duration_since(Instant::now())
-                .max(Duration::from_micros(50));
-            match self.machine.run(left)? {
-                Halt::Asked => return Ok(moves),
-                Halt::Planted(_) => {
-                    let vcpus = self.machine.vcpus();
-                    moves.extend(self.tod.answer(&mut self.machine, &vcpus)?);
-                    // A thread may stand at the vector: the caller looks.
-                    return Ok(moves);
-                }
-            }
-        }
+        // A thread may stand at a vector or behind a store whatever the stop is called, if both
+        // coincide. What is left of the time is not made up for: the caller comes again.
+        self.machine.run(time)?;
+        let vcpus = self.machine.vcpus();
+        self.tod.answer(&mut self.machine, &vcpus)
     }
 }
 

@@ -17,9 +17,10 @@ const WORK: Duration = Duration::from_secs(240);
 /// For all threads of a core to be well again, on a host with other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the threads do meanwhile, in turns: a program that looks at the time, the kernel, nothing,
-/// and calls of the firmware that take long.
+/// What the threads do meanwhile, in turns: a program, one that looks at the time, the kernel,
+/// nothing, and calls of the firmware that take long.
 const LOADS: &[&str] = &[
+    "while :; do :; done",
     "last=0; while :; do read up idle < /proc/uptime; up=${up%.*}${up#*.}; \
      [ $up -ge $last ] || echo back from $last to $up >> /tmp/time; last=$up; done",
     "while :; do dd if=/dev/zero of=/dev/null bs=64k count=1000 2> /dev/null; done",
