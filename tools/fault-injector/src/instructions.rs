@@ -10,6 +10,10 @@ pub const SC_1: u32 = 0x4400_0022;
 /// `hrfid`.
 pub const HRFID: u32 = 0x4c00_0224;
 const RFID: u32 = 0x4c00_0024;
+/// `stop`, the sleep of POWER9 and later.
+pub const STOP: u32 = 0x4c00_02e4;
+/// `nap`, the sleep of POWER8.
+pub const NAP: u32 = 0x4c00_0364;
 /// `isync`.
 pub const ISYNC: u32 = 0x4c00_012c;
 

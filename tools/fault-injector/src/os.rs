@@ -13,7 +13,7 @@ use power_registers::{Hmer, TbState, Tfmr};
 
 use crate::chip_tod::{ChipTod, Move};
 use crate::forge::{broken, take_hmi};
-use crate::instructions::{Gpr, msgsnd};
+use crate::instructions::{Gpr, NAP, STOP, msgsnd};
 use crate::machine::{MSR_EE, MSR_PR, Machine, Vcpu};
 use crate::plan::Plan;
 use crate::stuffing::Place;
@@ -22,6 +22,8 @@ use crate::stuffing::Place;
 const SLICE: Duration = Duration::from_micros(500);
 /// The longest.
 const LONGEST_SLICE: Duration = Duration::from_millis(20);
+/// Looks for a thread that is where it is wanted.
+const ATTEMPTS: u32 = 40;
 /// TB may be off by so much after a repair: 1 ms, of which the reading takes the larger part.
 pub const TOLERANCE_TICKS: u64 = 512_000;
 /// The vector through which a thread leaves a sleep that lost something.
@@ -49,6 +51,8 @@ pub enum Doing {
     Firmware,
     /// Asleep.
     Asleep,
+    /// In the firmware, waiting for the OS to start it.
+    Waiting,
 }
 
 /// One fault and what came of it.
@@ -74,6 +78,8 @@ pub struct Struck {
     machine: Machine,
     tod: ChipTod,
     reference: u64,
+    /// PIRs of threads that the OS has not started.
+    waiting: Vec<u32>,
 }
 
 /// A thread of the core that is struck.
@@ -107,7 +113,30 @@ impl Struck {
             machine,
             tod,
             reference,
+            waiting: Vec::new(),
         })
+    }
+
+    /// Tells which threads the OS has not started: all but so many, by PIR.
+    pub fn started(&mut self, count: usize) {
+        let pirs = self.machine.vcpus().into_iter().map(|vcpu| vcpu.pir);
+        self.waiting = pirs.skip(count).collect();
+    }
+
+    /// How often each thread that waits in the firmware is found asleep, of so many looks.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn sleepers(&mut self, looks: u32) -> Result<Vec<u32>> {
+        let mut found = vec![0; self.waiting.len()];
+        for _ in 0..looks {
+            self.machine.run(LONGEST_SLICE)?;
+            let asleep = asleep(&mut self.machine)?;
+            for (count, pir) in found.iter_mut().zip(&self.waiting) {
+                *count += u32::from(asleep.contains(pir));
+            }
+        }
+        Ok(found)
     }
 
     /// Threads of each core.
@@ -133,6 +162,18 @@ impl Struck {
         let cores: Vec<u32> = self.machine.cores().into_keys().collect();
         let core = *cores.get(plan.core).context("there is no such core")?;
         let mut targets = self.targets(core, plan)?;
+        // Every second fault meets a program or a sleeper if it can: on a busy host most stops
+        // come right behind an interrupt, in the kernel.
+        for _ in 0..ATTEMPTS {
+            let met = targets
+                .iter()
+                .any(|target| matches!(target.doing, Doing::Program | Doing::Asleep));
+            if met || plan.number % 2 != 0 {
+                break;
+            }
+            self.run(SLICE)?;
+            targets = self.targets(core, plan)?;
+        }
         let mut outcome = Outcome {
             plan: plan.in_words(),
             doing: targets.iter().map(|target| target.doing).collect(),
@@ -208,11 +249,14 @@ impl Struck {
         let mut targets = Vec::new();
         for (index, vcpu) in self.machine.core(core).into_iter().enumerate() {
             let state = self.machine.state(vcpu)?;
-            let doing = if asleep.contains(&vcpu.pir) {
+            let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
+            let doing = if in_firmware && self.waiting.contains(&vcpu.pir) {
+                Doing::Waiting
+            } else if asleep.contains(&vcpu.pir) {
                 Doing::Asleep
             } else if state.msr & MSR_PR != 0 {
                 Doing::Program
-            } else if FIRMWARE.contains(&(state.pc & !(0xf << 60))) {
+            } else if in_firmware {
                 Doing::Firmware
             } else if state.msr & MSR_EE != 0 {
                 Doing::Kernel
@@ -278,11 +322,12 @@ impl Struck {
     fn is_well(&mut self, targets: &[Target]) -> Result<bool> {
         for target in targets {
             let state = self.machine.state(target.vcpu)?;
+            let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
             let runs = state.tfmr().state() == TbState::Running;
             if !runs
                 || !state.tfmr().contains(Tfmr::TB_VALID)
                 || state.hmer().intersects(Hmer::TIMER)
-                || FIRMWARE.contains(&(state.pc & !(0xf << 60)))
+                || in_firmware && target.doing != Doing::Waiting
             {
                 return Ok(false);
             }
@@ -320,28 +365,25 @@ impl Struck {
     }
 }
 
-/// PIRs of the threads that sleep.
+/// PIRs of the threads that sleep: they stand behind the instruction that sends them to sleep.
 fn asleep(machine: &mut Machine) -> Result<Vec<u32>> {
-    let text = machine.client.monitor("info cpus")?;
-    let numbers: Vec<usize> = text
-        .lines()
-        .filter(|line| line.contains("(halted)"))
-        .filter_map(|line| {
-            line.split_once('#')?
-                .1
-                .split(':')
-                .next()?
-                .trim()
-                .parse()
-                .ok()
-        })
-        .collect();
-    // The emulator numbers its processors from 0, the stub from 1.
-    let vcpus = machine.vcpus().into_iter();
-    Ok(vcpus
-        .filter(|vcpu| numbers.contains(&(vcpu.thread.thread as usize - 1)))
-        .map(|vcpu| vcpu.pir)
-        .collect())
+    let mut found = Vec::new();
+    for vcpu in machine.vcpus() {
+        let pc = machine.read(vcpu, "pc")?;
+        let closed = machine.read(vcpu, "msr")? & (MSR_EE | MSR_PR) == 0;
+        if !closed || pc < 4 {
+            continue;
+        }
+        // Kernel and firmware are in memory where the rest of their addresses says.
+        let real = (pc & !(0xf << 60)) - 4;
+        let bytes = machine.client.read_memory(real, 4)?;
+        let word: [u8; 4] = bytes.as_slice().try_into().context("four bytes")?;
+        let sleeps = |word: u32| [STOP, NAP].contains(&word);
+        if sleeps(u32::from_be_bytes(word)) || sleeps(u32::from_le_bytes(word)) {
+            found.push(vcpu.pir);
+        }
+    }
+    Ok(found)
 }
 
 /// Threads that do not sleep.

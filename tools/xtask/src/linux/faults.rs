@@ -5,6 +5,7 @@ use super::{
     session::Session,
     suite::{Bench, power_off},
 };
+use crate::qemu::topology::Machine;
 use anyhow::{Context as _, Result, ensure};
 use fault_injector::{
     os::{Doing, Outcome, Struck},
@@ -64,6 +65,48 @@ fn print(report: &Report) {
     );
 }
 
+/// The timebase broken while only one thread of the core belongs to the kernel: the others sleep in
+/// the firmware, come to the meeting all the same, and can be started afterwards.
+pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Result<()> {
+    const FAULTS: u32 = 3;
+    const LOOKS: u32 = 20;
+    let mut session = bench.start_debugged(shape, "maxcpus=1")?;
+    session.run("while :; do :; done & sleep 0", WORK)?;
+    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    struck.started(1);
+    if shape.machine != Machine::Powernv8 {
+        let asleep = struck.sleepers(LOOKS)?;
+        ensure!(
+            asleep.iter().all(|count| *count > LOOKS / 2),
+            "of {LOOKS} looks, the waiting threads were found asleep {asleep:?} times"
+        );
+    }
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: true,
+        spare_hosts: false,
+    };
+    for number in 1..=FAULTS {
+        let outcome = struck.strike(&draw(seed, number, &choices), PATIENCE)?;
+        ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        ensure!(
+            outcome.doing.contains(&Doing::Waiting),
+            "nobody waited: {:?}",
+            outcome.doing
+        );
+    }
+    struck.leave()?;
+    ask(&mut session, FAULTS)?;
+    let last = shape.topology.total() - 1;
+    session.run(
+        &format!("for c in $(seq 1 {last}); do echo 1 > /sys/devices/system/cpu/cpu$c/online || exit 1; done"),
+        WORK,
+    )?;
+    let online = session.run("grep -c ^processor /proc/cpuinfo", WORK)?;
+    ensure!(online == [(last + 1).to_string()], "{online:?} are online");
+    power_off(session)
+}
+
 /// Boots, strikes, and asks the kernel what it saw.
 pub(crate) fn strike(
     bench: &Bench<'_>,
@@ -72,7 +115,7 @@ pub(crate) fn strike(
     seed: u64,
     on_text: &mut dyn FnMut(&str),
 ) -> Result<Report> {
-    let mut session = bench.start_debugged(shape)?;
+    let mut session = bench.start_debugged(shape, "")?;
     on_text(&format!(
         "a shell after {:.1} s",
         session.boot.as_secs_f64()

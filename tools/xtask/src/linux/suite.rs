@@ -3,13 +3,14 @@
 use super::{
     checks::{CHECKS, Shape},
     debian::System,
+    faults,
     session::Session,
 };
 use crate::{
     image::Image,
     progress::Progress,
     qemu::{
-        Configuration, Payload,
+        Configuration, Payload, Vm,
         ending::Ending,
         topology::{Machine, Topology},
     },
@@ -118,6 +119,8 @@ pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
             };
             boots(tally, &bench, BOUNDED);
             restarts(tally, &bench, &[in_turns(case(Powernv9, 4, 1))]);
+            struck(tally, &bench, &[case(Powernv9, 4, 1)], 5);
+            refused(tally, &bench);
         }
         Err(error) => tally.skip("Linux", &format!("{error:#}")),
     }
@@ -147,9 +150,32 @@ pub(crate) fn matrix(
             in_turns(case(Powernv10, 8, 1)),
         ],
     );
+    refused(tally, &bench);
+    struck(
+        tally,
+        &bench,
+        &[
+            case(Powernv9, 1, 1),
+            case(Powernv9, 2, 1),
+            case(Powernv9, 4, 1),
+            case(Powernv9, 8, 1),
+            case(Powernv10, 1, 1),
+            case(Powernv10, 4, 1),
+            case(Powernv10, 8, 1),
+        ]
+        .map(Case::at_the_same_time),
+        20,
+    );
 }
 
 impl Case {
+    const fn at_the_same_time(self) -> Self {
+        Self {
+            counted: false,
+            ..self
+        }
+    }
+
     fn shape(self) -> Result<Shape> {
         Ok(Shape {
             machine: self.machine,
@@ -176,8 +202,8 @@ impl<'a> Bench<'a> {
     }
 
     /// Boots to the shell, open to a debugger.
-    pub(crate) fn start_debugged(&self, shape: &Shape) -> Result<Session> {
-        self.boot(shape, false, "", true)
+    pub(crate) fn start_debugged(&self, shape: &Shape, more: &str) -> Result<Session> {
+        self.boot(shape, false, more, true)
     }
 
     fn start(&self, shape: &Shape, restarts: bool, more: &str) -> Result<Session> {
@@ -266,6 +292,80 @@ pub(crate) fn power_off(mut session: Session) -> Result<()> {
             .iter()
             .any(|line| line.contains("reboot: Power down")),
         "QEMU ended before the kernel said so"
+    );
+    Ok(())
+}
+
+/// Faults of the timebase under a running kernel, and under one whose siblings still wait.
+fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
+    for case in cases {
+        let Ok(shape) = case.shape() else { continue };
+        let seed = crate::run::random_seed();
+        let text = format!("{}, {faults} faults, seed {seed}", name(&shape));
+        let progress = Progress::start(&text);
+        let report = faults::strike(bench, &shape, faults, seed, &mut |line| {
+            progress.say(&format!("{text}: {line}"));
+        });
+        drop(progress);
+        match report {
+            Ok(report) => tally.check(&text, &report.failures),
+            Err(error) => tally.fail(&text, &format!("{error:#}")),
+        }
+        if shape.topology.total() == 1 {
+            continue;
+        }
+        let text = format!(
+            "{}, faults while the siblings wait, seed {seed}",
+            name(&shape)
+        );
+        let progress = Progress::start(&text);
+        let done = faults::with_waiting_threads(bench, &shape, seed);
+        drop(progress);
+        match done {
+            Ok(()) => tally.pass(&text),
+            Err(error) => tally.fail(&text, &format!("{error:#}")),
+        }
+    }
+}
+
+/// A payload that cannot be started ends with its reason, not in a hang.
+fn refused(tally: &mut Tally, bench: &Bench<'_>) {
+    for machine in Machine::ALL {
+        let text = format!("a packed kernel on {machine} is refused with its reason");
+        match refusal(bench, machine) {
+            Ok(()) => tally.pass(&text),
+            Err(error) => tally.fail(&text, &format!("{error:#}")),
+        }
+    }
+}
+
+fn refusal(bench: &Bench<'_>, machine: Machine) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let kernel = directory.path().join("vmlinuz");
+    std::fs::write(&kernel, [&[0x1f, 0x8b, 8, 0][..], &[0x55; 5000]].concat())?;
+    let configuration = Configuration {
+        program: bench.qemu,
+        machine,
+        topology: Topology::new(machine, 2, 1, None, false)?,
+        lpar_per_core: false,
+        image: &bench.image.flat,
+        debugged: false,
+        counted: false,
+        payload: Some(Payload {
+            kernel: &kernel,
+            initrd: None,
+            command_line: "",
+            restarts: false,
+            counted: false,
+        }),
+    };
+    let remains = Vm::start(&configuration, Box::new(|_| {}))?.wait(END)?;
+    let said = |line: &String| line.contains("payload refused") && line.contains("gzip");
+    ensure!(
+        remains.ending == Ending::Exit(1) && remains.console.iter().any(said),
+        "{:?}, and the console said {:?}",
+        remains.ending,
+        remains.console.last()
     );
     Ok(())
 }
