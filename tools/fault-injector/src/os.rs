@@ -162,16 +162,21 @@ impl Struck {
         let cores: Vec<u32> = self.machine.cores().into_keys().collect();
         let core = *cores.get(plan.core).context("there is no such core")?;
         let mut targets = self.targets(core, plan)?;
-        // Every second fault meets a program or a sleeper if it can: on a busy host most stops
-        // come right behind an interrupt, in the kernel.
+        // Most faults wait for a program, a sleeper or a call: on a busy host nearly all stops
+        // come right behind the resumption, in an interrupt of the kernel.
+        let wanted = [
+            None,
+            Some(Doing::Program),
+            Some(Doing::Asleep),
+            Some(Doing::Firmware),
+        ];
+        let wanted = wanted[plan.number as usize % wanted.len()];
         for _ in 0..ATTEMPTS {
-            let met = targets
-                .iter()
-                .any(|target| matches!(target.doing, Doing::Program | Doing::Asleep));
-            if met || plan.number % 2 != 0 {
+            let met = |doing| targets.iter().any(|target| target.doing == doing);
+            if wanted.is_none_or(met) {
                 break;
             }
-            self.run(SLICE)?;
+            self.run(LONGEST_SLICE)?;
             targets = self.targets(core, plan)?;
         }
         let mut outcome = Outcome {
