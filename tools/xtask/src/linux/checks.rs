@@ -43,6 +43,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("every thread is online", online),
     ("the MMU is as asked", mmu),
     ("the firmware's log has no warning", firmware_log),
+    ("the firmware's function names are there", symbol_map),
     ("the kernel's log has no unexplained warning", kernel_log),
     ("the time of day is right", clock),
     ("long output and input arrive whole", console),
@@ -84,6 +85,19 @@ fn firmware_log(session: &mut Session, _: &Shape) -> Result<()> {
     );
     let warnings = session.run("grep ',[0-4]\\]' /sys/firmware/opal/msglog || true", LOOK)?;
     ensure!(warnings.is_empty(), "{warnings:?}");
+    Ok(())
+}
+
+fn symbol_map(session: &mut Session, _: &Shape) -> Result<()> {
+    let map = session.run("cat /sys/firmware/opal/exports/symbol_map", LOOK)?;
+    ensure!(
+        map.first()
+            .is_some_and(|line| line == "30000000 T opaline_head"),
+        "it begins with {:?}",
+        map.first()
+    );
+    let entry = |line: &String| line.ends_with(" T opaline_opal_entry");
+    ensure!(map.iter().any(entry), "the OPAL entry is not in it");
     Ok(())
 }
 
