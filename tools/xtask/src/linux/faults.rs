@@ -5,11 +5,12 @@ use super::{
     session::Session,
     suite::{Bench, power_off},
 };
-use crate::qemu::topology::Machine;
+use crate::qemu::{ending::Ending, topology::Machine};
 use anyhow::{Context as _, Result, ensure};
 use fault_injector::{
     os::{Doing, Outcome, Struck},
     plan::{Choices, draw},
+    stuffing::Change,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -105,6 +106,49 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
     let online = session.run("grep -c ^processor /proc/cpuinfo", WORK)?;
     ensure!(online == [(last + 1).to_string()], "{online:?} are online");
     power_off(session)
+}
+
+/// A fault that nothing can repair, since QEMU's POWER8 has no ChipTOD: the kernel is told, gives
+/// up, and reboots. It must not hang, though its timebase is dead.
+pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Result<()> {
+    const SOON: Duration = Duration::from_secs(2);
+    let mut session = bench.start_debugged(shape, "panic=1")?;
+    session.run("while :; do :; done & sleep 0", WORK)?;
+    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: true,
+        spare_hosts: false,
+    };
+    let mut plan = draw(seed, 1, &choices);
+    // A dead TB stands; this emulator's would go on from wherever it was put.
+    plan.damage = vec![Change::Add(0)];
+    // The machine may be down before anybody has looked.
+    match struck.strike(&plan, SOON) {
+        Ok(outcome) => {
+            ensure!(!outcome.failures.is_empty(), "it was repaired");
+            struck.leave()?;
+        }
+        Err(error) if ended(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let said = |what: &'static str| move |line: &str| line.contains(what);
+    session.wait_for(
+        said("Hypervisor Maintenance interrupt [Not recovered"),
+        WORK,
+    )?;
+    session.wait_for(said("Kernel panic"), WORK)?;
+    let remains = session.end(WORK)?;
+    ensure!(remains.ending == Ending::Exit(0), "{:?}", remains.ending);
+    Ok(())
+}
+
+/// Whether the line broke because the machine went down.
+fn ended(error: &anyhow::Error) -> bool {
+    use gdb_remote::Error::{Closed, Exited};
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(Closed | Exited(_))))
 }
 
 /// Boots, strikes, and asks the kernel what it saw.

@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// Instead of a shell: boot every machine in every shape, and check each
     #[arg(long)]
     matrix: bool,
+    /// Of the matrix, only the tests whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "matrix")]
+    only: String,
     /// Instead of a shell: break the timebase so many times under the running kernel
     #[arg(long, value_name = "N", default_value_t = 0)]
     faults: u32,
@@ -52,7 +55,14 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     image.audit.verdict()?;
     if arguments.matrix {
         let mut tally = Tally::default();
-        matrix(&mut tally, &qemu, &image, &system, &arguments.append);
+        let bench = suite::Bench {
+            qemu: &qemu,
+            image: &image,
+            system: &system,
+            append: &arguments.append,
+            only: &arguments.only,
+        };
+        matrix(&mut tally, &bench);
         tally.print(false);
         return Ok(tally.good(false));
     }
@@ -63,7 +73,13 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
             "{} faults, seed {seed}, on {machine}, {topology}",
             arguments.faults
         );
-        let bench = suite::Bench::new(&qemu, &image, &system, &arguments.append);
+        let bench = suite::Bench {
+            qemu: &qemu,
+            image: &image,
+            system: &system,
+            append: &arguments.append,
+            only: "",
+        };
         let shape = checks::Shape {
             machine,
             topology,

@@ -101,10 +101,13 @@ const MATRIX: &[Case] = &[
 /// What all boots share.
 #[derive(Clone, Copy)]
 pub(crate) struct Bench<'a> {
-    qemu: &'a OsStr,
-    image: &'a Image,
-    system: &'a System,
-    append: &'a str,
+    pub(crate) qemu: &'a OsStr,
+    pub(crate) image: &'a Image,
+    pub(crate) system: &'a System,
+    /// More for the kernel's command line.
+    pub(crate) append: &'a str,
+    /// Part of the names of the tests that are run.
+    pub(crate) only: &'a str,
 }
 
 /// The boots of every test run.
@@ -116,44 +119,36 @@ pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
                 image,
                 system: &system,
                 append: "",
+                only: "",
             };
             boots(tally, &bench, BOUNDED);
             restarts(tally, &bench, &[in_turns(case(Powernv9, 4, 1))]);
             struck(tally, &bench, &[case(Powernv9, 4, 1)], 5);
             refused(tally, &bench);
+            given_up(tally, &bench, case(Powernv8, 1, 1));
         }
         Err(error) => tally.skip("Linux", &format!("{error:#}")),
     }
 }
 
 /// All boots.
-pub(crate) fn matrix(
-    tally: &mut Tally,
-    qemu: &OsStr,
-    image: &Image,
-    system: &System,
-    append: &str,
-) {
-    let bench = Bench {
-        qemu,
-        image,
-        system,
-        append,
-    };
-    boots(tally, &bench, MATRIX);
+pub(crate) fn matrix(tally: &mut Tally, bench: &Bench<'_>) {
+    boots(tally, bench, MATRIX);
     restarts(
         tally,
-        &bench,
+        bench,
         &[
             in_turns(case(Powernv8, 4, 1)),
             case(Powernv9, 4, 1),
             in_turns(case(Powernv10, 8, 1)),
         ],
     );
-    refused(tally, &bench);
+    refused(tally, bench);
+    given_up(tally, bench, case(Powernv8, 1, 1));
+    given_up(tally, bench, case(Powernv8, 4, 1));
     struck(
         tally,
-        &bench,
+        bench,
         &[
             case(Powernv9, 1, 1),
             case(Powernv9, 2, 1),
@@ -186,19 +181,9 @@ impl Case {
     }
 }
 
-impl<'a> Bench<'a> {
-    pub(crate) const fn new(
-        qemu: &'a OsStr,
-        image: &'a Image,
-        system: &'a System,
-        append: &'a str,
-    ) -> Self {
-        Self {
-            qemu,
-            image,
-            system,
-            append,
-        }
+impl Bench<'_> {
+    fn wants(&self, name: &str) -> bool {
+        name.contains(self.only)
     }
 
     /// Boots to the shell, open to a debugger.
@@ -252,6 +237,9 @@ fn boots(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case]) {
             }
         };
         let name = name(&shape);
+        if !bench.wants(&name) {
+            continue;
+        }
         let progress = Progress::start(&name);
         let mut session = match bench.start(&shape, false, "") {
             Ok(session) => session,
@@ -302,22 +290,24 @@ fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
         let Ok(shape) = case.shape() else { continue };
         let seed = crate::run::random_seed();
         let text = format!("{}, {faults} faults, seed {seed}", name(&shape));
-        let progress = Progress::start(&text);
-        let report = faults::strike(bench, &shape, faults, seed, &mut |line| {
-            progress.say(&format!("{text}: {line}"));
-        });
-        drop(progress);
-        match report {
-            Ok(report) => tally.check(&text, &report.failures),
-            Err(error) => tally.fail(&text, &format!("{error:#}")),
-        }
-        if shape.topology.total() == 1 {
-            continue;
+        if bench.wants(&text) {
+            let progress = Progress::start(&text);
+            let report = faults::strike(bench, &shape, faults, seed, &mut |line| {
+                progress.say(&format!("{text}: {line}"));
+            });
+            drop(progress);
+            match report {
+                Ok(report) => tally.check(&text, &report.failures),
+                Err(error) => tally.fail(&text, &format!("{error:#}")),
+            }
         }
         let text = format!(
             "{}, faults while the siblings wait, seed {seed}",
             name(&shape)
         );
+        if shape.topology.total() == 1 || !bench.wants(&text) {
+            continue;
+        }
         let progress = Progress::start(&text);
         let done = faults::with_waiting_threads(bench, &shape, seed);
         drop(progress);
@@ -328,10 +318,27 @@ fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
     }
 }
 
+/// What cannot be repaired ends in a reboot of the kernel, not in a hang.
+fn given_up(tally: &mut Tally, bench: &Bench<'_>, case: Case) {
+    let Ok(shape) = case.shape() else { return };
+    let seed = crate::run::random_seed();
+    let text = format!("{}, a fault beyond repair, seed {seed}", name(&shape));
+    if !bench.wants(&text) {
+        return;
+    }
+    match faults::beyond_repair(bench, &shape, seed) {
+        Ok(()) => tally.pass(&text),
+        Err(error) => tally.fail(&text, &format!("{error:#}")),
+    }
+}
+
 /// A payload that cannot be started ends with its reason, not in a hang.
 fn refused(tally: &mut Tally, bench: &Bench<'_>) {
     for machine in Machine::ALL {
         let text = format!("a packed kernel on {machine} is refused with its reason");
+        if !bench.wants(&text) {
+            continue;
+        }
         match refusal(bench, machine) {
             Ok(()) => tally.pass(&text),
             Err(error) => tally.fail(&text, &format!("{error:#}")),
@@ -379,6 +386,9 @@ fn restarts(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case]) {
         ] {
             let Ok(shape) = case.shape() else { continue };
             let name = format!("{}: {what}", name(&shape));
+            if !bench.wants(&name) {
+                continue;
+            }
             let progress = Progress::start(&name);
             let done = restart(bench, &shape, command);
             drop(progress);
