@@ -18,6 +18,7 @@ const PORTABLE: &[&str] = &[
     "opal-abi",
     "flight-recorder",
     "lpc-uart",
+    "tree-writer",
     "opaline-firmware",
     "hypervisor-shim",
     "hardware-model",
