@@ -5,6 +5,7 @@
 //! | `head.S` | first instructions, vectors |
 //! | `exception.S` | exceptions, guest entry and exit |
 //! | `opal.S` | the OPAL entry, and the call of it as an OS makes it |
+//! | `handover.S` | to the OS, and back from it |
 //! | `guest.S` | the guest's own code (included by `guest`) |
 
 use crate::frame::{CallFrame, Frame, OutgoingCall};
@@ -93,7 +94,18 @@ core::arch::global_asm!(
     out_clobbered = const offset_of!(OutgoingCall, clobbered),
 );
 
+core::arch::global_asm!(
+    include_str!("assembly/handover.S"),
+    block_opal_depth = const offset_of!(ThreadBlock, opal_depth),
+    block_index = const offset_of!(ThreadBlock, index),
+    main_stack_top = const offset_of!(ThreadArea, main)
+        + offset_of!(Stack<MAIN_STACK>, space) + MAIN_STACK,
+    rust_back = sym crate::waiting::opaline_back,
+);
+
 unsafe extern "C" {
+    fn opaline_enter_os(entry: u64, first: u64, base: u64, opal_entry: u64) -> !;
+    fn opaline_come_back(block: *const ThreadBlock) -> !;
     /// Runs the guest in the block's frame; gives the vector of its exit.
     fn opaline_enter_guest(block: *mut ThreadBlock) -> u64;
     fn opaline_call_opal(call: *mut OutgoingCall) -> i64;
@@ -110,13 +122,34 @@ pub(crate) fn enter_guest() -> u64 {
     unsafe { opaline_enter_guest(current_block()) }
 }
 
+/// The address that an OS calls.
+pub(crate) fn opal_entry() -> u64 {
+    opaline_opal_entry as *const () as u64
+}
+
+/// Leaves the calling thread to the OS, which begins at `entry` with `first` in r3.
+///
+/// The caller has checked that the entry is code of the OS, outside the firmware's memory.
+pub(crate) fn enter_os(entry: u64, first: u64) -> ! {
+    // SAFETY: never returns, so nothing of this thread's stack is used again; what the OS does to
+    // its own memory is its affair, and the firmware's memory is described to it as kept.
+    unsafe { opaline_enter_os(entry, first, crate::layout::LINK_BASE, opal_entry()) }
+}
+
+/// Takes the calling thread back from the OS, out of the OPAL call that it is in.
+pub(crate) fn come_back(block: &ThreadBlock) -> ! {
+    // SAFETY: the block is this thread's own; its first stack was left for good when the thread
+    // went to the OS, and the OPAL stack is left for good now.
+    unsafe { opaline_come_back(block) }
+}
+
 /// Calls OPAL through its entry, as an OS does.
 pub(crate) fn call_opal(token: u64, arguments: [u64; 8]) -> (i64, u64) {
     let mut call = OutgoingCall {
         token,
         arguments,
         base: crate::layout::LINK_BASE,
-        entry: opaline_opal_entry as *const () as u64,
+        entry: opal_entry(),
         clobbered: 0,
     };
     // SAFETY: the routine saves and restores what the C ABI preserves, whatever the callee does;

@@ -66,6 +66,11 @@ pub(crate) fn boot_complete() {
     DEBUG_DESCRIPTOR.set_boot_complete();
 }
 
+/// From now on the UART shows the OS's output only.
+pub(crate) fn give_away() {
+    CONSOLE.give_away();
+}
+
 /// From now on the console uses the system's XSCOM engine.
 pub(crate) fn use_xscom_of(system: &'static System<'static>) {
     SYSTEM_XSCOM.call_once(|| &system.xscom);

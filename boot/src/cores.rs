@@ -4,13 +4,14 @@ use crate::instructions as cpu;
 use crate::jobs::Job;
 use crate::machine::ThisThread;
 use crate::start::{ask, calibrate, disable, is_disabled, wait_for_threads};
-use log::{error, info, warn};
+use log::{Level, error, info, warn};
 use opaline_firmware::bring_up::{self, FoundAlerts};
 use opaline_firmware::hardware::{Hardware as _, Pir};
-use opaline_firmware::platform::{Generation, Platform};
+use opaline_firmware::platform::Platform;
+use opaline_firmware::processors;
 use opaline_firmware::quirks::core_recovery;
 use opaline_firmware::system::System;
-use power_registers::{Hmer, Tfmr, ibm};
+use power_registers::{Hmer, Tfmr};
 
 /// Makes one core of each fused core whose halves share one TFMR. Two small cores of silicon have
 /// their own; QEMU keeps one for all eight threads, and two meetings would disturb each other.
@@ -81,15 +82,19 @@ pub(crate) fn prepare(platform: &Platform, spins: u64) {
 /// Sets up HMEER and HID0 of the calling thread's core; gives the causes that HMEER refused.
 pub(crate) fn prepare_this(system: &System<'_>) -> u64 {
     let generation = system.platform.generation;
-    let (attn, little_endian_interrupts) = match generation {
-        Generation::Power8 => (ibm(31), ibm(19)),
-        Generation::Power9 | Generation::Power10 => (ibm(3), ibm(4)),
-    };
-    let hid0 = (cpu::hid0() | attn) & !little_endian_interrupts;
+    let bits = processors::bits(generation);
+    let hid0 = (cpu::hid0() | bits.attention) & !bits.little_endian_interrupts;
     cpu::set_hid0(core_recovery::hid0(generation, hid0));
     bring_up::prepare_core(&mut ThisThread, system)
         .refused
         .bits()
+}
+
+/// Makes `attn` an illegal instruction again on the calling thread's core: in an OS any program
+/// could stop the machine with it.
+pub(crate) fn prepare_for_os(system: &System<'_>) {
+    let bits = processors::bits(system.platform.generation);
+    cpu::set_hid0(cpu::hid0() & !bits.attention);
 }
 
 /// Clears the malfunction alerts that every chip was told of before.
@@ -104,7 +109,13 @@ pub(crate) fn clear_alerts(system: &System<'_>) {
                 );
             }
             FoundAlerts::Unreachable => {
-                warn!("Malfunction alerts of {} cannot be reached", chip.id);
+                // QEMU does not model the register.
+                let level = if system.platform.is_qemu {
+                    Level::Info
+                } else {
+                    Level::Warn
+                };
+                log::log!(level, "Malfunction alerts of {} cannot be reached", chip.id);
             }
         }
     }

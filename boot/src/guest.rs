@@ -2,7 +2,9 @@
 
 use crate::assembly::{call_opal, enter_guest};
 use crate::instructions as cpu;
-use crate::layout::{GUEST_MEMORY, GUEST_MEMORY_SIZE, GUEST_TABLES};
+use crate::layout::{
+    CALL_BUFFERS, CALL_BUFFERS_SIZE, GUEST_MEMORY, GUEST_MEMORY_SIZE, GUEST_TABLES,
+};
 use crate::start::PLATFORM;
 use crate::thread::{current_index, with_guest_frame};
 use core::arch::asm;
@@ -152,12 +154,12 @@ struct CallBuffer {
     text: [AtomicU64; 32],
 }
 
-/// Call buffers: below the image, in memory that nobody else uses before an OS is loaded.
-const CALL_BUFFERS: u64 = 0x2f00_0000;
-
 fn call_buffer() -> &'static CallBuffer {
     let address = CALL_BUFFERS + (current_index() * 1024) as u64;
-    const { assert!(size_of::<CallBuffer>() <= 1024) };
+    const {
+        assert!(size_of::<CallBuffer>() <= 1024);
+        assert!(1024 * MAX_THREADS as u64 <= CALL_BUFFERS_SIZE);
+    };
     // SAFETY: aligned, inside memory (checked at start), never used for anything else, and made
     // of atomics, so that a write by the firmware is no race.
     unsafe { &*(address as *const CallBuffer) }

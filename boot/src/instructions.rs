@@ -182,6 +182,31 @@ pub(crate) fn store_byte(address: u64, value: u8) {
     }
 }
 
+/// Sleeps until anything happens that could interrupt, whether interrupts are open or not; goes on
+/// behind the instruction. POWER9 and later.
+pub(crate) fn stop_for_a_moment() {
+    // Level 0, nothing lost (ESL = EC = 0), transition rate as the reference has it.
+    const PSSCR: u64 = 0x300;
+    // SAFETY: nothing is lost at this level, and no vector is entered on the way out. The
+    // assembler has names for neither on the oldest processor.
+    unsafe {
+        asm!("mtspr 855, {}", "sync", ".long 0x4c0002e4", in(reg) PSSCR, options(nostack));
+    }
+}
+
+/// One spin at the lowest priority that supervisors have.
+pub(crate) fn relax_deeply() {
+    // SAFETY: priority hints only.
+    unsafe {
+        asm!(
+            "or 31, 31, 31",
+            "or 1, 1, 1",
+            "or 2, 2, 2",
+            options(nomem, nostack)
+        )
+    };
+}
+
 /// `msgsnd`: a hypervisor doorbell. `tag` is a thread number on POWER8, a PIR later.
 pub(crate) fn send_doorbell(tag: u64) {
     const HYPERVISOR_DOORBELL: u64 = 5 << 27;

@@ -30,6 +30,8 @@ pub(crate) enum Job {
     UnmarkTfmr = 9,
     /// Clear what is pending from before; 1 if the thread is ready for an HMI.
     SettleThread = 10,
+    /// Take back what only the firmware may do on this core, before an OS runs.
+    PrepareForOs = 11,
 }
 
 impl Job {
@@ -45,6 +47,7 @@ impl Job {
             8 => Self::MarkTfmr,
             9 => Self::UnmarkTfmr,
             10 => Self::SettleThread,
+            11 => Self::PrepareForOs,
             _ => Self::None,
         }
     }

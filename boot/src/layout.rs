@@ -10,6 +10,17 @@ pub(crate) const GUEST_TABLES: u64 = 0x3200_0000;
 pub(crate) const GUEST_MEMORY: u64 = 0x3400_0000;
 /// Bytes of guest memory.
 pub(crate) const GUEST_MEMORY_SIZE: u64 = 0x20_0000;
+/// Buffers from which the shim calls OPAL: outside the firmware's memory, as an OS's are.
+pub(crate) const CALL_BUFFERS: u64 = GUEST_MEMORY + GUEST_MEMORY_SIZE;
+/// Bytes of them.
+pub(crate) const CALL_BUFFERS_SIZE: u64 = 0x1_0000;
+/// What the firmware keeps when it has handed over to an OS: image, memory console.
+pub(crate) const KEPT: Range<u64> = LINK_BASE
+    ..opaline_firmware::memory_console::ADDRESS + opaline_firmware::memory_console::BYTES as u64;
+/// The device tree for the OS: its own from the beginning.
+pub(crate) const OS_TREE: u64 = KEPT.end;
+/// Room for it.
+pub(crate) const OS_TREE_SIZE: usize = 0x10_0000;
 /// All that belongs to the firmware and the shim: no OPAL pointer may point here.
 pub(crate) const OWN: Range<u64> = LINK_BASE..GUEST_MEMORY + GUEST_MEMORY_SIZE;
 /// Most bytes of a device tree.

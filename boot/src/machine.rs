@@ -41,6 +41,14 @@ impl Hardware for ThisThread {
         cpu::hid0()
     }
 
+    fn set_hid0(&mut self, value: u64) {
+        cpu::set_hid0(value);
+    }
+
+    fn wake(&mut self, thread: Pir) {
+        crate::waiting::wake(thread);
+    }
+
     fn timebase(&mut self) -> u64 {
         cpu::tb()
     }

@@ -14,6 +14,8 @@
 //! | [`opal_check`] | misuse of that door, tried on the machine |
 //! | [`exception`] | what host context expects, and the report of all else |
 //! | [`console`] | log lines, memory console, emergency output |
+//! | [`handover`] | from the firmware to an OS |
+//! | [`waiting`] | threads that wait in the firmware |
 //! | [`jobs`] | work for threads that wait |
 //! | [`cores`] | cores and threads before their first HMI |
 //! | [`start`] | from the first Rust instruction to the shim |
@@ -31,6 +33,7 @@ mod cores;
 mod exception;
 mod frame;
 mod guest;
+mod handover;
 mod instructions;
 mod jobs;
 mod layout;
@@ -43,6 +46,7 @@ mod symbols;
 mod thread;
 mod timebase;
 mod verdict;
+mod waiting;
 
 use flight_recorder::FlightRecorder;
 use hypervisor_shim::Shim;
@@ -73,7 +77,7 @@ extern "C" fn opaline_boot(index: u64, device_tree: u64) -> ! {
 /// The first Rust code of every other thread; `index` counts them in the order they came.
 extern "C" fn opaline_wait(index: u64) -> ! {
     begin(index);
-    start::waiting_thread(index as usize)
+    waiting::thread(index as usize)
 }
 
 fn begin(index: u64) {

@@ -1,10 +1,10 @@
 //! The one door from the OS into the firmware: registers become a typed call, then all is safe.
 
+use crate::assembly::come_back;
 use crate::frame::CallFrame;
-use crate::layout::OWN;
 use crate::machine::ThisThread;
 use crate::thread::{ThreadBlock, opal_depth};
-use crate::{SYSTEM, console};
+use crate::{SYSTEM, console, handover};
 use opal_abi::OpalError;
 use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
 
@@ -44,8 +44,13 @@ pub(crate) extern "C" fn opaline_opal(frame: &CallFrame, block: &ThreadBlock) ->
         memory: &mut RealMemory,
         system,
         console: console::console(),
-        own: OWN,
+        own: handover::own(),
         depth: opal_depth(block),
+        stays: false,
     };
-    dispatch(&mut context, &call)
+    let result = dispatch(&mut context, &call);
+    if context.stays {
+        come_back(block);
+    }
+    result
 }

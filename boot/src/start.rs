@@ -6,13 +6,13 @@ use crate::jobs::{self, Job};
 use crate::layout::{DEVICE_TREE_LIMIT, OWN};
 use crate::machine::ThisThread;
 use crate::timebase::{measure_spread, shares_timebase, start_timebase};
-use crate::{RECORDER, SYSTEM, console, cores, shim, verdict};
+use crate::{RECORDER, SYSTEM, console, cores, handover, shim, verdict};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::{error, info};
 use opaline_firmware::hardware::Pir;
 use opaline_firmware::platform::{Generation, MAX_CORES, Platform, device_tree};
 use opaline_firmware::system::{Participation, System};
-use opaline_firmware::{hmi, timebase};
+use opaline_firmware::timebase;
 use spin::Once;
 
 /// Longest wait of the boot thread for another thread, in microseconds.
@@ -27,24 +27,26 @@ static DISABLED: [AtomicBool; MAX_CORES] = [const { AtomicBool::new(false) }; MA
 /// Checks of the OPAL entry that failed.
 pub(crate) static OPAL_FAILURES: AtomicU32 = AtomicU32::new(0);
 
+/// The loader's device tree.
+pub(crate) fn loaders_tree(address: u64) -> &'static [u8] {
+    // SAFETY: the loader put the tree there and passes its address in r3 to every thread; it lies
+    // below the image and nobody writes it before an OS runs. The length is taken from its header
+    // and bounded.
+    unsafe {
+        let header = (address as *const u32).wrapping_add(1);
+        let size = (header.read() as usize).min(DEVICE_TREE_LIMIT);
+        core::slice::from_raw_parts(address as *const u8, size)
+    }
+}
+
 /// Reads the device tree, or stops the machine with the reason.
 fn read_platform(address: u64) -> &'static Platform {
-    PLATFORM.call_once(|| {
-        // SAFETY: the loader put the tree there and passes its address in r3 to every thread; it
-        // lies below the image and nobody writes it. The length is taken from its header and
-        // bounded.
-        let bytes = unsafe {
-            let header = (address as *const u32).wrapping_add(1);
-            let size = (header.read() as usize).min(DEVICE_TREE_LIMIT);
-            core::slice::from_raw_parts(address as *const u8, size)
-        };
-        match device_tree::parse(bytes) {
-            Ok(mut platform) => {
-                cores::join_halves(&mut platform);
-                platform
-            }
-            Err(why) => refuse(format_args!("device tree refused: {why}")),
+    PLATFORM.call_once(|| match device_tree::parse(loaders_tree(address)) {
+        Ok(mut platform) => {
+            cores::join_halves(&mut platform);
+            platform
         }
+        Err(why) => refuse(format_args!("device tree refused: {why}")),
     })
 }
 
@@ -82,7 +84,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
             cpu::pvr()
         ));
     }
-    let needed = crate::layout::GUEST_MEMORY + crate::layout::GUEST_MEMORY_SIZE;
+    let needed = crate::layout::CALL_BUFFERS + crate::layout::CALL_BUFFERS_SIZE;
     if !platform
         .memory
         .iter()
@@ -136,33 +138,18 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     let (checks, failed) = crate::opal_check::run();
     OPAL_FAILURES.store(failed, Ordering::Release);
     info!("OPAL entry: {checks} calls, right and wrong, {failed} with an unexpected answer");
-    prepare_guest_memory();
     console::boot_complete();
+    if let Some(payload) = handover::payload(platform) {
+        handover::boot(system, payload, device_tree, spins);
+    }
+    prepare_guest_memory();
     shim::start(system, tod, shared_timebase);
     shim::run();
     verdict::finish(system)
 }
 
-/// Waits for work; runs on every other thread.
-pub(crate) fn waiting_thread(index: usize) -> ! {
-    let pir = cpu::pir();
-    jobs::arrive(index, pir);
-    loop {
-        if let Some(job) = jobs::take(index) {
-            let result = work(job);
-            jobs::answer(index, result);
-        }
-        if let Some(system) = SYSTEM.get()
-            && system.summoned(Pir(pir))
-        {
-            hmi::handle(&mut ThisThread, system);
-        }
-        cpu::relax();
-    }
-}
-
 /// Does a job on the thread that runs it.
-fn work(job: Job) -> u64 {
+pub(crate) fn work(job: Job) -> u64 {
     match job {
         Job::None => return 0,
         Job::ReadTimebase => return cpu::tb(),
@@ -199,6 +186,10 @@ fn work(job: Job) -> u64 {
         },
         Job::CleanThread => {
             timebase::boot::clean_thread(&mut ThisThread, system);
+            1
+        }
+        Job::PrepareForOs => {
+            cores::prepare_for_os(system);
             1
         }
         Job::RunShim => {

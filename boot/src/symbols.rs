@@ -1,9 +1,8 @@
-//! Function names for back-traces, from the map that the build puts into the image after the link.
+//! Function names for back-traces and for the OS, from the map that the build puts into the image
+//! after the link.
 //!
-//! Big-endian: count (u32), then by rising address {offset from the link base (u32), offset of the
-//! name in the map (u32)}, then the names, each ended by a zero byte.
+//! Lines by rising address, as tools for kernels write them: `300001c0 T name`. Zero bytes follow.
 
-use crate::layout::LINK_BASE;
 use core::fmt;
 
 /// Room for the map. The build fails if the names need more.
@@ -17,6 +16,11 @@ static OPALINE_SYMBOL_MAP: [u8; MAP_SIZE] = [0; MAP_SIZE];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name(pub(crate) u64);
 
+/// Where the map is: real address and bytes.
+pub(crate) fn place() -> (u64, u64) {
+    ((&raw const OPALINE_SYMBOL_MAP) as u64, text().len() as u64)
+}
+
 fn map() -> &'static [u8] {
     let map = &raw const OPALINE_SYMBOL_MAP;
     // SAFETY: a static; read through a volatile-free slice whose content the build filled in
@@ -24,31 +28,29 @@ fn map() -> &'static [u8] {
     core::hint::black_box(unsafe { &*map })
 }
 
-fn word(at: usize) -> Option<u32> {
-    let bytes = map().get(at..at + 4)?;
-    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+/// The text of the map, without what fills it up.
+fn text() -> &'static [u8] {
+    let map = map();
+    let end = map.iter().position(|byte| *byte == 0);
+    &map[..end.unwrap_or(map.len())]
 }
 
+/// The address and the name of a line.
+fn parse(line: &'static [u8]) -> Option<(u64, &'static str)> {
+    let line = core::str::from_utf8(line).ok()?;
+    let (address, rest) = line.split_once(' ')?;
+    let (_, name) = rest.split_once(' ')?;
+    Some((u64::from_str_radix(address, 16).ok()?, name))
+}
+
+/// The function that holds an address: of the last line that is not beyond it.
 fn find(address: u64) -> Option<(&'static str, u64)> {
-    let offset = u32::try_from(address.checked_sub(LINK_BASE)?).ok()?;
-    let count = word(0)? as usize;
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = (low + high) / 2;
-        if word(4 + 8 * middle)? <= offset {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    if !crate::layout::KEPT.contains(&address) {
+        return None;
     }
-    let entry = low.checked_sub(1)?;
-    let start = word(4 + 8 * entry)?;
-    let name = map().get(word(8 + 8 * entry)? as usize..)?;
-    let end = name.iter().position(|byte| *byte == 0)?;
-    Some((
-        core::str::from_utf8(name.get(..end)?).ok()?,
-        u64::from(offset - start),
-    ))
+    let lines = text().split(|byte| *byte == b'\n').filter_map(parse);
+    let (start, name) = lines.take_while(|(start, _)| *start <= address).last()?;
+    Some((name, address - start))
 }
 
 impl fmt::Display for Name {

@@ -15,7 +15,7 @@ use crate::memory_console::Writer;
 use crate::platform::Platform;
 use crate::xscom::Xscom;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lpc_uart::{Uart, UartError};
 use port::Port;
 use spin::{Mutex, MutexGuard};
@@ -64,6 +64,8 @@ pub struct Console<'a> {
     memory: Option<Writer<'a>>,
     lpc: Lpc,
     uart: Mutex<State>,
+    /// The UART belongs to the OS: log lines stay in memory.
+    given_away: AtomicBool,
     lost_lines: AtomicU64,
 }
 
@@ -78,6 +80,7 @@ impl<'a> Console<'a> {
                 ready: false,
                 stalled: false,
             }),
+            given_away: AtomicBool::new(false),
             lost_lines: AtomicU64::new(0),
         }
     }
@@ -101,6 +104,11 @@ impl<'a> Console<'a> {
             stalled: false,
         };
         Ok(())
+    }
+
+    /// From now on log lines go to memory only: what the UART shows is the OS's.
+    pub fn give_away(&self) {
+        self.given_away.store(true, Ordering::Release);
     }
 
     /// The LPC bus, for the BMC.
@@ -170,6 +178,20 @@ impl<'a> Console<'a> {
         })
     }
 
+    /// Waits until all that was written is sent; whether it is.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn flush<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+        patience: Patience,
+    ) -> Result<bool, ConsoleError> {
+        self.with_uart(hw, platform, xscom, patience, true, |uart| uart.flush())
+    }
+
     /// Whether input waits.
     ///
     /// # Errors
@@ -203,7 +225,8 @@ impl<'a> Console<'a> {
         {
             memory.write(line.as_str().as_bytes());
         }
-        if level.number() > UART_LEVEL {
+        let silent = self.given_away.load(Ordering::Acquire) && patience != Patience::LastWords;
+        if silent || level.number() > UART_LEVEL {
             return;
         }
         let mut alone = State {

@@ -44,6 +44,8 @@ pub trait Hardware {
     fn set_hmeer(&mut self, value: Hmer);
     /// `mfspr HID0`.
     fn hid0(&mut self) -> u64;
+    /// `mtspr HID0`, with what the register needs around it. Threads of a core share it.
+    fn set_hid0(&mut self, value: u64);
     /// `mftb`, in ticks of 512 MHz.
     fn timebase(&mut self) -> u64;
     /// `mttbl`: the lower 32 bits. An error while TB is RUNNING.
@@ -70,6 +72,8 @@ pub trait Hardware {
     fn load_byte(&mut self, address: u64) -> u8;
     /// Cache-inhibited store of a byte to a real address.
     fn store_byte(&mut self, address: u64, value: u8);
+    /// Makes a thread that waits in the firmware look for what it has to do.
+    fn wake(&mut self, thread: Pir);
     /// One spin of a wait: lowers the thread's priority for a moment.
     fn relax(&mut self);
 }

@@ -1,5 +1,5 @@
-//! Tells the BMC to power down or to reset the machine: IPMI chassis control over the BT interface
-//! on the LPC bus. Every wait is bounded.
+//! Asks the BMC: power down or reset (IPMI chassis control), and the time of day (the clock of its
+//! event log). Requests go over the BT interface on the LPC bus. Every wait is bounded.
 
 use crate::budget::{Budget, Expired, lock_within};
 use crate::hardware::Hardware;
@@ -27,10 +27,26 @@ const BMC_BUSY: u8 = 0x80;
 /// What an empty port reads as.
 const NOBODY: u8 = 0xff;
 
-/// Network function "chassis request", in the place that BT has for it.
-const CHASSIS: u8 = 0x00 << 2;
-/// Command "chassis control".
-const CHASSIS_CONTROL: u8 = 0x02;
+/// A request, by its network function and command.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// In the place that BT has for it: above the number of a part of the BMC, which is 0.
+    function: u8,
+    command: u8,
+}
+
+const CHASSIS_CONTROL: Request = Request {
+    function: 0x00 << 2,
+    command: 0x02,
+};
+const GET_LOG_TIME: Request = Request {
+    function: 0x0a << 2,
+    command: 0x48,
+};
+const SET_LOG_TIME: Request = Request {
+    function: 0x0a << 2,
+    command: 0x49,
+};
 /// Bit of the network function that makes an answer of a request.
 const RESPONSE: u8 = 1 << 2;
 
@@ -85,6 +101,47 @@ pub fn chassis_control<H: Hardware>(
     lpc: &Lpc,
     control: ChassisControl,
 ) -> Result<(), IpmiError> {
+    ask(hw, platform, xscom, lpc, CHASSIS_CONTROL, &[control as u8]).map(|[]| ())
+}
+
+/// The time of the BMC, in seconds since 1970.
+///
+/// # Errors
+/// [`IpmiError`].
+pub fn time<H: Hardware>(
+    hw: &mut H,
+    platform: &Platform,
+    xscom: &Xscom,
+    lpc: &Lpc,
+) -> Result<u32, IpmiError> {
+    ask(hw, platform, xscom, lpc, GET_LOG_TIME, &[]).map(u32::from_le_bytes)
+}
+
+/// Sets the time of the BMC, in seconds since 1970.
+///
+/// # Errors
+/// [`IpmiError`].
+pub fn set_time<H: Hardware>(
+    hw: &mut H,
+    platform: &Platform,
+    xscom: &Xscom,
+    lpc: &Lpc,
+    seconds: u32,
+) -> Result<(), IpmiError> {
+    let data = seconds.to_le_bytes();
+    ask(hw, platform, xscom, lpc, SET_LOG_TIME, &data).map(|[]| ())
+}
+
+/// Sends a request and gives what the answer holds behind its completion code: as many bytes as
+/// the caller expects.
+fn ask<H: Hardware, const BYTES: usize>(
+    hw: &mut H,
+    platform: &Platform,
+    xscom: &Xscom,
+    lpc: &Lpc,
+    request: Request,
+    data: &[u8],
+) -> Result<[u8; BYTES], IpmiError> {
     let _dialogue = lock_within(hw, &lpc.bmc_dialogue, Budget::spins(LOCK_SPINS))
         .map_err(|_| IpmiError::Held)?;
     let mut interface = Interface {
@@ -96,25 +153,28 @@ pub fn chassis_control<H: Hardware>(
     interface.drop_stale_answer()?;
     interface.wait(BMC_BUSY | HOST_TO_BMC, 0, IpmiError::Busy)?;
     interface.control(CLEAR_WRITE_POINTER)?;
-    let sequence = control as u8;
-    let request = [CHASSIS, sequence, CHASSIS_CONTROL, control as u8];
-    interface.put(request.len() as u8)?;
-    for byte in request {
-        interface.put(byte)?;
+    // One dialogue at a time: any number will do with which an answer to another request shows.
+    let first = data.first().copied().unwrap_or(0);
+    let sequence = request.command.wrapping_add(first);
+    let head = [request.function, sequence, request.command];
+    interface.put((head.len() + data.len()) as u8)?;
+    for byte in head.iter().chain(data) {
+        interface.put(*byte)?;
     }
     interface.control(HOST_TO_BMC)?;
     interface.wait(BMC_TO_HOST, BMC_TO_HOST, IpmiError::NoAnswer)?;
-    match interface.take_answer()? {
-        [4, function, to, CHASSIS_CONTROL, completion]
-            if function == CHASSIS | RESPONSE && to == sequence =>
-        {
-            if completion == 0 {
-                Ok(())
-            } else {
-                Err(IpmiError::Refused(completion))
-            }
-        }
-        _ => Err(IpmiError::Garbled),
+    let (head, data) = interface.take_answer()?;
+    let [length, function, to, command, completion] = head;
+    if [function, to, command] != [request.function | RESPONSE, sequence, request.command] {
+        return Err(IpmiError::Garbled);
+    }
+    if completion != 0 {
+        return Err(IpmiError::Refused(completion));
+    }
+    if usize::from(length) == head.len() - 1 + BYTES {
+        Ok(data)
+    } else {
+        Err(IpmiError::Garbled)
     }
 }
 
@@ -161,23 +221,23 @@ impl<H: Hardware> Interface<'_, H> {
     /// Takes an answer that an earlier owner of the interface left behind.
     fn drop_stale_answer(&mut self) -> Result<(), IpmiError> {
         if self.status()? & BMC_TO_HOST != 0 {
-            self.take_answer()?;
+            self.take_answer::<0>()?;
         }
         Ok(())
     }
 
-    /// Length, network function, sequence number, command, and completion code.
-    fn take_answer(&mut self) -> Result<[u8; 5], IpmiError> {
+    /// Length, network function, sequence number, command, and completion code; then data.
+    fn take_answer<const BYTES: usize>(&mut self) -> Result<([u8; 5], [u8; BYTES]), IpmiError> {
         if self.status()? & HOST_BUSY == 0 {
             self.control(HOST_BUSY)?;
         }
         self.control(BMC_TO_HOST)?;
         self.control(CLEAR_READ_POINTER)?;
-        let mut answer = [0; 5];
-        for byte in &mut answer {
+        let (mut head, mut data) = ([0; 5], [0; BYTES]);
+        for byte in head.iter_mut().chain(&mut data) {
             *byte = self.get()?;
         }
         self.control(HOST_BUSY)?;
-        Ok(answer)
+        Ok((head, data))
     }
 }

@@ -10,6 +10,7 @@ use crate::hmi::counters::Counters;
 use crate::hmi::events::EventQueue;
 use crate::malfunction::Malfunction;
 use crate::platform::{MAX_CORES, Platform, ThreadPlace};
+use crate::processors::Processors;
 use crate::xscom::Xscom;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -77,6 +78,8 @@ pub struct System<'a> {
     pub counters: Counters,
     /// Rows of the decision tables that were acted upon.
     pub decisions: Decisions,
+    /// What the threads that wait in the firmware are told.
+    pub(crate) processors: Processors,
     /// What is known about malfunctions.
     pub(crate) malfunction: Malfunction,
     cores: [CoreState; MAX_CORES],
@@ -104,6 +107,7 @@ impl<'a> System<'a> {
             chip_tod: ChipTod::new(),
             counters: Counters::new(),
             decisions: Decisions::new(),
+            processors: Processors::new(),
             malfunction: Malfunction::new(),
             cores: each!(CoreState::new(); MAX_CORES),
             base,
@@ -122,6 +126,13 @@ impl<'a> System<'a> {
         if let Some((core, place)) = self.find(pir) {
             core.set_participation(place.thread, participation);
         }
+    }
+
+    /// Whether a thread takes part in meetings of its core; `None` if there is no such thread.
+    #[must_use]
+    pub fn participation(&self, pir: Pir) -> Option<Participation> {
+        let (core, place) = self.find(pir)?;
+        Some(core.participation(place.thread))
     }
 
     /// Whether a meeting waits for this idle thread: then it calls [`crate::hmi::handle`].

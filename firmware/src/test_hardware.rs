@@ -75,6 +75,8 @@ pub(crate) struct Scripted {
     pub(crate) decrementers: Vec<(&'static str, u64)>,
     /// Spins after which TFMR reads like this: others were at work.
     pub(crate) becomes: Option<(u64, u64)>,
+    pub(crate) hid0: u64,
+    pub(crate) woken: Vec<Pir>,
     reads_in_state: u32,
 }
 
@@ -100,6 +102,8 @@ impl Scripted {
             scom_reads: Vec::new(),
             decrementers: Vec::new(),
             becomes: None,
+            hid0: 0,
+            woken: Vec::new(),
             reads_in_state: 0,
         }
     }
@@ -183,7 +187,13 @@ impl Hardware for Scripted {
     }
     fn set_hmeer(&mut self, _value: Hmer) {}
     fn hid0(&mut self) -> u64 {
-        0
+        self.hid0
+    }
+    fn set_hid0(&mut self, value: u64) {
+        self.hid0 = value;
+    }
+    fn wake(&mut self, thread: Pir) {
+        self.woken.push(thread);
     }
     fn timebase(&mut self) -> u64 {
         if self.state() == TbState::Running {

@@ -278,7 +278,7 @@ fn the_bmc_is_asked_as_ipmi_says() {
         let mut bench = Bench::new(generation);
         assert_eq!(bench.chassis(ChassisControl::PowerDown), Ok(()));
         assert_eq!(bench.chassis(ChassisControl::HardReset), Ok(()));
-        assert_eq!(bench.machine.bmc().requests, [[0, 0, 2, 0], [0, 3, 2, 3]]);
+        assert_eq!(bench.machine.bmc().requests, [[0, 2, 2, 0], [0, 5, 2, 3]]);
         assert_eq!(bench.machine.bmc().control, 0);
     }
 }
@@ -293,7 +293,7 @@ fn each_failure_of_the_bmc_has_its_name() {
         (|m| m.bmc().silent = true, Err(IpmiError::NoAnswer)),
         (|m| m.bmc().completion = 0xc1, Err(IpmiError::Refused(0xc1))),
         (
-            |m| m.bmc().garbage = Some(vec![4, 4, 0, 1, 0]),
+            |m| m.bmc().garbage = Some(vec![4, 4, 2, 1, 0]),
             Err(IpmiError::Garbled),
         ),
         (

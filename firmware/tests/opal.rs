@@ -3,186 +3,19 @@
 #[path = "support/machine.rs"]
 #[allow(dead_code, reason = "each test file uses its part")]
 mod machine;
+#[path = "support/world.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod world;
 
-use flight_recorder::FlightRecorder;
-use machine::Machine;
-use opal_abi::{OpalError, Token, events, hmi_flags, message};
-use opaline_firmware::console::{Console, Patience};
-use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
-use opaline_firmware::platform::{Platform, device_tree};
-use opaline_firmware::system::System;
+use opal_abi::{OpalError, Token, events, message};
+use opaline_firmware::console::Patience;
+use opaline_firmware::opal::OsMemory;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::mpsc;
-
-const P8: &[u8] = include_bytes!("data/powernv8-1x1x4.dtb");
-const P9: &[u8] = include_bytes!("data/powernv9-1x1x4.dtb");
-
-/// The fixtures have 1 GiB of memory.
-const MEMORY: Range<u64> = 0x3000..0x4000_0000;
-const OWN: Range<u64> = 0x3000_0000..0x3110_0000;
-
-const PARAMETER: i64 = OpalError::Parameter.code();
-const LINEAR: u64 = 0xc << 60;
-
-/// Two places in good memory: for a length or a mask, and for a buffer.
-const WORD: u64 = 0x1000_0000;
-const BUFFER: u64 = 0x1000_1003;
-/// A buffer of words.
-const WORDS: u64 = 0x1000_2000;
-
-/// HMER: processor recovery done. The handler reports it without looking at TB.
-const RECOVERY_DONE: u64 = 1 << (63 - 2);
-
-/// Memory of the OS that refuses what should have been refused before.
-#[derive(Debug, Default)]
-struct Memory(BTreeMap<u64, u8>);
-
-impl Memory {
-    fn check(real: u64, length: usize) {
-        let end = real
-            .checked_add(length as u64)
-            .expect("no access wraps around");
-        assert!(
-            length != 0 && MEMORY.start <= real && end <= MEMORY.end,
-            "{real:#x}, {length:#x}"
-        );
-        assert!(
-            end <= OWN.start || OWN.end <= real,
-            "{real:#x}, {length:#x} is the firmware's"
-        );
-    }
-
-    fn set_word(&mut self, real: u64, value: u64) {
-        self.write(real, &value.to_be_bytes());
-    }
-
-    fn word(&self, real: u64) -> u64 {
-        let bytes = std::array::from_fn(|i| self.byte(real + i as u64));
-        u64::from_be_bytes(bytes)
-    }
-
-    fn byte(&self, real: u64) -> u8 {
-        self.0.get(&real).copied().unwrap_or(0xee)
-    }
-
-    fn bytes(&self, real: u64, count: u64) -> Vec<u8> {
-        (real..real + count).map(|at| self.byte(at)).collect()
-    }
-}
-
-impl OsMemory for Memory {
-    fn read(&mut self, real: u64, into: &mut [u8]) {
-        Self::check(real, into.len());
-        for (at, byte) in (real..).zip(into) {
-            *byte = self.byte(at);
-        }
-    }
-
-    fn write(&mut self, real: u64, from: &[u8]) {
-        Self::check(real, from.len());
-        self.0.extend((real..).zip(from.iter().copied()));
-    }
-}
-
-/// A firmware that has booted.
-struct World {
-    machine: Machine,
-    memory: Memory,
-    system: &'static System<'static>,
-    console: &'static Console<'static>,
-    depth: u32,
-}
-
-impl World {
-    fn new(tree: &[u8]) -> Self {
-        let platform: &'static Platform = Box::leak(Box::new(device_tree::parse(tree).unwrap()));
-        let recorder = Box::leak(Box::new(FlightRecorder::new()));
-        let system: &'static System<'static> =
-            Box::leak(Box::new(System::new(platform, recorder).unwrap()));
-        let mut machine = Machine::new();
-        machine.pir = platform.cores[0].threads[0].0;
-        let console = Box::leak(Box::new(Console::new(None)));
-        console
-            .initialise(&mut machine, platform, &system.xscom)
-            .unwrap();
-        Self {
-            machine,
-            memory: Memory::default(),
-            system,
-            console,
-            depth: 1,
-        }
-    }
-
-    fn raw(&mut self, token: u64, first: &[u64]) -> i64 {
-        let mut arguments = [0; 8];
-        arguments[..first.len()].copy_from_slice(first);
-        let mut context = Context {
-            hardware: &mut self.machine,
-            memory: &mut self.memory,
-            system: self.system,
-            console: self.console,
-            own: OWN,
-            depth: self.depth,
-        };
-        dispatch(&mut context, &Call { token, arguments })
-    }
-
-    fn call(&mut self, token: Token, first: &[u64]) -> i64 {
-        self.raw(token as u64, first)
-    }
-
-    /// Puts text where a console call finds it.
-    fn put_text(&mut self, text: &[u8]) {
-        self.memory.set_word(WORD, text.len() as u64);
-        if !text.is_empty() {
-            self.memory.write(BUFFER, text);
-        }
-    }
-
-    /// Makes an event wait.
-    fn queue_event(&mut self) {
-        self.machine.hmer = RECOVERY_DONE;
-        self.memory.set_word(WORD, 0);
-        assert_eq!(self.call(Token::HandleHmi2, &[WORD]), 0);
-        assert_ne!(self.memory.word(WORD) & hmi_flags::NEW_EVENT, 0);
-        assert!(self.system.events.pending());
-    }
-}
-
-/// Pointers at which `length` bytes must not be touched, whatever their type is.
-fn bad_pointers(length: u64) -> Vec<(&'static str, u64)> {
-    vec![
-        ("NULL", 0),
-        ("vectors", 0x2ff8),
-        ("NULL of the linear map", LINEAR),
-        ("the firmware's first byte", OWN.start),
-        ("the firmware's last bytes", OWN.end - 8),
-        ("into the firmware", OWN.start - length / 2),
-        ("the firmware, linear", LINEAR | OWN.start),
-        ("the end of memory", MEMORY.end),
-        ("across the end of memory", MEMORY.end - 4),
-        ("MMIO", 0x6_0300_d001_03f8),
-        ("wraps within 60 bits", !(0xf << 60) - 7),
-        ("wraps", u64::MAX - 7),
-        ("top nibble 8", 0x8 << 60 | WORD),
-        ("top nibble d", 0xd << 60 | WORD),
-        ("top nibble f", 0xf << 60 | WORD),
-    ]
-}
-
-/// As [`bad_pointers`], for a doubleword.
-fn bad_words() -> Vec<(&'static str, u64)> {
-    let mut bad = bad_pointers(8);
-    bad.extend([
-        ("odd", WORD + 1),
-        ("half aligned", WORD + 4),
-        ("odd, linear", LINEAR | (WORD + 7)),
-    ]);
-    bad
-}
+use world::{
+    BUFFER, LINEAR, MEMORY, OWN, P8, P9, PARAMETER, RECOVERY_DONE, WORD, WORDS, World,
+    bad_pointers, bad_words,
+};
 
 #[test]
 fn unknown_tokens_are_refused_and_nothing_happens() {
@@ -506,7 +339,7 @@ fn power_goes_through_the_bmc() {
         assert_eq!(world.call(Token::CecPowerDown, &[1]), 0);
         assert_eq!(world.call(Token::CecReboot, &[]), 0);
         let requests = &world.machine.bmc().requests;
-        assert_eq!(requests[..], [[0, 0, 2, 0], [0, 0, 2, 0], [0, 3, 2, 3]]);
+        assert_eq!(requests[..], [[0, 2, 2, 0], [0, 2, 2, 0], [0, 5, 2, 3]]);
         world.machine.bmc().completion = 0xd5;
         assert_eq!(
             world.call(Token::CecReboot, &[]),

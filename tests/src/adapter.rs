@@ -33,6 +33,10 @@ macro_rules! hardware_by_registers {
             fn hid0(&mut self) -> u64 {
                 self.read($crate::registers::Spr::Hid0)
             }
+            fn set_hid0(&mut self, value: u64) {
+                self.write($crate::registers::Spr::Hid0, value);
+            }
+            fn wake(&mut self, _: $crate::registers::Pir) {}
             fn timebase(&mut self) -> u64 {
                 self.read($crate::registers::Spr::Tb)
             }

@@ -21,7 +21,7 @@ mod schedule;
 /// What [`hardware_by_registers`] names.
 #[doc(hidden)]
 pub mod registers {
-    pub use opaline_firmware::hardware::Hardware;
+    pub use opaline_firmware::hardware::{Hardware, Pir};
     pub use power_registers::{Hmer, Spr, Tfmr};
 }
 

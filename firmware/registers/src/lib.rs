@@ -8,6 +8,7 @@
 pub mod chip_tod;
 pub mod eccb;
 pub mod fir;
+pub mod hid0;
 pub mod hmer;
 pub mod spr;
 pub mod tfmr;

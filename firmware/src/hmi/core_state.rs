@@ -111,6 +111,15 @@ impl CoreState {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
+    pub(crate) fn participation(&self, thread: usize) -> Participation {
+        let bits = self.participation.load(Ordering::Acquire) >> (thread * PARTICIPATION_BITS);
+        match bits & ((1 << PARTICIPATION_BITS) - 1) {
+            1 => Participation::FirmwareIdle,
+            2 => Participation::Running,
+            _ => Participation::Absent,
+        }
+    }
+
     /// Threads in one of two states of participation: running, and idle in the firmware.
     fn threads_with(&self, wanted: Participation) -> ThreadMask {
         let bits = self.participation.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@ use crate::hardware::Hardware;
 use crate::hmi;
 use crate::ipmi::{self, ChassisControl, IpmiError};
 use crate::timebase;
-use opal_abi::{OpalError, SUCCESS, events, message};
+use opal_abi::{OpalError, SUCCESS, events, message, reboot_type};
 
 /// The only terminal.
 const TERMINAL: u64 = 0;
@@ -15,7 +15,7 @@ const WRITE_BYTES: u64 = 1024;
 /// Bytes of output or input that are on the stack at once.
 const CHUNK: usize = 64;
 
-type Answer = Result<i64, Refusal>;
+pub(super) type Answer = Result<i64, Refusal>;
 
 impl From<ConsoleError> for Refusal {
     fn from(error: ConsoleError) -> Self {
@@ -147,6 +147,27 @@ pub(super) fn console_room<H: Hardware, M: OsMemory>(
     Ok(SUCCESS)
 }
 
+/// `OPAL_CONSOLE_FLUSH`: success when all was sent. "Busy" and "partial" make the OS call again
+/// without end, so a UART that does not get rid of its bytes is an error instead.
+pub(super) fn console_flush<H: Hardware, M: OsMemory>(
+    context: &mut Context<'_, H, M>,
+    terminal: u64,
+) -> Answer {
+    check_terminal(terminal)?;
+    let patience = context.patience();
+    let drained = context.console.flush(
+        context.hardware,
+        context.system.platform,
+        &context.system.xscom,
+        patience,
+    );
+    match drained {
+        Ok(true) => Ok(SUCCESS),
+        Ok(false) | Err(ConsoleError::Held) => Err(OpalError::Hardware.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// `OPAL_POLL_EVENTS`: the OS calls again until the mask is 0, so every bit must go away with what
 /// it announces.
 pub(super) fn poll_events<H: Hardware, M: OsMemory>(
@@ -238,6 +259,21 @@ pub(super) fn power_down<H: Hardware, M: OsMemory>(
 /// `OPAL_CEC_REBOOT`.
 pub(super) fn reboot<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>) -> Answer {
     chassis_control(context, ChassisControl::HardReset)
+}
+
+/// `OPAL_CEC_REBOOT2`. Nothing here gathers data about an error of the platform or keeps memory
+/// for a dump: then the OS does what it can do itself, and reboots after that.
+pub(super) fn reboot2<H: Hardware, M: OsMemory>(
+    context: &mut Context<'_, H, M>,
+    kind: u64,
+) -> Answer {
+    match kind {
+        reboot_type::NORMAL | reboot_type::FULL | reboot_type::FAST => reboot(context),
+        reboot_type::PLATFORM_ERROR | reboot_type::MEMORY_PRESERVING => {
+            Err(OpalError::Unsupported.into())
+        }
+        _ => Err(OpalError::Parameter.into()),
+    }
 }
 
 fn chassis_control<H: Hardware, M: OsMemory>(

@@ -5,13 +5,15 @@
 
 mod calls;
 pub mod pointer;
+mod threads;
+mod time;
 
 use crate::console::{Console, Patience};
 use crate::hardware::Hardware;
 use crate::system::System;
 use core::fmt;
 use core::ops::Range;
-use opal_abi::{OpalError, Token};
+use opal_abi::{OpalError, SUCCESS, Token};
 use pointer::{Checker, PointerError};
 
 /// An OPAL call as it comes in registers.
@@ -45,6 +47,8 @@ pub struct Context<'a, H, M> {
     pub own: Range<u64>,
     /// 1 for a call of the OS; more when it interrupted an unfinished call on the same thread.
     pub depth: u32,
+    /// Set by a call that does not go back to the OS: the thread waits in the firmware again.
+    pub stays: bool,
 }
 
 impl<H, M> fmt::Debug for Context<'_, H, M> {
@@ -94,9 +98,11 @@ const fn allowed_on_reentry(token: Token) -> bool {
         Token::ConsoleWrite
             | Token::ConsoleRead
             | Token::ConsoleWriteBufferSpace
+            | Token::ConsoleFlush
             | Token::PollEvents
             | Token::CheckToken
             | Token::CecReboot
+            | Token::CecReboot2
     )
 }
 
@@ -116,6 +122,7 @@ pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call:
         Token::ConsoleWrite => calls::console_write(context, first, second, third),
         Token::ConsoleRead => calls::console_read(context, first, second, third),
         Token::ConsoleWriteBufferSpace => calls::console_room(context, first, second),
+        Token::ConsoleFlush => calls::console_flush(context, first),
         Token::PollEvents => calls::poll_events(context, first),
         Token::GetMessage => calls::get_message(context, first, second),
         Token::HandleHmi => calls::handle_hmi(context),
@@ -123,6 +130,18 @@ pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call:
         Token::ResyncTimebase => calls::resync_timebase(context),
         Token::CecPowerDown => calls::power_down(context, first),
         Token::CecReboot => calls::reboot(context),
+        Token::CecReboot2 => calls::reboot2(context, first),
+        // Nothing of the firmware goes on beside its calls.
+        Token::SyncHostReboot => Ok(SUCCESS),
+        Token::RtcRead => time::read(context, first, second),
+        Token::RtcWrite => time::write(context, first, second),
+        Token::StartCpu => threads::start(context, first, second),
+        Token::QueryCpuStatus => threads::status(context, first, second),
+        Token::ReturnCpu => threads::give_back(context),
+        Token::ReinitCpus => threads::set_up(context, first),
+        // No accelerator is handed over that would translate addresses through it. The OS asks at
+        // boot, and takes any other refusal for an error.
+        Token::NmmuSetPtcr => Err(OpalError::Unsupported.into()),
     };
     result.unwrap_or_else(|Refusal(error)| error.code())
 }

@@ -111,6 +111,44 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// A big-endian word of 4 bytes.
+    ///
+    /// # Errors
+    /// [`PointerError`].
+    pub fn half_word(self, pointer: u64) -> Result<OsBuffer, PointerError> {
+        let buffer = self.buffer(pointer, 4)?;
+        if buffer.real % 4 != 0 {
+            return Err(PointerError::Misaligned);
+        }
+        Ok(buffer)
+    }
+
+    /// Where a thread may enter the OS: a real address of an instruction. It may be 0 or in the
+    /// vectors, which are the OS's by then.
+    ///
+    /// # Errors
+    /// [`PointerError`].
+    pub fn code(self, address: u64) -> Result<u64, PointerError> {
+        const INSTRUCTION: u64 = 4;
+        if address & TOP_NIBBLE != 0 {
+            return Err(PointerError::NotReal);
+        }
+        if !address.is_multiple_of(INSTRUCTION) {
+            return Err(PointerError::Misaligned);
+        }
+        if self.own.contains(&address) {
+            return Err(PointerError::Firmware);
+        }
+        let mut memory = self.platform.memory.iter();
+        let is_memory =
+            memory.any(|range| range.start <= address && address - range.start < range.size);
+        if is_memory {
+            Ok(address)
+        } else {
+            Err(PointerError::NotMemory)
+        }
+    }
+
     /// A buffer of `length` bytes that holds doublewords.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod blob;
 mod cores;
 mod error;
 mod lpc;
-mod node;
+pub(crate) mod node;
 
 pub use blob::MAX_BYTES;
 pub use error::TreeError;
@@ -22,13 +22,20 @@ use fdt::Fdt;
 use lpc::DEFAULT_UART_PORT;
 use node::Node;
 
+/// The tree in `bytes`, if every token of it is good; what follows it is ignored.
+///
+/// # Errors
+/// [`TreeError`].
+pub(crate) fn checked(bytes: &[u8]) -> Result<Fdt<'_>, TreeError> {
+    Fdt::new(blob::check(bytes)?).map_err(|_| TreeError::header("magic", "a flattened device tree"))
+}
+
 /// Parses a flattened device tree; what follows it in `bytes` is ignored.
 ///
 /// # Errors
 /// [`TreeError`] names the first node and property that is not as expected.
 pub fn parse(bytes: &[u8]) -> Result<Platform, TreeError> {
-    let tree = Fdt::new(blob::check(bytes)?)
-        .map_err(|_| TreeError::header("magic", "a flattened device tree"))?;
+    let tree = checked(bytes)?;
     let root = Node::root(&tree)?;
     if !root.is_compatible("ibm,powernv") {
         return Err(root.error("compatible", "ibm,powernv"));

@@ -34,6 +34,8 @@ pub(crate) struct Bmc {
     answer: VecDeque<u8>,
     /// Requests that came.
     pub(crate) requests: Vec<Vec<u8>>,
+    /// Its clock, in seconds since 1970.
+    pub(crate) seconds: u32,
     /// Completion code of the answer.
     pub(crate) completion: u8,
     /// It takes requests and does not answer.
@@ -68,7 +70,18 @@ impl Bmc {
             let [function, sequence, command, ..] = self.buffer[1..] else {
                 panic!("short")
             };
-            let answer = vec![4, function | 4, sequence, command, self.completion];
+            let mut answer = vec![4, function | 4, sequence, command, self.completion];
+            match (function >> 2, command) {
+                (0x0a, 0x48) if self.completion == 0 => {
+                    answer[0] += 4;
+                    answer.extend(self.seconds.to_le_bytes());
+                }
+                (0x0a, 0x49) => {
+                    let bytes = self.buffer[4..].try_into().expect("four bytes of time");
+                    self.seconds = u32::from_le_bytes(bytes);
+                }
+                _ => {}
+            }
             self.answer = self.garbage.clone().unwrap_or(answer).into();
             self.control |= 0x08;
         }
@@ -158,6 +171,9 @@ pub(crate) struct Machine {
     pub(crate) spins: u64,
     pub(crate) tfmr: u64,
     pub(crate) hmer: u64,
+    pub(crate) hid0: u64,
+    /// PIRs of threads that were woken.
+    pub(crate) woken: Vec<u32>,
     /// Happens at the next read of a port.
     pub(crate) hook: Hook,
     data: u64,
@@ -228,7 +244,13 @@ impl Hardware for Machine {
     }
     fn set_hmeer(&mut self, _: Hmer) {}
     fn hid0(&mut self) -> u64 {
-        0
+        self.hid0
+    }
+    fn set_hid0(&mut self, value: u64) {
+        self.hid0 = value;
+    }
+    fn wake(&mut self, thread: Pir) {
+        self.woken.push(thread.0);
     }
     fn timebase(&mut self) -> u64 {
         self.timebase

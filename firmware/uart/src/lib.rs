@@ -187,6 +187,14 @@ impl<R: Registers> Uart<R> {
         Ok(self.status()? & STATUS_DATA_READY != 0)
     }
 
+    /// Waits until the transmitter is empty; whether it is.
+    ///
+    /// # Errors
+    /// [`UartError::Absent`].
+    pub fn flush(&mut self) -> Result<bool, UartError> {
+        self.wait_for_room()
+    }
+
     fn wait_for_room(&mut self) -> Result<bool, UartError> {
         for _ in 0..self.polls {
             if self.status()? & STATUS_TRANSMIT_EMPTY != 0 {

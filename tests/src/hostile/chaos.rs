@@ -153,6 +153,8 @@ impl Hardware for Chaos<'_> {
     fn hid0(&mut self) -> u64 {
         self.answer(Answer::Anything)
     }
+    fn set_hid0(&mut self, _: u64) {}
+    fn wake(&mut self, _: Pir) {}
     fn timebase(&mut self) -> u64 {
         self.count();
         self.answer(self.timebase)

@@ -137,6 +137,7 @@ impl<'a> Cpu<'a> {
             console: &console,
             own: OWN,
             depth: 1,
+            stays: false,
         };
         let call = Call {
             token: token as u64,

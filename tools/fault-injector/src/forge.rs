@@ -144,7 +144,7 @@ pub fn strike(machine: &mut Machine, core: u32, plan: &Plan, shared: bool) -> Re
 }
 
 /// Takes a thread, in the hypervisor now, to the vector as if interrupted at `place`.
-fn take_hmi(machine: &mut Machine, vcpu: Vcpu, place: Place) -> Result<()> {
+pub(crate) fn take_hmi(machine: &mut Machine, vcpu: Vcpu, place: Place) -> Result<()> {
     let hile = machine.generation().hile();
     let little = if machine.read(vcpu, "hid0")? & hile != 0 {
         MSR_LE

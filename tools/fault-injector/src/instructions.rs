@@ -10,6 +10,10 @@ pub const SC_1: u32 = 0x4400_0022;
 /// `hrfid`.
 pub const HRFID: u32 = 0x4c00_0224;
 const RFID: u32 = 0x4c00_0024;
+/// `stop`, the sleep of POWER9 and later.
+pub const STOP: u32 = 0x4c00_02e4;
+/// `nap`, the sleep of POWER8.
+pub const NAP: u32 = 0x4c00_0364;
 /// `isync`.
 pub const ISYNC: u32 = 0x4c00_012c;
 
@@ -52,6 +56,12 @@ pub const fn li(target: Gpr, value: u16) -> u32 {
 #[must_use]
 pub const fn mtctr(source: Gpr) -> u32 {
     0x7c09_03a6 | source << 21
+}
+
+/// `msgsnd operand`.
+#[must_use]
+pub const fn msgsnd(operand: Gpr) -> u32 {
+    0x7c00_019c | operand << 11
 }
 
 /// `bdnz` back over so many instructions.

@@ -19,6 +19,7 @@
 //! | [`plan`] | what to break, drawn from a seed |
 //! | [`forge`] | the fault itself, and the delivery of the HMI |
 //! | [`chip_tod`] | the TOD's answer to MOVE_TOD_TO_TB |
+//! | [`os`] | faults under an operating system |
 //! | [`campaign`] | many faults, each checked; the report |
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ pub mod forge;
 pub mod image;
 pub mod instructions;
 pub mod machine;
+pub mod os;
 pub mod plan;
 pub mod readout;
 pub mod stuffing;

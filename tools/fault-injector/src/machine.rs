@@ -12,6 +12,8 @@ use power_registers::{Hmer, Tfmr, ibm};
 pub const MSR_HV: u64 = ibm(3);
 /// `MSR[EE]`.
 pub const MSR_EE: u64 = ibm(48);
+/// `MSR[PR]`.
+pub const MSR_PR: u64 = ibm(49);
 /// `MSR[SF]`.
 pub const MSR_SF: u64 = ibm(0);
 /// `MSR[LE]`.

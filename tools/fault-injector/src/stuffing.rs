@@ -358,6 +358,14 @@ impl Machine {
             Some(reader) => reader,
             None => *self.vcpus().first().context("the machine has no threads")?,
         };
+        self.clock_of(reader)
+    }
+
+    /// The same, read on this thread, which must not sleep.
+    ///
+    /// # Errors
+    /// As [`Self::stuff`].
+    pub fn clock_of(&mut self, reader: Vcpu) -> Result<u64> {
         let visit = self.into_hypervisor(reader)?;
         let offset = self.timebase_minus_clock(reader)?;
         self.out_of_hypervisor(reader, &visit)?;

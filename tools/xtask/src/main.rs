@@ -6,6 +6,7 @@ mod check;
 mod coverage;
 mod hostile;
 mod image;
+mod linux;
 mod mutants;
 mod orderings;
 mod progress;
@@ -44,6 +45,8 @@ enum Verb {
     Run(run::RunArguments),
     /// Run the image with time counted in instructions, twice: the same seed must give the same run
     Replay(replay::Arguments),
+    /// Boot Debian's kernel for ppc64el on the image, with a shell on the console
+    Linux(linux::Arguments),
     /// Run all tests: host, big-endian, Miri, image audits, QEMU, mutations
     Test(Strictness),
     /// Everything before a commit: format, clippy, docs, audits, then all tests
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Verb::Image(arguments) => image::verb(&arguments.features).map(|()| true),
         Verb::Run(arguments) => run::verb(&arguments),
         Verb::Replay(arguments) => replay::verb(&arguments),
+        Verb::Linux(arguments) => linux::verb(&arguments),
         Verb::Test(arguments) => testing::verb(arguments.strict),
         Verb::Check(arguments) => check::verb(arguments.strict),
         Verb::Campaign(arguments) => campaign::verb(&arguments),

@@ -7,20 +7,20 @@ use fdt::{Fdt, node::FdtNode};
 ///
 /// It decodes values itself: the readers of the `fdt` crate panic on short ones.
 #[derive(Clone, Copy)]
-pub(super) struct Node<'t> {
+pub(crate) struct Node<'t> {
     node: FdtNode<'t, 't>,
     path: Path,
 }
 
 /// Cells of an address and of a size in a child's `reg`.
 #[derive(Clone, Copy)]
-pub(super) struct CellSizes {
+pub(crate) struct CellSizes {
     address: usize,
     size: usize,
 }
 
 impl<'t> Node<'t> {
-    pub(super) fn root(tree: &'t Fdt<'t>) -> Result<Self, TreeError> {
+    pub(crate) fn root(tree: &'t Fdt<'t>) -> Result<Self, TreeError> {
         let node = tree
             .find_node("/")
             .ok_or(TreeError::node(Path::root(), "", "a root"))?;
@@ -30,32 +30,38 @@ impl<'t> Node<'t> {
         })
     }
 
-    pub(super) fn children(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn children(self) -> impl Iterator<Item = Self> {
         self.node.children().map(move |node| Self {
             node,
             path: self.path.child(node.name),
         })
     }
 
-    pub(super) fn name(self) -> &'t str {
+    /// Names and values of the properties, in order.
+    pub(crate) fn properties(self) -> impl Iterator<Item = (&'t str, &'t [u8])> {
+        let properties = self.node.properties();
+        properties.map(|property| (property.name, property.value))
+    }
+
+    pub(crate) fn name(self) -> &'t str {
         self.node.name
     }
 
     /// The refusal of this node, because of `property`.
-    pub(super) fn error(self, property: &'static str, expected: &'static str) -> TreeError {
+    pub(crate) fn error(self, property: &'static str, expected: &'static str) -> TreeError {
         TreeError::node(self.path, property, expected)
     }
 
-    pub(super) fn value(self, property: &str) -> Option<&'t [u8]> {
+    pub(crate) fn value(self, property: &str) -> Option<&'t [u8]> {
         Some(self.node.property(property)?.value)
     }
 
-    pub(super) fn has(self, property: &str) -> bool {
+    pub(crate) fn has(self, property: &str) -> bool {
         self.value(property).is_some()
     }
 
     /// Whether one of the strings of a property is `wanted`.
-    pub(super) fn lists(self, property: &str, wanted: &str) -> bool {
+    pub(crate) fn lists(self, property: &str, wanted: &str) -> bool {
         let mut strings = self
             .value(property)
             .unwrap_or_default()
@@ -63,17 +69,17 @@ impl<'t> Node<'t> {
         strings.any(|string| string == wanted.as_bytes())
     }
 
-    pub(super) fn is_compatible(self, with: &str) -> bool {
+    pub(crate) fn is_compatible(self, with: &str) -> bool {
         self.lists("compatible", with)
     }
 
     /// Whether the node says that its device may be used.
-    pub(super) fn is_okay(self) -> bool {
+    pub(crate) fn is_okay(self) -> bool {
         !self.has("status") || self.lists("status", "okay") || self.lists("status", "ok")
     }
 
     /// The cells of a property; `None` when it is missing or not made of cells.
-    pub(super) fn cells(self, property: &str) -> Option<impl ExactSizeIterator<Item = u32> + 't> {
+    pub(crate) fn cells(self, property: &str) -> Option<impl ExactSizeIterator<Item = u32> + 't> {
         let (cells, []) = self.value(property)?.as_chunks() else {
             return None;
         };
@@ -81,7 +87,7 @@ impl<'t> Node<'t> {
     }
 
     /// A property of one cell.
-    pub(super) fn cell(
+    pub(crate) fn cell(
         self,
         property: &'static str,
         expected: &'static str,
@@ -93,7 +99,7 @@ impl<'t> Node<'t> {
     }
 
     /// How the children of this node give their addresses.
-    pub(super) fn cell_sizes(self) -> Result<CellSizes, TreeError> {
+    pub(crate) fn cell_sizes(self) -> Result<CellSizes, TreeError> {
         let cells = |property, default, least: u32| {
             if !self.has(property) {
                 return Ok(default);
@@ -111,7 +117,7 @@ impl<'t> Node<'t> {
     }
 
     /// Addresses and sizes in `reg`: at least one, none wrapping around.
-    pub(super) fn ranges(
+    pub(crate) fn ranges(
         self,
         sizes: CellSizes,
     ) -> Result<impl Iterator<Item = (u64, u64)>, TreeError> {
@@ -135,7 +141,7 @@ impl<'t> Node<'t> {
     }
 
     /// The first address and size in `reg`.
-    pub(super) fn range(self, sizes: CellSizes) -> Result<(u64, u64), TreeError> {
+    pub(crate) fn range(self, sizes: CellSizes) -> Result<(u64, u64), TreeError> {
         let first = self.ranges(sizes)?.next();
         first.ok_or(self.error("reg", "an address and a size"))
     }

@@ -58,6 +58,11 @@ impl Memory {
             }
             Some(Token::ConsoleWriteBufferSpace) => word_at = Some(real(second)),
             Some(Token::PollEvents | Token::HandleHmi2) => word_at = Some(real(first)),
+            Some(Token::RtcRead) => {
+                writes = Some(Extent::Fixed(real(first), 4));
+                word_at = Some(real(second));
+            }
+            Some(Token::QueryCpuStatus) => writes = Some(Extent::Fixed(real(second), 1)),
             Some(Token::GetMessage) => writes = Some(Extent::Fixed(real(first), second)),
             _ => {}
         }

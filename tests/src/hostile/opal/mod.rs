@@ -256,6 +256,7 @@ impl Crew<'_> {
             console: self.console,
             own: OWN,
             depth,
+            stays: false,
         };
         dispatch(&mut context, call)
     }

@@ -77,6 +77,10 @@ impl Hardware for Station<'_> {
     fn hid0(&mut self) -> u64 {
         self.model.hid0()
     }
+    fn set_hid0(&mut self, value: u64) {
+        self.model.set_hid0(value);
+    }
+    fn wake(&mut self, _: Pir) {}
     fn timebase(&mut self) -> u64 {
         self.model.timebase()
     }

@@ -1,7 +1,7 @@
-//! Fills the image's map of function names, by which its back-traces name what they show.
+//! Fills the image's map of function names, by which its back-traces name what they show, and which
+//! an OS finds in the device tree.
 //!
-//! Big-endian: count (u32), then by rising address {offset from the link base (u32), offset of the
-//! name in the map (u32)}, then the names, each ended by a zero byte.
+//! Lines by rising address, as tools for kernels write them: `300001c0 T name`.
 
 use anyhow::{Context as _, Result, ensure};
 use object::{
@@ -10,7 +10,6 @@ use object::{
 use std::collections::BTreeMap;
 
 const SECTION: &str = ".symbol_map";
-const LINK_BASE: &str = "__link_base";
 /// Names of generic functions can be endless; the start tells enough.
 const LONGEST_NAME: usize = 100;
 
@@ -23,11 +22,7 @@ pub(super) fn fill(elf: &mut [u8]) -> Result<()> {
     let (offset, size) = section
         .file_range()
         .context("the symbol map is not in the file")?;
-    let base = file
-        .symbol_by_name(LINK_BASE)
-        .context("no symbol __link_base")?
-        .address();
-    let map = build(&functions(&file, base)?)?;
+    let map = build(&functions(&file)?);
     let (offset, size) = (usize::try_from(offset)?, usize::try_from(size)?);
     ensure!(
         map.len() <= size,
@@ -41,8 +36,8 @@ pub(super) fn fill(elf: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// Names by offset from the link base.
-fn functions(file: &object::File<'_>, base: u64) -> Result<BTreeMap<u32, String>> {
+/// Names by address.
+fn functions(file: &object::File<'_>) -> Result<BTreeMap<u64, String>> {
     let code: Vec<_> = file
         .sections()
         .filter(|section| {
@@ -62,9 +57,6 @@ fn functions(file: &object::File<'_>, base: u64) -> Result<BTreeMap<u32, String>
         {
             continue;
         }
-        let Some(offset) = symbol.address().checked_sub(base) else {
-            continue;
-        };
         let mut name = format!("{:#}", rustc_demangle::demangle(name));
         name.truncate(
             (0..=LONGEST_NAME)
@@ -72,24 +64,18 @@ fn functions(file: &object::File<'_>, base: u64) -> Result<BTreeMap<u32, String>
                 .find(|at| name.is_char_boundary(*at))
                 .unwrap_or(0),
         );
-        names.entry(u32::try_from(offset)?).or_insert(name);
+        names.entry(symbol.address()).or_insert(name);
     }
     ensure!(!names.is_empty(), "the image has no function symbols");
     Ok(names)
 }
 
-fn build(functions: &BTreeMap<u32, String>) -> Result<Vec<u8>> {
-    let names_start = 4 + 8 * functions.len();
-    let mut head = u32::try_from(functions.len())?.to_be_bytes().to_vec();
-    let mut names = Vec::new();
-    for (offset, name) in functions {
-        head.extend(offset.to_be_bytes());
-        head.extend(u32::try_from(names_start + names.len())?.to_be_bytes());
-        names.extend(name.bytes().filter(|byte| *byte != 0));
-        names.push(0);
-    }
-    head.append(&mut names);
-    Ok(head)
+fn build(functions: &BTreeMap<u64, String>) -> Vec<u8> {
+    let lines = functions.iter();
+    let text: String = lines
+        .map(|(address, name)| format!("{address:08x} T {}\n", name.replace(['\0', '\n'], "")))
+        .collect();
+    text.into_bytes()
 }
 
 #[cfg(test)]
@@ -98,12 +84,11 @@ mod tests {
 
     #[test]
     fn layout() {
-        let functions = BTreeMap::from([(0x100, "b".to_owned()), (0x10, "aa".to_owned())]);
-        let map = build(&functions).unwrap();
-        let word = |at: usize| u32::from_be_bytes(map[at..at + 4].try_into().unwrap());
-        assert_eq!((word(0), word(4), word(12)), (2, 0x10, 0x100));
-        assert_eq!(&map[word(8) as usize..], b"aa\0b\0");
-        assert_eq!(&map[word(16) as usize..], b"b\0");
+        let functions = BTreeMap::from([
+            (0x3000_0100, "b".to_owned()),
+            (0x3000_0010, "a<x as y>".to_owned()),
+        ]);
+        assert_eq!(build(&functions), b"30000010 T a<x as y>\n30000100 T b\n");
     }
 
     #[test]

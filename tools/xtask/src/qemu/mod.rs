@@ -9,9 +9,9 @@ use ending::Ending;
 use std::{
     ffi::OsStr,
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -32,14 +32,61 @@ pub(crate) struct Configuration<'a> {
     pub(crate) lpar_per_core: bool,
     /// The flat image.
     pub(crate) image: &'a Path,
-    /// Do not run until a debugger says so.
+    /// Open to a debugger; without a payload, do not run until it says so.
     pub(crate) debugged: bool,
     /// Time is counted in instructions, and nothing outside has a say in what happens when: the
     /// console goes to a file, and in the end the machine stands still for a debugger.
     pub(crate) counted: bool,
+    /// An operating system for the image to start.
+    pub(crate) payload: Option<Payload<'a>>,
+}
+
+/// An operating system, placed in memory by QEMU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload<'a> {
+    pub(crate) kernel: &'a Path,
+    pub(crate) initrd: Option<&'a Path>,
+    pub(crate) command_line: &'a str,
+    /// A reset starts the machine over instead of ending QEMU.
+    pub(crate) restarts: bool,
+    /// Time is counted in instructions: threads take turns, and a busy host keeps none of them
+    /// from its ticks.
+    pub(crate) counted: bool,
+}
+
+impl Payload<'_> {
+    fn arguments(&self) -> Vec<String> {
+        let path = |path: &Path| path.display().to_string();
+        let mut arguments = vec!["-kernel".to_owned(), path(self.kernel)];
+        if let Some(initrd) = self.initrd {
+            arguments.extend(["-initrd".to_owned(), path(initrd)]);
+        }
+        arguments.extend(["-append".to_owned(), self.command_line.to_owned()]);
+        if self.counted {
+            arguments.extend(["-icount", "shift=1,sleep=off"].map(str::to_owned));
+        }
+        arguments
+    }
 }
 
 impl Configuration<'_> {
+    /// Runs QEMU with the console on the terminal of whoever calls, until it ends.
+    pub(crate) fn interact(&self) -> Result<Ending> {
+        let directory = tempfile::Builder::new().prefix("opaline-").tempdir()?;
+        let mut arguments = self.arguments(directory.path());
+        for argument in &mut arguments {
+            // With the monitor behind Ctrl-A, so that there is a way out.
+            if argument == "stdio" {
+                *argument = "mon:stdio".to_owned();
+            }
+        }
+        let status = Command::new(self.program)
+            .args(&arguments)
+            .status()
+            .context("starting QEMU")?;
+        Ok(status.into())
+    }
+
     /// Arguments of QEMU; sockets and logs go into `directory`.
     fn arguments(&self, directory: &Path) -> Vec<String> {
         let path = |name: &str| directory.join(name).display().to_string();
@@ -83,12 +130,16 @@ impl Configuration<'_> {
         .into_iter()
         .map(str::to_owned)
         .collect();
-        arguments.push("-no-reboot".to_owned());
+        if !self.payload.is_some_and(|payload| payload.restarts) {
+            arguments.push("-no-reboot".to_owned());
+        }
+        arguments.extend(self.payload.iter().flat_map(Payload::arguments));
         if self.debugged || self.counted {
             let chardev = format!("socket,id=g,path={},server=on,wait=off", path("gdb"));
             arguments.extend(["-chardev", &chardev, "-gdb", "chardev:g"].map(str::to_owned));
         }
-        if self.debugged {
+        // An operating system is struck once it is up.
+        if self.debugged && self.payload.is_none() {
             arguments.push("-S".to_owned());
         }
         if self.counted {
@@ -108,6 +159,8 @@ pub(crate) type OnLine = Box<dyn FnMut(&str) + Send>;
 #[derive(Debug)]
 pub(crate) struct Vm {
     child: Child,
+    /// The console's keyboard.
+    input: Option<ChildStdin>,
     directory: TempDir,
     console: Arc<Mutex<Vec<String>>>,
     readers: Vec<JoinHandle<()>>,
@@ -134,13 +187,18 @@ impl Vm {
         let arguments = configuration.arguments(directory.path());
         let mut child = Command::new(configuration.program)
             .args(&arguments)
-            .stdin(Stdio::null())
+            .stdin(if configuration.payload.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .context("starting QEMU")?;
         let console = Arc::new(Mutex::new(Vec::new()));
         let errors = Arc::new(Mutex::new(String::new()));
+        let input = child.stdin.take();
         let output = child.stdout.take().context("no pipe")?;
         let mut stderr = child.stderr.take().context("no pipe")?;
         let lines = Arc::clone(&console);
@@ -167,6 +225,7 @@ impl Vm {
         );
         Ok(Self {
             child,
+            input,
             directory,
             console,
             readers: vec![console_reader, error_reader],
@@ -194,6 +253,26 @@ impl Vm {
     /// What was typed, in effect.
     pub(crate) fn command(&self) -> &str {
         &self.command
+    }
+
+    /// Types on the console.
+    pub(crate) fn type_text(&mut self, text: &str) -> Result<()> {
+        let input = self
+            .input
+            .as_mut()
+            .context("this machine has no keyboard")?;
+        input.write_all(text.as_bytes()).context("typing")?;
+        input.flush().context("typing")
+    }
+
+    /// The console's lines from number `from` on.
+    pub(crate) fn lines(&self, from: usize) -> Vec<String> {
+        lock(&self.console).get(from..).unwrap_or_default().to_vec()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Waits until it ends; ends it when patience is over.
@@ -254,6 +333,7 @@ mod tests {
             image: Path::new("/x/opaline.lid"),
             debugged,
             counted: false,
+            payload: None,
         }
     }
 

@@ -188,6 +188,7 @@ impl Plan<'_> {
             image: &flat,
             debugged: false,
             counted: true,
+            payload: None,
         };
         let mut vm = Vm::start(&configuration, Box::new(|_| {}))?;
         let start = Instant::now();

@@ -86,6 +86,7 @@ impl Scenario<'_> {
             image: &self.image.flat,
             debugged: self.faults.is_some(),
             counted: false,
+            payload: None,
         };
         let vm = Vm::start(&configuration, on_line)?;
         let command = vm.command().to_owned();

@@ -27,6 +27,7 @@ const TOO_SLOW: &[&str] = &[
     "a_held_engine",
     "lines_of_several_threads",
     "records_come_back",
+    "processors::tests",
 ];
 
 /// Seeds in the test run, each another order of the threads and other values that weakly ordered reads

@@ -7,7 +7,7 @@ pub(crate) mod miri;
 pub(crate) mod orderings;
 pub(crate) mod tally;
 
-use crate::image;
+use crate::{image, linux};
 use anyhow::Result;
 use std::time::Instant;
 use tally::Tally;
@@ -19,6 +19,7 @@ const PORTABLE: &[&str] = &[
     "opal-abi",
     "flight-recorder",
     "lpc-uart",
+    "tree-writer",
     "opaline-firmware",
     "hypervisor-shim",
     "hardware-model",
@@ -74,6 +75,7 @@ pub(crate) fn everything(tally: &mut Tally) {
         part("Replay on QEMU: time counted in instructions", || {
             machines::replayed(tally, &qemu, &image);
         });
+        part("Linux", || linux::bounded(tally, &qemu, &image));
     } else {
         tally.skip("QEMU tests", "the image does not build");
     }

@@ -1,0 +1,77 @@
+//! Threads that wait in the firmware: for jobs at boot, then for the OS.
+
+use crate::assembly::enter_os;
+use crate::instructions as cpu;
+use crate::jobs;
+use crate::machine::ThisThread;
+use crate::start::PLATFORM;
+use crate::{SYSTEM, guest, handover, start};
+use opaline_firmware::hardware::Pir;
+use opaline_firmware::platform::Generation;
+use opaline_firmware::processors;
+use opaline_firmware::system::Participation;
+
+/// Longest sleep, in ticks of TB: 1 ms. A meeting of the core does not wake its threads (the HMI
+/// itself does, on silicon), and waits far longer than this.
+const NAP_TICKS: u64 = 512_000;
+/// DEC of a thread that an OS is about to own.
+const FAR: u64 = 0x7fff_ffff;
+
+/// Waits for work; runs on every thread but the one that came first.
+pub(crate) fn thread(index: usize) -> ! {
+    jobs::arrive(index, cpu::pir());
+    wait(index)
+}
+
+/// Waits again; called by assembly when the OS gives the thread back.
+pub(crate) extern "C" fn opaline_back(index: u64) -> ! {
+    guest::enter_host_context();
+    if let Some(system) = SYSTEM.get() {
+        system.set_participation(Pir(cpu::pir()), Participation::FirmwareIdle);
+    }
+    wait(index as usize)
+}
+
+fn wait(index: usize) -> ! {
+    loop {
+        if let Some(job) = jobs::take(index) {
+            let result = start::work(job);
+            jobs::answer(index, result);
+        }
+        if let Some(system) = SYSTEM.get()
+            && let Some(entry) = processors::attend(&mut ThisThread, system)
+        {
+            cpu::set_dec(FAR);
+            enter_os(entry, cpu::pir().into());
+        }
+        rest();
+    }
+}
+
+/// A moment of waiting. Before an OS comes there is work every few microseconds; afterwards a
+/// waiting thread must leave its core and its host to those that run.
+fn rest() {
+    if !handover::is_done() {
+        cpu::relax();
+    } else if wakes_by_doorbell() {
+        cpu::set_dec(NAP_TICKS);
+        cpu::stop_for_a_moment();
+        // Before the next look at the orders, so that none is missed.
+        cpu::clear_doorbell();
+    } else {
+        // POWER8 leaves its sleep by the system reset vector, which is the OS's.
+        cpu::relax_deeply();
+    }
+}
+
+fn wakes_by_doorbell() -> bool {
+    let generation = PLATFORM.get().map(|platform| platform.generation);
+    generation.is_some_and(|generation| generation != Generation::Power8)
+}
+
+/// Makes a waiting thread look for its order.
+pub(crate) fn wake(thread: Pir) {
+    if wakes_by_doorbell() {
+        cpu::send_doorbell(thread.0.into());
+    }
+}

@@ -1,0 +1,399 @@
+//! Faults under an operating system: the same damage and the same HMI, delivered to threads that are
+//! in programs, in the kernel, asleep, or in an OPAL call.
+//!
+//! A thread that has interrupts closed, or sleeps, gets its HMI when hardware would give it: behind
+//! the instruction that opens interrupts, or as the reason of its waking up. Its TB is damaged at
+//! that moment, since no hardware would have it run on with a wrong one: it would stand.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use gdb_remote::{Timeouts, Watch};
+use power_registers::{Hmer, TbState, Tfmr};
+
+use crate::chip_tod::{ChipTod, Move};
+use crate::forge::{broken, take_hmi};
+use crate::instructions::{Gpr, NAP, STOP, msgsnd};
+use crate::machine::{MSR_EE, MSR_PR, Machine, Vcpu};
+use crate::plan::Plan;
+use crate::stuffing::Place;
+
+/// First pause between two looks at threads that are awaited.
+const SLICE: Duration = Duration::from_micros(500);
+/// The longest.
+const LONGEST_SLICE: Duration = Duration::from_millis(20);
+/// Looks for a thread that is where it is wanted.
+const ATTEMPTS: u32 = 40;
+/// TB may be off by so much after a repair: 1 ms, of which the reading takes the larger part.
+pub const TOLERANCE_TICKS: u64 = 512_000;
+/// The vector through which a thread leaves a sleep that lost something.
+const SYSTEM_RESET_VECTOR: u64 = 0x100;
+/// Why it woke up: SRR1 bits 42 to 45.
+const WAKE_REASON: u64 = 0xf << 18;
+/// A maintenance interrupt.
+const WAKE_REASON_HMI: u64 = 0xa << 18;
+/// Type of a hypervisor doorbell, in the operand of `msgsnd`.
+const HYPERVISOR_DOORBELL: u64 = 5 << 27;
+/// The firmware's part of memory.
+const FIRMWARE: std::ops::Range<u64> = 0x3000_0000..0x3110_0000;
+
+/// What a thread was at when it was struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// In a program.
+    Program,
+    /// In the kernel, interrupts open.
+    Kernel,
+    /// In the kernel, interrupts closed.
+    KernelClosed,
+    /// In the firmware, in a call.
+    Firmware,
+    /// Asleep.
+    Asleep,
+    /// In the firmware, waiting for the OS to start it.
+    Waiting,
+}
+
+/// One fault and what came of it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Outcome {
+    /// The fault in words.
+    pub plan: String,
+    /// What each thread of the core was at.
+    pub doing: Vec<Doing>,
+    /// Moves of the TOD that the firmware asked for.
+    pub moves: Vec<Move>,
+    /// From the strike until every thread was well again.
+    pub milliseconds: f64,
+    /// How far TB of each thread of the machine is off afterwards, in ticks.
+    pub off: Vec<i64>,
+    /// What is wrong.
+    pub failures: Vec<String>,
+}
+
+/// A machine with an operating system, stopped and ready to be struck.
+#[derive(Debug)]
+pub struct Struck {
+    machine: Machine,
+    tod: ChipTod,
+    reference: u64,
+    /// PIRs of threads that the OS has not started.
+    waiting: Vec<u32>,
+}
+
+/// A thread of the core that is struck.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    vcpu: Vcpu,
+    doing: Doing,
+    damage: crate::stuffing::Change,
+    delivered: bool,
+}
+
+impl Struck {
+    /// Connects, which stops the machine. The clock is taken from a thread that is awake.
+    ///
+    /// # Errors
+    /// The line failed, or every thread sleeps.
+    pub fn connect(socket: &std::path::Path, patience: Duration) -> Result<Self> {
+        let mut machine = Machine::connect(socket, Timeouts::default())?;
+        let start = Instant::now();
+        let awake = loop {
+            if let Some(awake) = awake(&mut machine)?.first().copied() {
+                break awake;
+            }
+            ensure!(start.elapsed() < patience, "every thread sleeps");
+            machine.run(SLICE)?;
+        };
+        let clock = machine.clock_of(awake)?;
+        let reference = machine.read(awake, "tb")?.wrapping_sub(clock);
+        let tod = ChipTod::watch(&mut machine, reference, false)?;
+        Ok(Self {
+            machine,
+            tod,
+            reference,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Tells which threads the OS has not started: all but so many, by PIR.
+    pub fn started(&mut self, count: usize) {
+        let pirs = self.machine.vcpus().into_iter().map(|vcpu| vcpu.pir);
+        self.waiting = pirs.skip(count).collect();
+    }
+
+    /// How often each thread that waits in the firmware is found asleep, of so many looks.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn sleepers(&mut self, looks: u32) -> Result<Vec<u32>> {
+        let mut found = vec![0; self.waiting.len()];
+        for _ in 0..looks {
+            self.machine.run(LONGEST_SLICE)?;
+            let asleep = asleep(&mut self.machine)?;
+            for (count, pir) in found.iter_mut().zip(&self.waiting) {
+                *count += u32::from(asleep.contains(pir));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Threads of each core.
+    pub fn cores(&self) -> Vec<usize> {
+        self.machine.cores().into_values().collect()
+    }
+
+    /// Lets the machine run on without us.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn leave(mut self) -> Result<()> {
+        self.tod.unwatch(&mut self.machine)?;
+        Ok(self.machine.client.detach()?)
+    }
+
+    /// Strikes, and waits until every thread of the core is well.
+    ///
+    /// # Errors
+    /// The line failed, or a thread cannot be brought to do what it must.
+    pub fn strike(&mut self, plan: &Plan, patience: Duration) -> Result<Outcome> {
+        self.run(plan.delay)?;
+        let cores: Vec<u32> = self.machine.cores().into_keys().collect();
+        let core = *cores.get(plan.core).context("there is no such core")?;
+        let mut targets = self.targets(core, plan)?;
+        // Most faults wait for a program, a sleeper or a call: on a busy host nearly all stops
+        // come right behind the resumption, in an interrupt of the kernel.
+        let wanted = [
+            None,
+            Some(Doing::Program),
+            Some(Doing::Asleep),
+            Some(Doing::Firmware),
+        ];
+        let wanted = wanted[plan.number as usize % wanted.len()];
+        for _ in 0..ATTEMPTS {
+            let met = |doing| targets.iter().any(|target| target.doing == doing);
+            if wanted.is_none_or(met) {
+                break;
+            }
+            self.run(LONGEST_SLICE)?;
+            targets = self.targets(core, plan)?;
+        }
+        let mut outcome = Outcome {
+            plan: plan.in_words(),
+            doing: targets.iter().map(|target| target.doing).collect(),
+            moves: Vec::new(),
+            milliseconds: 0.0,
+            off: Vec::new(),
+            failures: Vec::new(),
+        };
+        let start = Instant::now();
+        let first = targets.first().context("a core without threads")?.vcpu;
+        let healthy = Tfmr::from_bits_retain(self.machine.read(first, "tfmr")?);
+        let tfmr = broken(healthy, plan.errors);
+        for target in &targets {
+            self.machine.write(target.vcpu, "tfmr", tfmr.bits())?;
+            let hmer = self.machine.read(target.vcpu, "hmer")?;
+            let hmer = hmer | Hmer::TFAC_ERROR.bits();
+            self.machine.write(target.vcpu, "hmer", hmer)?;
+        }
+        self.machine
+            .client
+            .plant(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
+        let mut time = SLICE;
+        let well = loop {
+            let repaired = outcome.moves.iter().any(|done| done.loaded.is_some());
+            let asleep = asleep(&mut self.machine)?;
+            for target in targets.iter_mut().filter(|target| !target.delivered) {
+                if asleep.contains(&target.vcpu.pir) {
+                    // It was on the way to its sleep, or never left it.
+                    self.wake(target.vcpu)?;
+                } else {
+                    self.deliver(target, repaired)?;
+                }
+            }
+            if targets.iter().all(|target| target.delivered) && self.is_well(&targets)? {
+                break true;
+            }
+            if start.elapsed() > patience {
+                break false;
+            }
+            outcome.moves.extend(self.run(time)?);
+            time = (time * 3 / 2).min(LONGEST_SLICE);
+        };
+        self.machine
+            .client
+            .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
+        outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
+        if !well {
+            for target in &targets {
+                let state = self.machine.state(target.vcpu)?;
+                outcome.failures.push(format!(
+                    "PIR {:#x} is not well: {} at {:#x}, MSR {:#x}, {:?}, {:?}",
+                    target.vcpu.pir,
+                    if target.delivered {
+                        "taken"
+                    } else {
+                        "not taken"
+                    },
+                    state.pc,
+                    state.msr,
+                    state.tfmr(),
+                    state.hmer()
+                ));
+            }
+            return Ok(outcome);
+        }
+        self.check_time(&mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// What the threads of a core are at.
+    fn targets(&mut self, core: u32, plan: &Plan) -> Result<Vec<Target>> {
+        let asleep = asleep(&mut self.machine)?;
+        let mut targets = Vec::new();
+        for (index, vcpu) in self.machine.core(core).into_iter().enumerate() {
+            let state = self.machine.state(vcpu)?;
+            let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
+            let doing = if in_firmware && self.waiting.contains(&vcpu.pir) {
+                Doing::Waiting
+            } else if asleep.contains(&vcpu.pir) {
+                Doing::Asleep
+            } else if state.msr & MSR_PR != 0 {
+                Doing::Program
+            } else if in_firmware {
+                Doing::Firmware
+            } else if state.msr & MSR_EE != 0 {
+                Doing::Kernel
+            } else {
+                Doing::KernelClosed
+            };
+            targets.push(Target {
+                vcpu,
+                doing,
+                damage: plan.damage[index % plan.damage.len()],
+                delivered: false,
+            });
+        }
+        Ok(targets)
+    }
+
+    /// Gives the HMI to a thread that takes one now. One that comes after the core's TB was
+    /// repaired finds it good.
+    fn deliver(&mut self, target: &mut Target, repaired: bool) -> Result<()> {
+        let vcpu = target.vcpu;
+        let state = self.machine.state(vcpu)?;
+        if !state.hmer().intersects(Hmer::TIMER) {
+            // In a meeting to which its siblings summoned it.
+            target.delivered = true;
+            return Ok(());
+        }
+        let woken = state.pc == SYSTEM_RESET_VECTOR;
+        if !woken && !state.takes_hmi() {
+            return Ok(());
+        }
+        if !repaired {
+            self.machine.change_timebase_here(vcpu, target.damage)?;
+        }
+        if woken {
+            let srr1 = self.machine.read(vcpu, "srr1")?;
+            let srr1 = srr1 & !WAKE_REASON | WAKE_REASON_HMI;
+            self.machine.write(vcpu, "srr1", srr1)?;
+            self.machine.step_off(vcpu, state.pc)?;
+        } else {
+            let place = Place {
+                pc: state.pc,
+                msr: state.msr,
+            };
+            take_hmi(&mut self.machine, vcpu, place)?;
+        }
+        target.delivered = true;
+        Ok(())
+    }
+
+    /// Sends a doorbell to a thread that sleeps: what wakes it up is then said to be an HMI.
+    fn wake(&mut self, sleeper: Vcpu) -> Result<()> {
+        const OPERAND: Gpr = 4;
+        let Some(sender) = awake(&mut self.machine)?.first().copied() else {
+            bail!("every thread sleeps");
+        };
+        let operand = HYPERVISOR_DOORBELL | u64::from(sleeper.pir);
+        self.machine
+            .stuff(sender, &[msgsnd(OPERAND)], &[(OPERAND, operand)], &[], &[])?;
+        Ok(())
+    }
+
+    /// Whether every thread of the core has cleared its cause and TB runs.
+    fn is_well(&mut self, targets: &[Target]) -> Result<bool> {
+        for target in targets {
+            let state = self.machine.state(target.vcpu)?;
+            let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
+            let runs = state.tfmr().state() == TbState::Running;
+            if !runs
+                || !state.tfmr().contains(Tfmr::TB_VALID)
+                || state.hmer().intersects(Hmer::TIMER)
+                || in_firmware && target.doing != Doing::Waiting
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Compares TB of every thread of the machine with the clock that nobody disturbs.
+    fn check_time(&mut self, outcome: &mut Outcome) -> Result<()> {
+        let Some(reader) = awake(&mut self.machine)?.first().copied() else {
+            return Ok(());
+        };
+        let clock = self.machine.clock_of(reader)?;
+        for vcpu in self.machine.vcpus() {
+            let timebase = self.machine.read(vcpu, "tb")?;
+            let off = timebase.wrapping_sub(clock).wrapping_sub(self.reference) as i64;
+            outcome.off.push(off);
+            if off.unsigned_abs() > TOLERANCE_TICKS {
+                let pir = vcpu.pir;
+                outcome
+                    .failures
+                    .push(format!("TB of PIR {pir:#x} is off by {off} ticks"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all threads run for a time, answering moves of the TOD meanwhile.
+    fn run(&mut self, time: Duration) -> Result<Vec<Move>> {
+        // A thread may stand at a vector or behind a store whatever the stop is called, if both
+        // coincide. What is left of the time is not made up for: the caller comes again.
+        self.machine.run(time)?;
+        let vcpus = self.machine.vcpus();
+        self.tod.answer(&mut self.machine, &vcpus)
+    }
+}
+
+/// PIRs of the threads that sleep: they stand behind the instruction that sends them to sleep.
+fn asleep(machine: &mut Machine) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for vcpu in machine.vcpus() {
+        let pc = machine.read(vcpu, "pc")?;
+        let closed = machine.read(vcpu, "msr")? & (MSR_EE | MSR_PR) == 0;
+        if !closed || pc < 4 {
+            continue;
+        }
+        // Kernel and firmware are in memory where the rest of their addresses says.
+        let real = (pc & !(0xf << 60)) - 4;
+        let bytes = machine.client.read_memory(real, 4)?;
+        let word: [u8; 4] = bytes.as_slice().try_into().context("four bytes")?;
+        let sleeps = |word: u32| [STOP, NAP].contains(&word);
+        if sleeps(u32::from_be_bytes(word)) || sleeps(u32::from_le_bytes(word)) {
+            found.push(vcpu.pir);
+        }
+    }
+    Ok(found)
+}
+
+/// Threads that do not sleep.
+fn awake(machine: &mut Machine) -> Result<Vec<Vcpu>> {
+    let asleep = asleep(machine)?;
+    let vcpus = machine.vcpus().into_iter();
+    Ok(vcpus.filter(|vcpu| !asleep.contains(&vcpu.pir)).collect())
+}

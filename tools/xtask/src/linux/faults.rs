@@ -1,0 +1,245 @@
+//! The timebase broken under a running kernel: what it logs, and whether its time stays right.
+
+use super::{
+    checks::Shape,
+    session::Session,
+    suite::{Bench, power_off},
+};
+use crate::qemu::{ending::Ending, topology::Machine};
+use anyhow::{Context as _, Result, ensure};
+use fault_injector::{
+    os::{Doing, Outcome, Struck},
+    plan::{Choices, draw},
+    stuffing::Change,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// For a command on a loaded machine.
+const WORK: Duration = Duration::from_secs(240);
+/// For all threads of a core to be well again, on a host with other things to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the threads do meanwhile, in turns: a program, one that looks at the time, the kernel,
+/// nothing, and calls of the firmware that take long.
+const LOADS: &[&str] = &[
+    "while :; do :; done",
+    "last=0; while :; do read up idle < /proc/uptime; up=${up%.*}${up#*.}; \
+     [ $up -ge $last ] || echo back from $last to $up >> /tmp/time; last=$up; done",
+    "while :; do dd if=/dev/zero of=/dev/null bs=64k count=1000 2> /dev/null; done",
+    "",
+    "while :; do cat /sys/class/rtc/rtc0/since_epoch; done > /dev/null",
+];
+
+/// Words of a kernel whose time or threads went wrong.
+const ALARMS: &str = "LOCKUP|lockup|rcu.*stall|clocksource.*unstable|Unrecoverable|Oops|Call Trace";
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    outcomes: Vec<Outcome>,
+    pub(crate) failures: Vec<String>,
+}
+
+/// The verb: true when every fault did no harm.
+pub(crate) fn verb(bench: &Bench<'_>, shape: &Shape, faults: u32, seed: u64) -> Result<bool> {
+    let report = strike(bench, shape, faults, seed, &mut |text| println!("> {text}"))?;
+    print(&report);
+    for failure in &report.failures {
+        println!("FAILED: {failure}");
+    }
+    Ok(report.failures.is_empty())
+}
+
+fn print(report: &Report) {
+    let mut doing: BTreeMap<Doing, usize> = BTreeMap::new();
+    for state in report.outcomes.iter().flat_map(|outcome| &outcome.doing) {
+        *doing.entry(*state).or_default() += 1;
+    }
+    println!("Threads when they were struck: {doing:?}");
+    let largest = report.outcomes.iter().flat_map(|outcome| &outcome.off);
+    let largest = largest.map(|off| off.unsigned_abs()).max().unwrap_or(0);
+    println!("TB after a repair: off by at most {largest} ticks");
+    let slowest = report.outcomes.iter().map(|outcome| outcome.milliseconds);
+    println!(
+        "From the strike to the last thread well: at most {:.0} ms of the host",
+        slowest.fold(0.0, f64::max)
+    );
+}
+
+/// The timebase broken while only one thread of the core belongs to the kernel: the others sleep in
+/// the firmware, come to the meeting all the same, and can be started afterwards.
+pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Result<()> {
+    const FAULTS: u32 = 3;
+    const LOOKS: u32 = 20;
+    let mut session = bench.start_debugged(shape, "maxcpus=1")?;
+    session.run("while :; do :; done & sleep 0", WORK)?;
+    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    struck.started(1);
+    if shape.machine != Machine::Powernv8 {
+        let asleep = struck.sleepers(LOOKS)?;
+        ensure!(
+            asleep.iter().all(|count| *count > LOOKS / 2),
+            "of {LOOKS} looks, the waiting threads were found asleep {asleep:?} times"
+        );
+    }
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: true,
+        spare_hosts: false,
+    };
+    for number in 1..=FAULTS {
+        let outcome = struck.strike(&draw(seed, number, &choices), PATIENCE)?;
+        ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        ensure!(
+            outcome.doing.contains(&Doing::Waiting),
+            "nobody waited: {:?}",
+            outcome.doing
+        );
+    }
+    struck.leave()?;
+    ask(&mut session, FAULTS)?;
+    let last = shape.topology.total() - 1;
+    session.run(
+        &format!("for c in $(seq 1 {last}); do echo 1 > /sys/devices/system/cpu/cpu$c/online || exit 1; done"),
+        WORK,
+    )?;
+    let online = session.run("grep -c ^processor /proc/cpuinfo", WORK)?;
+    ensure!(online == [(last + 1).to_string()], "{online:?} are online");
+    power_off(session)
+}
+
+/// A fault that nothing can repair, since QEMU's POWER8 has no ChipTOD: the kernel is told, gives
+/// up, and reboots. It must not hang, though its timebase is dead.
+pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Result<()> {
+    const SOON: Duration = Duration::from_secs(2);
+    let mut session = bench.start_debugged(shape, "panic=1")?;
+    session.run("while :; do :; done & sleep 0", WORK)?;
+    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: true,
+        spare_hosts: false,
+    };
+    let mut plan = draw(seed, 1, &choices);
+    // A dead TB stands; this emulator's would go on from wherever it was put.
+    plan.damage = vec![Change::Add(0)];
+    // The machine may be down before anybody has looked.
+    match struck.strike(&plan, SOON) {
+        Ok(outcome) => {
+            ensure!(!outcome.failures.is_empty(), "it was repaired");
+            struck.leave()?;
+        }
+        Err(error) if ended(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let said = |what: &'static str| move |line: &str| line.contains(what);
+    session.wait_for(
+        said("Hypervisor Maintenance interrupt [Not recovered"),
+        WORK,
+    )?;
+    session.wait_for(said("Kernel panic"), WORK)?;
+    let remains = session.end(WORK)?;
+    ensure!(remains.ending == Ending::Exit(0), "{:?}", remains.ending);
+    Ok(())
+}
+
+/// Whether the line broke because the machine went down.
+fn ended(error: &anyhow::Error) -> bool {
+    use gdb_remote::Error::{Closed, Exited};
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(Closed | Exited(_))))
+}
+
+/// Boots, strikes, and asks the kernel what it saw.
+pub(crate) fn strike(
+    bench: &Bench<'_>,
+    shape: &Shape,
+    faults: u32,
+    seed: u64,
+    on_text: &mut dyn FnMut(&str),
+) -> Result<Report> {
+    let mut session = bench.start_debugged(shape, "")?;
+    on_text(&format!(
+        "a shell after {:.1} s",
+        session.boot.as_secs_f64()
+    ));
+    for thread in 0..shape.topology.total() {
+        let load = LOADS[thread as usize % LOADS.len()];
+        if !load.is_empty() {
+            session.run(
+                &format!("taskset -c {thread} sh -c '{load}' & sleep 0"),
+                WORK,
+            )?;
+        }
+    }
+    let mut report = Report {
+        outcomes: Vec::new(),
+        failures: Vec::new(),
+    };
+    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: true,
+        spare_hosts: false,
+    };
+    for number in 1..=faults {
+        let plan = draw(seed, number, &choices);
+        let outcome = struck
+            .strike(&plan, PATIENCE)
+            .with_context(|| format!("fault {number}: {}", plan.in_words()))?;
+        on_text(&format!(
+            "fault {number}: {:?}, {} moves, {:.0} ms, TB off by {:?}",
+            outcome.doing,
+            outcome.moves.len(),
+            outcome.milliseconds,
+            outcome.off
+        ));
+        let failures = outcome.failures.iter();
+        report
+            .failures
+            .extend(failures.map(|why| format!("fault {number}: {why}")));
+        let hopeless = !outcome.failures.is_empty();
+        report.outcomes.push(outcome);
+        if hopeless {
+            break;
+        }
+    }
+    struck.leave()?;
+    if report.failures.is_empty()
+        && let Err(error) = ask(&mut session, faults)
+    {
+        report.failures.push(format!("{error:#}"));
+    }
+    if let Err(error) = power_off(session) {
+        report
+            .failures
+            .push(format!("it does not switch off: {error:#}"));
+    }
+    Ok(report)
+}
+
+/// The kernel's own view: one event for each fault, all recovered, no alarm, time never back.
+fn ask(session: &mut Session, faults: u32) -> Result<()> {
+    // The events are fetched by a thread of the kernel.
+    session.run("sleep 3", WORK)?;
+    let count = |session: &mut Session, what: &str| -> Result<u32> {
+        let lines = session.run(&format!("dmesg | grep -c '{what}' || true"), WORK)?;
+        Ok(lines.first().context("no count")?.trim().parse()?)
+    };
+    let events = count(session, "Hypervisor Maintenance interrupt")?;
+    let recovered = count(
+        session,
+        "Severe Hypervisor Maintenance interrupt \\[Recovered\\]",
+    )?;
+    let alarms = session.run(&format!("dmesg | grep -E '{ALARMS}' || true"), WORK)?;
+    let back = session.run("cat /tmp/time 2> /dev/null || true", WORK)?;
+    let hmi = session.run("grep HMI: /proc/interrupts", WORK)?;
+    ensure!(
+        events == faults && recovered == faults,
+        "{faults} faults, {events} events, {recovered} recovered; {hmi:?}"
+    );
+    ensure!(alarms.is_empty(), "the kernel says {alarms:?}");
+    ensure!(back.is_empty(), "time went {back:?}");
+    Ok(())
+}
