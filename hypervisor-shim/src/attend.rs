@@ -86,16 +86,16 @@ pub fn attend(
 
     shim.record(machine, thread, Step::WaitForGuests, [word.load().0, 0]);
     if !cfg!(feature = "mutate-skip-guest-wait") {
+        let interval = RING_AGAIN_MICROSECONDS * shim.configuration.spins_per_microsecond;
+        let mut ring_at = interval;
         wait(
             shim,
             machine,
             thread,
             Step::GuestsOut,
             |machine, word, spins| {
-                if spins != 0
-                    && spins % (RING_AGAIN_MICROSECONDS * shim.configuration.spins_per_microsecond)
-                        == 0
-                {
+                if spins >= ring_at {
+                    ring_at = spins + interval;
                     ring_guests(machine, thread, word);
                 }
                 word.in_guest()
@@ -197,7 +197,7 @@ fn wait<M: Machine>(
     machine: &mut M,
     thread: &Thread,
     over: Step,
-    missing: impl Fn(&mut M, CoreWord, u64) -> u8,
+    mut missing: impl FnMut(&mut M, CoreWord, u64) -> u8,
 ) {
     let word = shim.word(thread);
     let budget = PATIENCE_MICROSECONDS.saturating_mul(shim.configuration.spins_per_microsecond);
@@ -222,8 +222,8 @@ fn wait<M: Machine>(
             );
             return;
         }
-        machine.relax();
-        spins += 1;
+        let left = budget - spins;
+        spins += machine.relax_up_to(left).clamp(1, left);
     }
 }
 

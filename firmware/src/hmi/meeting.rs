@@ -118,10 +118,12 @@ fn go_through<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller,
                     quorum = None;
                     waiting = system.budget(STRAGGLER_MICROSECONDS, LEAST_SPINS);
                 }
-                caller.spins += 1;
-                if waiting.spin(hw).is_err() {
-                    let expired = core.coordinator.apply(Event::Expire { generation, phase });
-                    note_expired(hw, system, core, expired, phase);
+                match waiting.spin(hw) {
+                    Ok(spins) => caller.spins += spins,
+                    Err(_) => {
+                        let expired = core.coordinator.apply(Event::Expire { generation, phase });
+                        note_expired(hw, system, core, expired, phase);
+                    }
                 }
             }
             Task::Work(phase) => {
