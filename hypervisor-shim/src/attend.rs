@@ -18,11 +18,16 @@ use crate::timebase_offset;
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
 use opal_abi::{Token, hmi_flags};
+use power_registers::Hmer;
 
 /// Patience of a wait, in microseconds of spinning.
 const PATIENCE_MICROSECONDS: u64 = 10_000_000;
 /// Siblings in a guest are rung again after this many spins.
 const RING_AGAIN_MICROSECONDS: u64 = 1_000;
+/// A thread that waits for its siblings looks for a new error after this many spins.
+const LOOK_MICROSECONDS: u64 = 10;
+/// Visits to the firmware after which a thread goes on, error or not: the interrupt comes again.
+const MOST_VISITS: u32 = 8;
 
 /// Why a thread attends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,29 +108,18 @@ pub fn attend(
         );
     }
 
-    shim.record(
-        machine,
-        thread,
-        Step::CallFirmware,
-        [Token::HandleHmi2 as u64, 0],
-    );
-    let (return_code, flags) = machine.handle_hmi2();
-    shim.record(
-        machine,
-        thread,
-        Step::FirmwareReturned,
-        [return_code as u64, flags],
-    );
-    status
-        .return_code
-        .store(return_code as u64, Ordering::Relaxed);
-    status.flags.store(flags, Ordering::Relaxed);
-    if cfg!(feature = "mutate-skip-offset") {
-        take_offset_out(shim, machine, thread, applied);
+    let mut flags = 0;
+    for visit in 1.. {
+        flags |= visit_firmware(shim, machine, thread);
+        if cfg!(feature = "mutate-skip-offset") {
+            take_offset_out(shim, machine, thread, applied);
+        }
+        word.back_from_firmware(thread.number);
+        if resync(shim, machine, thread) == Round::Over || visit == MOST_VISITS {
+            break;
+        }
+        word.close(thread.number, true);
     }
-    word.back_from_firmware(thread.number);
-
-    resync(shim, machine, thread);
 
     status
         .hmer_after
@@ -146,6 +140,31 @@ pub fn attend(
     flags
 }
 
+/// Calls the firmware, and gives its flags.
+fn visit_firmware(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> u64 {
+    let status = shim.status(thread);
+    let token = Token::HandleHmi2 as u64;
+    shim.record(machine, thread, Step::CallFirmware, [token, 0]);
+    let (return_code, flags) = machine.handle_hmi2();
+    let answer = [return_code as u64, flags];
+    shim.record(machine, thread, Step::FirmwareReturned, answer);
+    status
+        .return_code
+        .store(return_code as u64, Ordering::Relaxed);
+    status.flags.store(flags, Ordering::Relaxed);
+    flags
+}
+
+/// How a wait for the siblings ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// All are back, and TB was resynced if need be.
+    Over,
+    /// Another error struck. A sibling that has gone to the firmware for it waits there for this
+    /// thread.
+    Again,
+}
+
 fn take_offset_out(
     shim: &Shim<'_>,
     machine: &mut impl Machine,
@@ -161,22 +180,24 @@ fn take_offset_out(
 }
 
 /// One thread wins the claim and resyncs if the firmware could not; the others wait for it.
-fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
+fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> Round {
     let word = shim.word(thread);
-    wait(shim, machine, thread, Step::SiblingsBack, |_, word, _| {
-        word.closing() & !word.returned()
-    });
+    let back = |word: CoreWord| word.closing() & !word.returned();
+    if wait_for_siblings(shim, machine, thread, back) == Round::Again {
+        return Round::Again;
+    }
     let (now, claim) = word.claim();
     match claim {
         Claim::Resolved => {}
         Claim::Held => {
-            wait(shim, machine, thread, Step::SiblingsBack, |_, word, _| {
+            let resolved = |word: CoreWord| {
                 if word.resolved() || word.closing() & (1 << thread.number) == 0 {
                     0
                 } else {
                     0xff
                 }
-            });
+            };
+            return wait_for_siblings(shim, machine, thread, resolved);
         }
         Claim::Won => {
             shim.record(machine, thread, Step::Claimed, [now.0, 0]);
@@ -189,6 +210,34 @@ fn resync(shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) {
             word.resolve();
         }
     }
+    Round::Over
+}
+
+/// Waits for siblings, but not beside an error for which they wait themselves: interrupts are closed
+/// here, so that it must be looked for.
+fn wait_for_siblings<M: Machine>(
+    shim: &Shim<'_>,
+    machine: &mut M,
+    thread: &Thread,
+    missing: impl Fn(CoreWord) -> u8,
+) -> Round {
+    let interval = LOOK_MICROSECONDS * shim.configuration.spins_per_microsecond;
+    let (mut look_at, mut round) = (interval, Round::Over);
+    let step = Step::SiblingsBack;
+    wait(shim, machine, thread, step, |machine, word, spins| {
+        if spins >= look_at {
+            look_at = spins + interval;
+            if machine.hmer().intersects(Hmer::TIMER) {
+                round = Round::Again;
+            }
+        }
+        if round == Round::Again {
+            0
+        } else {
+            missing(word)
+        }
+    });
+    round
 }
 
 /// Waits until `missing` gives 0, and records that as `over`. On the end of the budget, or an abort, it gives up.

@@ -8,7 +8,7 @@ use crate::oracle::{HostClock, Verdict};
 use crate::shim::{Shim, Thread};
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
-use power_registers::Tfmr;
+use power_registers::{Hmer, Tfmr};
 
 /// Stays in the guest between two faults of our own.
 const STAYS_PER_FAULT: u64 = 10;
@@ -77,6 +77,17 @@ pub fn run_thread(
             Stay::Attended => continue,
             // After a repair DEC is still the guest's: wait for the core without host business.
             Stay::Busy if guest.owns_decrementer() => {
+                if stopped() {
+                    // A core that never opens again keeps no thread from the end.
+                    refusals += 1;
+                }
+                status
+                    .activity
+                    .store(Activity::Host as u64, Ordering::Relaxed);
+                // Interrupts are closed, and siblings that close the core wait for this thread.
+                if machine.hmer().intersects(Hmer::TIMER) {
+                    guest.attend(shim, machine, thread, Cause::Summoned);
+                }
                 machine.relax();
                 continue;
             }

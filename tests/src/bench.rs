@@ -242,7 +242,11 @@ impl Run<'_> {
         let machine = &self.bench.machine;
         let mut hardware = ModelHardware::new(machine.thread(thread), turn);
         if let Role::Late(spins) = self.roles[thread] {
-            (0..spins).for_each(|_| hardware.relax());
+            // As a wait, so that it lasts as long as those of the others who wait for this thread.
+            let mut left = spins;
+            while left > 0 {
+                left -= hardware.relax_up_to(left);
+            }
         }
         if let Role::Dies(accesses) = self.roles[thread] {
             hardware.mortal(Some(Death { accesses, dead }));

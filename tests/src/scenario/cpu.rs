@@ -219,12 +219,13 @@ impl<'a> Cpu<'a> {
 
     /// What a thread does for its spins before it takes its interrupt.
     pub(super) fn delay(&mut self) {
-        let spins = self.stage.spins[self.index];
-        for _ in 0..spins {
+        // As a wait, so that it lasts as long as those of the others who wait for this thread.
+        let mut left = self.stage.spins[self.index];
+        while left > 0 {
             if self.stage.doing[self.index] == Doing::Opal {
                 let _ = self.opal(Token::CheckToken, [Token::Test as u64, 0, 0, 0, 0, 0, 0, 0]);
             }
-            self.relax();
+            left -= self.relax_up_to(left);
         }
         self.busy(false);
     }
@@ -268,13 +269,15 @@ pub(super) fn live(mut cpu: Cpu<'_>) {
         if scene.act == Act::Over {
             return;
         }
-        if stage.shim.is_none() && stage.is_quiet(&scene) {
+        // Where there are guests, those who run them lead.
+        let alone = !stage.has_guests_left(&scene);
+        if alone && stage.is_quiet(&scene) {
             stage.end(&mut scene);
             return;
         }
         let nobody_moves = !scene.threads.iter().any(|thread| thread.busy);
         drop(scene);
-        if nobody_moves && stage.shim.is_none() {
+        if nobody_moves && alone {
             cpu.relax();
         } else {
             cpu.turn.rest();

@@ -367,6 +367,14 @@ impl<'a> Stage<'a> {
             && threads().all(calm)
     }
 
+    /// Whether there is still a thread that runs guests: their cores may have checkstopped.
+    pub(super) fn has_guests_left(&self, scene: &Scene) -> bool {
+        self.shim.is_some()
+            && (0..self.doing.len()).any(|thread| {
+                self.in_shim[thread] && !scene.threads[thread].dead && !self.is_stopped(thread)
+            })
+    }
+
     /// All is quiet in a run without guests.
     pub(super) fn end(&self, scene: &mut Scene) {
         if scene.act == Act::Playing {

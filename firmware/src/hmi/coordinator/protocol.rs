@@ -42,7 +42,8 @@ pub enum Event {
         reason: AbortReason,
     },
     /// The budget of a waiting thread is used up. Whoever is not there counts as absent in
-    /// `Arrive`; in a phase of work the meeting is aborted; in `Depart` stragglers are forgotten.
+    /// `Arrive`; in a phase of work the meeting is aborted, and nobody waits any more for who did not
+    /// do his part; in `Depart` stragglers are forgotten.
     Expire {
         /// The meeting.
         generation: u32,
@@ -137,7 +138,7 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
                     ..word
                 }
                 .advanced(),
-                _ => word.aborted(AbortReason::WaitExpired),
+                _ => word.without_missing().aborted(AbortReason::WaitExpired),
             };
             (next, Verdict::Accepted)
         }

@@ -161,6 +161,36 @@ impl Word {
         )
     }
 
+    /// Who has not done his part of the present phase.
+    #[must_use]
+    pub const fn missing(self) -> ThreadMask {
+        let working = if self.phase().is_leaders() {
+            mask_of(self.leader)
+        } else {
+            self.participants
+        };
+        working & !self.done
+    }
+
+    /// The meeting without those that are missing. One of the others leads then: the report is owed
+    /// still.
+    pub(super) const fn without_missing(self) -> Self {
+        let left = self.participants & !self.missing();
+        if left == 0 {
+            return self;
+        }
+        let leader = if left & mask_of(self.leader) == 0 {
+            left.trailing_zeros() as u8
+        } else {
+            self.leader
+        };
+        Self {
+            participants: left,
+            leader,
+            ..self
+        }
+    }
+
     pub(super) const fn aborted(self, reason: AbortReason) -> Self {
         let findings = self.findings.with(Findings::FAILED);
         Self {

@@ -111,6 +111,8 @@ fn threads(random: &mut Random, case: &mut Case) {
                     random,
                     &[Doing::Guest, Doing::Guest, Doing::Entering, Doing::Leaving],
                 ),
+                // The one who leads.
+                764..=767 if number == 0 && case.shape.threads > 1 => Doing::Dies,
                 // Somebody must take the interrupt.
                 _ if number == 0 => Doing::Host,
                 450..=549 => Doing::Late,
