@@ -20,8 +20,9 @@ use flight_recorder::Step;
 use opal_abi::{Token, hmi_flags};
 use power_registers::Hmer;
 
-/// Patience of a wait, in microseconds of spinning.
-const PATIENCE_MICROSECONDS: u64 = 10_000_000;
+/// Patience of a wait, in microseconds of spinning: a recovery by the firmware lasts a second at most,
+/// and a search for the cause of an alert may come with it.
+const PATIENCE_MICROSECONDS: u64 = 3_000_000;
 /// Siblings in a guest are rung again after this many spins.
 const RING_AGAIN_MICROSECONDS: u64 = 1_000;
 /// A thread that waits for its siblings looks for a new error after this many spins.

@@ -134,9 +134,14 @@ impl<'a> ModelHardware<'a> {
         }
     }
 
+    fn look(&mut self) {
+        if self.wait.look() {
+            self.turn(Kind::Read);
+        }
+    }
+
     fn read(&mut self, spr: Spr) -> u64 {
-        self.wait.look();
-        self.turn(Kind::Read);
+        self.look();
         self.thread.read_spr(spr)
     }
 
@@ -156,8 +161,7 @@ hardware_by_registers!(ModelHardware<'_>, {
             .pir(self.thread.index()))
     }
     fn load(&mut self, address: u64) -> u64 {
-        self.wait.look();
-        self.turn(Kind::Read);
+        self.look();
         self.thread.load(address)
     }
     fn store(&mut self, address: u64, value: u64) {

@@ -62,7 +62,9 @@ impl<'a> Cpu<'a> {
         if matches!(kind, Kind::Write | Kind::Aside) {
             self.waiting = 0;
         }
-        self.turn.pass(kind);
+        if kind != Kind::Read || self.wait.look() {
+            self.turn.pass(kind);
+        }
         if !self.stage.before(self.index, what) {
             self.halt();
         }
@@ -97,7 +99,6 @@ impl<'a> Cpu<'a> {
     }
 
     fn read(&mut self, spr: Spr) -> u64 {
-        self.wait.look();
         self.before(Kind::Read, Access::Read(Named::Spr(spr)));
         self.thread.read_spr(spr)
     }
@@ -309,7 +310,6 @@ hardware_by_registers!(Cpu<'_>, {
         hardware_pir(self.stage.machine, self.index)
     }
     fn load(&mut self, address: u64) -> u64 {
-        self.wait.look();
         let scom = self.scom(address);
         self.before(Kind::Read, Access::Read(scom));
         self.thread.load(address)

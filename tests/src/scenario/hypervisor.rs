@@ -132,7 +132,7 @@ impl Hypervised<'_> {
     fn check_time(&mut self, offset: i64, whose: &str) {
         let stage = self.cpu.stage;
         let machine = stage.machine;
-        let tfmr = machine.tfmr(self.cpu.index);
+        let (tfmr, timebase, truth) = machine.look(self.cpu.index);
         let time = stage.case.expect.timebase.unwrap_or(Time::Exact);
         if !tfmr.contains(Tfmr::TB_VALID) || tfmr.state() != TbState::Running {
             if !matches!(
@@ -146,10 +146,8 @@ impl Hypervised<'_> {
             }
             return;
         }
-        let host = machine
-            .timebase(self.cpu.index)
-            .wrapping_add_signed(offset.wrapping_neg());
-        let off = host.wrapping_sub(machine.true_time()) as i64;
+        let host = timebase.wrapping_add_signed(offset.wrapping_neg());
+        let off = host.wrapping_sub(truth) as i64;
         let good = match time {
             Time::Exact | Time::Honest => off == 0,
             Time::Within(ticks) => off.unsigned_abs() <= ticks,

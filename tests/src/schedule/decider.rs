@@ -16,7 +16,7 @@ const QUIET: u64 = 2000;
 const QUIET_STRIDE: u64 = 200;
 /// When the threads have made so many accesses and spins each, and none got on, then all that can
 /// end their waits is a budget. Spins are made together from then on.
-const STILL_EACH: u64 = 1000;
+const STILL_EACH: u64 = 250;
 /// A thread then makes this part of what each has waited for. All do, so that no budget runs out
 /// early beside another.
 const PART: u64 = 64;

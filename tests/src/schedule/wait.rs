@@ -21,9 +21,11 @@ pub(crate) struct Spins {
 }
 
 impl Wait {
-    /// The thread reads a register.
-    pub(crate) const fn look(&mut self) {
+    /// The thread reads a register. Gives whether it does so in its own turn: not between spins that
+    /// were made in advance, or their time would cost it more turns than the others.
+    pub(crate) const fn look(&mut self) -> bool {
         self.looks = true;
+        self.ahead == 0
     }
 
     /// The thread writes a register: what it did in advance is over.
