@@ -39,17 +39,18 @@ impl Budget {
         Self::spins(if spins < least { least } else { spins })
     }
 
-    /// Waits for one spin.
+    /// Waits for one spin, or for more if the machine makes them at once; gives how many.
     ///
     /// # Errors
     /// [`Expired`] when the budget is used up; then it does not wait.
-    pub fn spin<H: Hardware>(&mut self, hw: &mut H) -> Result<(), Expired> {
+    pub fn spin<H: Hardware>(&mut self, hw: &mut H) -> Result<u64, Expired> {
         if self.spent >= self.limit {
             return Err(Expired { spins: self.spent });
         }
-        self.spent += 1;
-        hw.relax();
-        Ok(())
+        let left = self.limit - self.spent;
+        let spins = hw.relax_up_to(left).clamp(1, left);
+        self.spent += spins;
+        Ok(spins)
     }
 
     /// Spends the whole budget: a delay.
@@ -91,7 +92,7 @@ mod tests {
         let mut hw = Scripted::new();
         let mut budget = Budget::spins(3);
         for _ in 0..3 {
-            budget.spin(&mut hw).unwrap();
+            assert_eq!(budget.spin(&mut hw), Ok(1));
         }
         assert_eq!(budget.spin(&mut hw), Err(Expired { spins: 3 }));
         assert_eq!(hw.spins, 3);

@@ -76,4 +76,11 @@ pub trait Hardware {
     fn wake(&mut self, thread: Pir);
     /// One spin of a wait: lowers the thread's priority for a moment.
     fn relax(&mut self);
+    /// Spins of a wait: at least one, at most `most`; gives how many. One, unless the machine knows
+    /// that those in between would find nothing new, as a model can.
+    fn relax_up_to(&mut self, most: u64) -> u64 {
+        let _ = most;
+        self.relax();
+        1
+    }
 }

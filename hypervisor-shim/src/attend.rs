@@ -15,14 +15,15 @@ use flight_recorder::Step;
 use opal_abi::{Token, hmi_flags};
 use power_registers::Hmer;
 
-/// Patience of a wait, in microseconds of spinning.
-const PATIENCE_MICROSECONDS: u64 = 10_000_000;
-/// Siblings in a guest are rung again after this many spins.
-const RING_AGAIN_MICROSECONDS: u64 = 1_000;
+/// Patience of a wait, in microseconds of spinning: a recovery by the firmware lasts a second at most,
+/// and a search for the cause of an alert may come with it.
+const PATIENCE_MICROSECONDS: u64 = 3_000_000;
+/// While a thread waits, it rings siblings that are in a guest, or calls the firmware, again after so
+/// many spins.
+const AGAIN_MICROSECONDS: u64 = 1_000;
 
-/// While a thread waits for its siblings, it calls the firmware again after so many spins.
-const CALL_AGAIN_MICROSECONDS: u64 = 1_000;
-/// How often it does so at once, for an HMI that came. One that comes even so waits for its turn.
+/// How often it calls the firmware at once, for an HMI that came. One that comes even so waits for its
+/// turn.
 const CALLS_AT_ONCE: u32 = 8;
 
 /// Why a thread attends.
@@ -221,6 +222,8 @@ fn take_offset_out(
 #[derive(Default)]
 struct Waiting {
     spins: u64,
+    /// Spins after which siblings were rung, or the firmware was called, the last time.
+    last_time: u64,
     /// `None` before the first look of a wait.
     seen: Option<CoreWord>,
     /// HMIs that came while it waited, and were heeded at once.
@@ -239,15 +242,15 @@ impl Waiting {
         let spins_per_microsecond = shim.configuration.spins_per_microsecond;
         let who = shim.who(thread);
         if let Some(seen) = self.seen {
-            if self.spins >= PATIENCE_MICROSECONDS.saturating_mul(spins_per_microsecond) {
+            let budget = PATIENCE_MICROSECONDS.saturating_mul(spins_per_microsecond);
+            if self.spins >= budget {
                 return Observation::Expired;
             }
-            let again = RING_AGAIN_MICROSECONDS * spins_per_microsecond;
-            if wait == Wait::Guests && self.spins != 0 && self.spins.is_multiple_of(again) {
+            if wait == Wait::Guests && self.is_due(spins_per_microsecond) {
                 ring(machine, who.others_in_guest(seen));
             }
-            machine.relax();
-            self.spins += 1;
+            let left = budget - self.spins;
+            self.spins += machine.relax_up_to(left).clamp(1, left);
         }
         let now = shim.word(thread).load();
         self.seen = Some(now);
@@ -280,13 +283,22 @@ impl Waiting {
             self.calls += 1;
             return Some(Observation::Interrupted);
         }
-        let period = CALL_AGAIN_MICROSECONDS * spins_per_microsecond;
-        let long = self.spins != 0 && self.spins.is_multiple_of(period);
-        long.then_some(Observation::Called)
+        let due = self.is_due(spins_per_microsecond);
+        due.then_some(Observation::Called)
+    }
+
+    /// Whether it is time to ring or to call again.
+    fn is_due(&mut self, spins_per_microsecond: u64) -> bool {
+        let due = self.spins >= self.last_time + AGAIN_MICROSECONDS * spins_per_microsecond;
+        if due {
+            self.last_time = self.spins;
+        }
+        due
     }
 
     const fn begin_anew(&mut self) {
         self.spins = 0;
+        self.last_time = 0;
         self.seen = None;
     }
 

@@ -16,7 +16,7 @@ use crate::shim::{Shim, TICKS_PER_MICROSECOND, Thread};
 use crate::timebase_offset;
 use core::sync::atomic::Ordering;
 use flight_recorder::Step;
-use power_registers::Hmer;
+use power_registers::{Hmer, Tfmr};
 
 /// HDEC in host context: far away.
 pub const HOST_HDEC: i64 = 0x7fff_ffff;
@@ -236,11 +236,14 @@ impl Guest {
         machine.set_hypervisor_decrementer(ticks as i64);
     }
 
-    /// Takes guest time out in good order. `false` if TB turns out broken: then nothing was taken
+    /// Takes guest time out in good order. `false` if TB or DEC turns out broken: then nothing was taken
     /// out, and DEC runs on.
     fn switch_out(&mut self, shim: &Shim<'_>, machine: &mut impl Machine, thread: &Thread) -> bool {
         let reading = Reading::tight(machine);
-        if !shim.configuration.timebase_trusted(machine) {
+        // A guest's expiry is not told by a DEC that broke, either.
+        if !shim.configuration.timebase_trusted(machine)
+            || shim.configuration.tfmr_meaningful && machine.tfmr().contains(Tfmr::DEC_PARITY)
+        {
             return false;
         }
         self.decrementer = GuestDecrementer::Expires(reading.expiry());

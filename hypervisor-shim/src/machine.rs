@@ -94,6 +94,13 @@ pub trait Machine {
     fn silence(&mut self);
     /// One spin at low priority.
     fn relax(&mut self);
+    /// Spins of a wait: at least one, at most `most`; gives how many. One, unless the machine knows
+    /// that those in between would find nothing new, as a model can.
+    fn relax_up_to(&mut self, most: u64) -> u64 {
+        let _ = most;
+        self.relax();
+        1
+    }
     /// Opens or closes interrupts; gives what they were.
     fn set_interrupts(&mut self, open: bool) -> bool;
 }

@@ -9,6 +9,7 @@ use crate::own_faults::OwnFaults;
 use crate::shim::{Shim, Thread};
 use crate::skew;
 use core::sync::atomic::Ordering;
+use power_registers::Hmer;
 
 /// Host time is checked every so many spins.
 const SPINS_PER_CHECK: u64 = 32;
@@ -75,6 +76,17 @@ pub fn run_thread(
             Stay::Attended => continue,
             // After a repair DEC is still the guest's: wait for the core without host business.
             Stay::Busy if guest.owns_decrementer() => {
+                if stopped() {
+                    // A core that never opens again keeps no thread from the end.
+                    refusals += 1;
+                }
+                status
+                    .activity
+                    .store(Activity::Host as u64, Ordering::Relaxed);
+                // Interrupts are closed, and siblings that close the core wait for this thread.
+                if machine.hmer().intersects(Hmer::TIMER) {
+                    guest.attend(shim, machine, thread, Cause::Summoned);
+                }
                 machine.relax();
                 continue;
             }

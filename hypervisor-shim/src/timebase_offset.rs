@@ -6,6 +6,7 @@
 
 use crate::machine::Machine;
 use crate::oracle::Reading;
+use power_registers::Tfmr;
 
 /// Offsets are multiples of this: TBU40 cannot move less.
 pub const GRANULE: i64 = 1 << 24;
@@ -33,9 +34,14 @@ pub fn shift(machine: &mut impl Machine, offset: i64) {
     for _ in 0..ATTEMPTS {
         let target = machine.timebase().wrapping_add_signed(missing);
         machine.set_timebase_upper40(target);
-        let found = Reading::tight(machine).expiry();
-        let behind = expected.wrapping_sub(found) as i64;
+        let found = Reading::tight(machine);
+        let behind = expected.wrapping_sub(found.expiry()) as i64;
         missing = rounded(behind.wrapping_add(GRANULE / 2));
+        if missing != 0 && machine.tfmr().contains(Tfmr::DEC_PARITY) {
+            // A DEC that broke meanwhile is no witness. TB itself tells of one lost carry.
+            let behind = (found.before.wrapping_sub(target) as i64) < 0;
+            missing = if behind { GRANULE } else { 0 };
+        }
         if missing == 0 {
             return;
         }

@@ -1,4 +1,4 @@
-use crate::schedule::{Kind, Turn};
+use crate::schedule::{Kind, Turn, Wait};
 use hardware_model::Thread;
 use opaline_firmware::hardware::{Hardware, Pir};
 use power_registers::Spr;
@@ -80,8 +80,7 @@ pub struct ModelHardware<'a> {
     thread: Thread<'a>,
     turn: Option<Turn<'a>>,
     alone: bool,
-    /// Spins that were made in advance.
-    spun: u64,
+    wait: Wait,
     death: Option<Death<'a>>,
     stall: Option<Stall>,
 }
@@ -107,13 +106,13 @@ pub(crate) struct Death<'a> {
 impl<'a> ModelHardware<'a> {
     /// The thread; with `turn`, each access waits for it.
     #[must_use]
-    pub const fn new(thread: Thread<'a>, turn: Option<Turn<'a>>) -> Self {
+    pub fn new(thread: Thread<'a>, turn: Option<Turn<'a>>) -> Self {
         let alone = false;
         Self {
             thread,
             turn,
             alone,
-            spun: 0,
+            wait: Wait::default(),
             death: None,
             stall: None,
         }
@@ -131,12 +130,12 @@ impl<'a> ModelHardware<'a> {
 
     /// The thread, while no other runs.
     #[must_use]
-    pub const fn alone(thread: Thread<'a>) -> Self {
+    pub fn alone(thread: Thread<'a>) -> Self {
         Self {
             thread,
             turn: None,
             alone: true,
-            spun: 0,
+            wait: Wait::default(),
             death: None,
             stall: None,
         }
@@ -163,13 +162,19 @@ impl<'a> ModelHardware<'a> {
         }
     }
 
+    fn look(&mut self) {
+        if self.wait.look() {
+            self.turn(Kind::Read);
+        }
+    }
+
     fn read(&mut self, spr: Spr) -> u64 {
-        self.turn(Kind::Read);
+        self.look();
         self.thread.read_spr(spr)
     }
 
     fn write(&mut self, spr: Spr, value: u64) {
-        self.spun = 0;
+        self.wait.end();
         self.turn(Kind::Write);
         self.thread.write_spr(spr, value);
     }
@@ -184,30 +189,34 @@ hardware_by_registers!(ModelHardware<'_>, {
             .pir(self.thread.index()))
     }
     fn load(&mut self, address: u64) -> u64 {
-        self.turn(Kind::Read);
+        self.look();
         self.thread.load(address)
     }
     fn store(&mut self, address: u64, value: u64) {
-        self.spun = 0;
+        self.wait.end();
         self.turn(Kind::Write);
         self.thread.store(address, value);
     }
     fn relax(&mut self) {
-        if self.spun > 0 {
-            self.spun -= 1;
+        if self.wait.was_made() {
             return;
         }
         self.turn(Kind::Relax);
         self.thread.relax();
-        if let Some(turn) = self.turn {
-            let more = turn.spins() - 1;
-            self.spun = more;
-            let machine = self.thread.machine();
-            machine.tick(more * machine.configuration().costs.relax);
-        }
         if self.turn.is_none() && !self.alone {
             // A spin is a microsecond of the model, however busy the host is.
             std::thread::yield_now();
         }
+    }
+    fn relax_up_to(&mut self, most: u64) -> u64 {
+        if self.wait.was_made() {
+            return 1;
+        }
+        self.relax();
+        let Some(turn) = self.turn else { return 1 };
+        let spins = self.wait.spin(&turn, most);
+        let machine = self.thread.machine();
+        machine.tick(spins.more * machine.configuration().costs.relax);
+        spins.counted
     }
 });

@@ -254,7 +254,11 @@ impl Run<'_> {
         let machine = &self.bench.machine;
         let mut hardware = ModelHardware::new(machine.thread(thread), turn);
         if let Role::Late(late) | Role::Stalls { late, .. } = self.roles[thread] {
-            (0..late).for_each(|_| hardware.relax());
+            // As a wait, so that it lasts as long as those of the others who wait for this thread.
+            let mut left = late;
+            while left > 0 {
+                left -= hardware.relax_up_to(left);
+            }
         }
         if let Role::Stalls {
             accesses, spins, ..

@@ -146,7 +146,7 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
                     ..word
                 }
                 .advanced(),
-                _ => word.handed_over().aborted(AbortReason::WaitExpired),
+                _ => word.without_missing().aborted(AbortReason::WaitExpired),
             };
             (next, Verdict::Accepted)
         }

@@ -278,6 +278,44 @@ fn an_expired_wait_in_a_phase_of_work_aborts() {
     assert_eq!(word.phase(), Phase::Depart);
 }
 
+/// Nobody waits in `Depart` for who was missing before, and if that was the leader another has the
+/// report to make.
+#[test]
+fn who_is_missing_in_a_phase_of_work_is_not_waited_for_again() {
+    for (phase, missing) in [
+        (Phase::RepairTfmr, 0),
+        (Phase::Clean, 0),
+        (Phase::Clean, 2),
+        (Phase::Reload, 0),
+    ] {
+        let mut word = gathered();
+        while word.phase() != phase {
+            let current = word.phase();
+            for thread in 0..4 {
+                if word.phase() == current {
+                    let _ = done(&mut word, thread);
+                }
+            }
+        }
+        for thread in (0..4).filter(|thread| *thread != missing && !phase.is_leaders()) {
+            assert_eq!(done(&mut word, thread), Verdict::Accepted);
+        }
+        assert_eq!(word.missing(), mask_of(missing));
+        let generation = 1;
+        assert_eq!(
+            go(&mut word, Event::Expire { generation, phase }),
+            Verdict::Accepted
+        );
+        assert_eq!(word.leader, u8::from(missing == 0), "{phase:?}");
+        assert_eq!(word.task(missing, generation), Task::Gone);
+        for thread in (0..4).filter(|thread| *thread != missing) {
+            assert_eq!(word.task(thread, generation), Task::Leave);
+            go(&mut word, Event::Leave { thread, generation });
+        }
+        assert_eq!(word.phase(), Phase::Idle);
+    }
+}
+
 #[test]
 fn stragglers_in_depart_are_forgotten() {
     let mut word = gathered();

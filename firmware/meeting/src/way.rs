@@ -320,8 +320,8 @@ impl Way {
             Task::Work(phase) => leads.at(Place::Working(phase)),
             Task::Leave => leads.at(Place::TakingHome),
             // This thread was so slow that the others forgot it. As a leader it still owes the
-            // report, and without the findings nothing good is claimed.
-            Task::Gone if self.led => self.at(Place::Forgotten),
+            // report, unless it was handed on; without the findings nothing good is claimed.
+            Task::Gone if self.led && !self.was_handed_on(word) => self.at(Place::Forgotten),
             // Forgotten, or the meeting was dissolved: it sees what there is.
             Task::Gone => Self {
                 unrepaired: false,
@@ -329,6 +329,11 @@ impl Way {
             }
             .look_again(),
         }
+    }
+
+    /// Whether another thread leads the same meeting.
+    const fn was_handed_on(self, word: Word) -> bool {
+        word.generation == self.generation && word.leader != self.thread
     }
 
     const fn look_again(self) -> Self {

@@ -171,19 +171,32 @@ impl Word {
         )
     }
 
-    /// If the leader is missing in this phase, another one leads from here: somebody must report.
-    pub(crate) const fn handed_over(self) -> Self {
-        let leader = mask_of(self.leader);
-        let others = if self.phase().is_leaders() {
-            self.participants & !leader
+    /// Who has not done his part of the present phase.
+    #[must_use]
+    pub const fn missing(self) -> ThreadMask {
+        let working = if self.phase().is_leaders() {
+            mask_of(self.leader)
         } else {
-            self.done
+            self.participants
         };
-        if others == 0 || others & leader != 0 {
+        working & !self.done
+    }
+
+    /// The meeting without those that are missing. One of the others leads then: the report is owed
+    /// still.
+    pub(crate) const fn without_missing(self) -> Self {
+        let left = self.participants & !self.missing();
+        if left == 0 {
             return self;
         }
+        let leader = if left & mask_of(self.leader) == 0 {
+            left.trailing_zeros() as u8
+        } else {
+            self.leader
+        };
         Self {
-            leader: others.trailing_zeros() as u8,
+            participants: left,
+            leader,
             ..self
         }
     }

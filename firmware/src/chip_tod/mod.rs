@@ -54,9 +54,9 @@ use spin::{Mutex, MutexGuard};
 pub use target::{aim, core_scom};
 
 /// Longest wait for a chip's lock: each of its cores holds it for a few accesses.
-const CHIP_LOCK_MICROSECONDS: u64 = 500_000;
+pub(crate) const CHIP_LOCK_MICROSECONDS: u64 = 100_000;
 /// Longest wait for the network: its holder restarts a TOD, step by step with bounded waits.
-const NETWORK_LOCK_MICROSECONDS: u64 = 500_000;
+pub(crate) const NETWORK_LOCK_MICROSECONDS: u64 = 100_000;
 const LEAST_SPINS: u64 = 100_000;
 
 /// What the firmware knows about the ChipTODs of the machine.

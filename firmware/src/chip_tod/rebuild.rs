@@ -63,10 +63,10 @@ impl System<'_> {
         }
         let mut waiting = self.budget(TWO_PERIODS_MICROSECONDS, LEAST_POLLS);
         while hw.timebase() % SYNC_PERIOD_TICKS > SYNC_PERIOD_TICKS / 4 {
-            if waiting.spin(hw).is_err() {
-                return;
+            match waiting.spin(hw) {
+                Ok(spins) => restart.lost.spins += spins,
+                Err(_) => return,
             }
-            restart.lost.spins += 1;
         }
     }
 

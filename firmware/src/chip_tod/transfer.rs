@@ -141,10 +141,9 @@ impl System<'_> {
             if is_running(fsm) {
                 return Ok(());
             }
-            waiting
+            restart.lost.spins += waiting
                 .spin(hw)
                 .map_err(|_| RestartError::NotRunning { fsm })?;
-            restart.lost.spins += 1;
         }
     }
 }

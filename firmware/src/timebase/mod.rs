@@ -20,9 +20,9 @@ pub use reload::{ReloadError, Reloaded};
 use spin::MutexGuard;
 
 /// Longest wait for a core's TFMR: the owner may be waiting for the TOD.
-const TFMR_MICROSECONDS: u64 = 1_000_000;
+pub(crate) const TFMR_MICROSECONDS: u64 = 100_000;
 /// Longest wait until a meeting of the core is over.
-const MEETING_MICROSECONDS: u64 = 2_000_000;
+const MEETING_MICROSECONDS: u64 = 1_000_000;
 const LEAST_SPINS: u64 = 100_000;
 
 /// Why `OPAL_RESYNC_TIMEBASE` failed. TFMR is left without a command in flight.

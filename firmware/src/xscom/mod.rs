@@ -23,7 +23,7 @@ const BUSY_TRIES_PER_RESET: u32 = 1_000;
 /// Longest wait for "done"; an access takes about one microsecond.
 const DONE_MICROSECONDS: u64 = 10_000;
 /// Longest wait for the engine; a holder may be in its busy retries.
-const ENGINE_MICROSECONDS: u64 = 500_000;
+const ENGINE_MICROSECONDS: u64 = 100_000;
 /// Pause after a reset that asks for one.
 const RESET_MICROSECONDS: u64 = 10;
 /// Fewest spins of a wait, whatever a spin lasts.

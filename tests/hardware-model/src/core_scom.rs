@@ -221,6 +221,7 @@ impl Model {
         }
         if bits & classes.checkstop != 0 {
             self.core_scoms[core].checkstopped = true;
+            self.stopped = true;
             self.alert(self.configuration.chip_of(core));
         }
     }

@@ -8,6 +8,7 @@ use crate::trace::{Access, Counters, Violation};
 use crate::xscom_fault::XscomFault;
 use alloc::vec::Vec;
 use power_registers::{Hmer, Tfmr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A modelled machine, shared by its threads.
@@ -15,6 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Machine {
     configuration: Configuration,
     model: Mutex<Model>,
+    /// Whether a core may have checkstopped: asked at each access, and rarely so.
+    may_be_stopped: AtomicBool,
 }
 
 impl Machine {
@@ -24,6 +27,7 @@ impl Machine {
         Self {
             configuration: configuration.clone(),
             model: Mutex::new(Model::new(configuration)),
+            may_be_stopped: AtomicBool::new(false),
         }
     }
 
@@ -48,8 +52,24 @@ impl Machine {
 
     /// The model itself, for as long as the guard lives; no thread makes an access meanwhile.
     pub fn lock(&self) -> MutexGuard<'_, Model> {
+        // Anything may be done with it.
+        self.may_be_stopped.store(true, Ordering::Relaxed);
+        self.model()
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
         // A thread that panics in here has found an error; the others still may look.
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the model that may stop a core.
+    pub(crate) fn act<T>(&self, act: impl FnOnce(&mut Model) -> T) -> T {
+        let mut model = self.model();
+        let result = act(&mut model);
+        if model.stopped {
+            self.may_be_stopped.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// Inflicts a fault now.
@@ -58,7 +78,7 @@ impl Machine {
     /// If this machine cannot have it.
     #[track_caller]
     pub fn inject(&self, fault: &Fault) {
-        let injected = self.lock().inject(fault);
+        let injected = self.act(|model| model.inject(fault));
         injected.unwrap_or_else(|why| panic!("{fault:?}: {why:?}"));
     }
 
@@ -77,115 +97,123 @@ impl Machine {
     /// If this machine cannot have it.
     #[track_caller]
     pub fn inject_at(&self, moment: Moment, fault: Fault) {
-        let scheduled = self.lock().inject_at(moment, fault);
+        let scheduled = self.act(|model| model.inject_at(moment, fault));
         scheduled.unwrap_or_else(|why| panic!("a fault that cannot be: {why:?}"));
     }
 
     /// Makes XSCOM accesses fail, from now on.
     pub fn inject_xscom(&self, fault: XscomFault) {
-        self.lock().xscom_faults.push(fault);
+        self.model().xscom_faults.push(fault);
     }
 
     /// Takes all XSCOM failures back.
     pub fn heal_xscom(&self) {
-        self.lock().xscom_faults.clear();
+        self.model().xscom_faults.clear();
     }
 
     /// As [`Model::provide_scom`].
     pub fn provide_scom(&self, chip: usize, address: u32, value: u64) {
-        self.lock().provide_scom(chip, address, value);
+        self.model().provide_scom(chip, address, value);
     }
 
     /// As [`Model::peek_scom`].
     #[must_use]
     pub fn peek_scom(&self, chip: usize, address: u32) -> Option<u64> {
-        self.lock().peek_scom(chip, address)
+        self.model().peek_scom(chip, address)
     }
 
     /// Lets time pass.
     pub fn tick(&self, ticks: u64) {
-        self.lock().tick(ticks);
+        self.act(|model| model.tick(ticks));
     }
 
     /// As [`Model::true_time`].
     #[must_use]
     pub fn true_time(&self) -> u64 {
-        self.lock().true_time()
+        self.model().true_time()
     }
 
     /// As [`Model::tod_time`].
     #[must_use]
     pub fn tod_time(&self, chip: usize) -> u64 {
-        self.lock().tod_time(chip)
+        self.model().tod_time(chip)
+    }
+
+    /// TFMR and TB of a thread and the machine's time, all of one moment, without an access.
+    #[must_use]
+    pub fn look(&self, thread: usize) -> (Tfmr, u64, u64) {
+        let model = self.model();
+        let (tfmr, timebase) = (model.tfmr(thread), model.timebase(thread));
+        (tfmr, timebase, model.true_time())
     }
 
     /// TB of a thread, without an access.
     #[must_use]
     pub fn timebase(&self, thread: usize) -> u64 {
-        self.lock().timebase(thread)
+        self.model().timebase(thread)
     }
 
     /// As [`Model::tfmr`].
     #[must_use]
     pub fn tfmr(&self, thread: usize) -> Tfmr {
-        self.lock().tfmr(thread)
+        self.model().tfmr(thread)
     }
 
     /// HMER of a thread, without an access.
     #[must_use]
     pub fn hmer(&self, thread: usize) -> Hmer {
-        self.lock().hmer(thread)
+        self.model().hmer(thread)
     }
 
     /// As [`Model::hmi_pending`].
     #[must_use]
     pub fn hmi_pending(&self, thread: usize) -> bool {
-        self.lock().hmi_pending(thread)
+        self.model().hmi_pending(thread)
     }
 
     /// As [`Model::checkstopped`].
     #[must_use]
     pub fn checkstopped(&self, core: usize) -> bool {
-        self.lock().checkstopped(core)
+        self.may_be_stopped.load(Ordering::Relaxed) && self.model().checkstopped(core)
     }
 
     /// As [`Model::trace`].
     #[must_use]
     pub fn trace(&self) -> Vec<Access> {
-        self.lock().trace().to_vec()
+        self.model().trace().to_vec()
     }
 
     /// Forgets the trace.
     pub fn clear_trace(&self) {
-        self.lock().clear_trace();
+        self.model().clear_trace();
     }
 
     /// Switches the trace on or off.
     pub fn set_tracing(&self, on: bool) {
-        self.lock().set_tracing(on);
+        self.model().set_tracing(on);
     }
 
     /// What software did wrong so far.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {
-        self.lock().violations().clone()
+        self.model().violations().clone()
     }
 
     /// What the accesses of a thread came to so far.
     #[must_use]
     pub fn counters(&self, thread: usize) -> Counters {
-        self.lock().counters(thread)
+        self.model().counters(thread)
     }
 
     /// Accesses so far.
     #[must_use]
     pub fn accesses(&self) -> u64 {
-        self.lock().accesses()
+        self.model().accesses()
     }
 
     /// Model time in ticks: it runs while TB stands.
     #[must_use]
     pub fn now(&self) -> u64 {
-        self.lock().now()
+        self.model().now()
     }
 }

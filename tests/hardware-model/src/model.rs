@@ -71,6 +71,8 @@ pub struct Model {
     pub(crate) trace: Vec<Access>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) tripped: bool,
+    /// Whether any core has checkstopped.
+    pub(crate) stopped: bool,
 }
 
 /// A [`Moment`] in absolute numbers.
@@ -111,6 +113,7 @@ impl Model {
             trace: Vec::new(),
             violations: Vec::new(),
             tripped: false,
+            stopped: false,
             configuration,
         }
     }

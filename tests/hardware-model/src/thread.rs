@@ -69,11 +69,12 @@ impl<'m> Thread<'m> {
     }
 
     fn access<T>(&self, act: impl FnOnce(&mut Model) -> T) -> T {
-        let mut model = self.machine.lock();
-        let result = act(&mut model);
-        if model.watchdog_tripped() {
-            let accesses = model.accesses();
-            drop(model);
+        let (result, tripped) = self.machine.act(|model| {
+            let result = act(model);
+            let tripped = model.watchdog_tripped().then(|| model.accesses());
+            (result, tripped)
+        });
+        if let Some(accesses) = tripped {
             panic!(
                 "watchdog: thread {} made access {accesses} of at most {}: some wait has no end",
                 self.index,

@@ -232,6 +232,7 @@ fn random(arguments: &Arguments) -> Result<bool> {
         tally.failed,
         tally.wrong.len()
     );
+    print!("{}", tally.unrepaired);
     println!("{}", tally.rows);
     if arguments.rows {
         print_missing(&tally.rows);

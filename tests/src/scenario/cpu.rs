@@ -3,13 +3,14 @@
 use super::case::Doing;
 use super::register::Named;
 use super::stage::{Access, Act, Stage, hardware_pir};
-use crate::schedule::{Kind, Turn};
+use crate::schedule::{Kind, Turn, Wait};
 use hardware_model::Thread;
 use opal_abi::{Token, message};
 use opaline_firmware::console::Console;
 use opaline_firmware::hardware::{Hardware, Pir};
 use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
 use power_registers::Spr;
+use std::sync::atomic::Ordering;
 
 /// What a thread unwinds with that is dead, or that is stopped at the end.
 #[derive(Debug)]
@@ -32,8 +33,9 @@ pub(super) struct Cpu<'a> {
     pub(super) turn: Turn<'a>,
     /// Accesses until the thread is where it should be.
     pub(super) countdown: Option<u64>,
-    /// Spins that were made in advance.
-    spun: u64,
+    wait: Wait,
+    /// Whether the firmware runs.
+    in_firmware: bool,
     /// Spins since the last write.
     waiting: u64,
     /// Most of them.
@@ -48,7 +50,8 @@ impl<'a> Cpu<'a> {
             index,
             turn,
             countdown: None,
-            spun: 0,
+            wait: Wait::default(),
+            in_firmware: false,
             waiting: 0,
             longest_wait: 0,
         }
@@ -56,10 +59,12 @@ impl<'a> Cpu<'a> {
 
     /// Before an access: others may come first, faults may strike.
     pub(super) fn before(&mut self, kind: Kind, what: Access) {
-        if kind == Kind::Write {
+        if matches!(kind, Kind::Write | Kind::Aside) {
             self.waiting = 0;
         }
-        self.turn.pass(kind);
+        if kind != Kind::Read || self.wait.look() {
+            self.turn.pass(kind);
+        }
         if !self.stage.before(self.index, what) {
             self.halt();
         }
@@ -99,8 +104,13 @@ impl<'a> Cpu<'a> {
     }
 
     pub(super) fn write(&mut self, spr: Spr, value: u64) {
-        self.spun = 0;
-        self.before(Kind::Write, Access::Write(Named::Spr(spr)));
+        self.wait.end();
+        let kind = if self.in_firmware {
+            Kind::Write
+        } else {
+            Kind::Aside
+        };
+        self.before(kind, Access::Write(Named::Spr(spr)));
         self.thread.write_spr(spr, value);
     }
 
@@ -117,6 +127,12 @@ impl<'a> Cpu<'a> {
             _ => offset >> 3,
         };
         Named::Scom(scom as u32)
+    }
+
+    /// The thread goes into the firmware, or comes out.
+    fn enter(&mut self, in_firmware: bool) {
+        self.in_firmware = in_firmware;
+        self.turn.get_on();
     }
 
     /// Whether the call is in the firmware, for the others to know.
@@ -143,7 +159,9 @@ impl<'a> Cpu<'a> {
             token: token as u64,
             arguments,
         };
+        context.hardware.enter(true);
         let code = dispatch(&mut context, &call);
+        self.enter(false);
         let after = machine.counters(self.index);
         let mut scene = self.stage.scene();
         let cost = &mut scene.threads[self.index].cost;
@@ -203,12 +221,13 @@ impl<'a> Cpu<'a> {
 
     /// What a thread does for its spins before it takes its interrupt.
     pub(super) fn delay(&mut self) {
-        let spins = self.stage.spins[self.index];
-        for _ in 0..spins {
+        // As a wait, so that it lasts as long as those of the others who wait for this thread.
+        let mut left = self.stage.spins[self.index];
+        while left > 0 {
             if self.stage.doing[self.index] == Doing::Opal {
                 let _ = self.opal(Token::CheckToken, [Token::Test as u64, 0, 0, 0, 0, 0, 0, 0]);
             }
-            self.relax();
+            left -= self.relax_up_to(left);
         }
         self.busy(false);
     }
@@ -252,13 +271,15 @@ pub(super) fn live(mut cpu: Cpu<'_>) {
         if scene.act == Act::Over {
             return;
         }
-        if stage.shim.is_none() && stage.is_quiet(&scene) {
+        // Where there are guests, those who run them lead.
+        let alone = !stage.has_guests_left(&scene);
+        if alone && stage.is_quiet(&scene) {
             stage.end(&mut scene);
             return;
         }
         let nobody_moves = !scene.threads.iter().any(|thread| thread.busy);
         drop(scene);
-        if nobody_moves && stage.shim.is_none() {
+        if nobody_moves && alone {
             cpu.relax();
         } else {
             cpu.turn.rest();
@@ -295,35 +316,57 @@ hardware_by_registers!(Cpu<'_>, {
         self.thread.load(address)
     }
     fn store(&mut self, address: u64, value: u64) {
+        self.wait.end();
         let scom = self.scom(address);
         self.before(Kind::Write, Access::Write(scom));
         self.thread.store(address, value);
     }
     fn relax(&mut self) {
-        self.waiting += 1;
-        self.longest_wait = self.longest_wait.max(self.waiting);
-        if self.spun > 0 {
-            self.spun -= 1;
-            return;
+        self.waited(1);
+        if !self.wait.was_made() {
+            self.before(Kind::Relax, Access::Relax);
+            self.thread.relax();
+        }
+    }
+    fn relax_up_to(&mut self, most: u64) -> u64 {
+        if self.wait.was_made() {
+            self.waited(1);
+            return 1;
         }
         self.before(Kind::Relax, Access::Relax);
         self.thread.relax();
-        self.spun = self.turn.spins() - 1;
-        if self.spun > 0 {
-            let cost = self.stage.machine.configuration().costs.relax;
-            self.stage.machine.tick(self.spun * cost);
-            // The watchdog of the model counts accesses, and these were none.
-            let most = MOST_TICKS_EACH * self.stage.doing.len() as u64;
-            assert!(
-                self.stage.machine.now() < most,
-                "watchdog: thread {} still waits after {most} ticks: some wait has no end",
-                self.index
-            );
+        let spins = self.wait.spin(&self.turn, most);
+        self.waited(spins.counted);
+        if spins.more > 0 {
+            self.leap(spins.more);
         }
+        spins.counted
     }
 });
 
 impl Cpu<'_> {
+    const fn waited(&mut self, spins: u64) {
+        self.waiting += spins;
+        if self.longest_wait < self.waiting {
+            self.longest_wait = self.waiting;
+        }
+    }
+
+    /// The time of so many spins passes, without any access.
+    fn leap(&self, spins: u64) {
+        let machine = self.stage.machine;
+        let ticks = spins * machine.configuration().costs.relax;
+        machine.tick(ticks);
+        self.stage.leapt.fetch_add(ticks, Ordering::Relaxed);
+        // The watchdog of the model counts accesses, and these were none.
+        let most = MOST_TICKS_EACH * self.stage.doing.len() as u64;
+        assert!(
+            machine.now() < most,
+            "watchdog: thread {} still waits after {most} ticks: some wait has no end",
+            self.index
+        );
+    }
+
     /// `mfspr DEC`.
     pub(super) fn decrementer(&mut self) -> i64 {
         i64::from(self.read(Spr::Dec) as u32 as i32)

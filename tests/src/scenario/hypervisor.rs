@@ -45,6 +45,8 @@ pub(super) struct Hypervised<'a> {
     /// Model time at which the guest's DEC passes zero.
     dec_expiry: Option<u64>,
     dec_doubtful: bool,
+    /// What had leapt when the guest was left.
+    leapt: u64,
 }
 
 /// The life of a thread whose core has guests.
@@ -64,6 +66,7 @@ pub(super) fn live(cpu: Cpu<'_>, shim: &Shim<'_>) {
         hdec_expiry: u64::MAX,
         dec_expiry: None,
         dec_doubtful: false,
+        leapt: 0,
     };
     if let Some((vector, address)) = run_thread(shim, &mut machine, &thread) {
         let stage = machine.cpu.stage;
@@ -129,7 +132,7 @@ impl Hypervised<'_> {
     fn check_time(&mut self, offset: i64, whose: &str) {
         let stage = self.cpu.stage;
         let machine = stage.machine;
-        let tfmr = machine.tfmr(self.cpu.index);
+        let (tfmr, timebase, truth) = machine.look(self.cpu.index);
         let time = stage.case.expect.timebase.unwrap_or(Time::Exact);
         if !tfmr.contains(Tfmr::TB_VALID) || tfmr.state() != TbState::Running {
             if !matches!(
@@ -143,10 +146,8 @@ impl Hypervised<'_> {
             }
             return;
         }
-        let host = machine
-            .timebase(self.cpu.index)
-            .wrapping_add_signed(offset.wrapping_neg());
-        let off = host.wrapping_sub(machine.true_time()) as i64;
+        let host = timebase.wrapping_add_signed(offset.wrapping_neg());
+        let off = host.wrapping_sub(truth) as i64;
         let good = match time {
             Time::Exact | Time::Honest => off == 0,
             Time::Within(ticks) => off.unsigned_abs() <= ticks,
@@ -250,7 +251,10 @@ impl Machine for Hypervised<'_> {
         let found = now.wrapping_add_signed(left);
         match self.dec_expiry {
             Some(expected) if left >= 0 => {
-                if found.abs_diff(expected) > DEC_SLACK_TICKS && !self.dec_doubtful {
+                // Time may also leap between the two.
+                let leapt = self.cpu.stage.leapt.load(Ordering::Relaxed) - self.leapt;
+                let slack = DEC_SLACK_TICKS + leapt;
+                if found.abs_diff(expected) > slack && !self.dec_doubtful {
                     let off = found.wrapping_sub(expected) as i64;
                     self.cpu.stage.wrong(format!(
                         "the guest of thread {} got a DEC that is {off} off",
@@ -270,6 +274,7 @@ impl Machine for Hypervised<'_> {
         let left = self.decrementer();
         let now = self.cpu.stage.machine.now();
         self.dec_expiry = Some(now.wrapping_add_signed(left));
+        self.leapt = self.cpu.stage.leapt.load(Ordering::Relaxed);
         GuestExit {
             vector,
             pc: self.steps * 4,
@@ -321,6 +326,25 @@ impl Machine for Hypervised<'_> {
         self.watch();
         self.watch_host();
         self.cpu.relax();
+        self.take_interrupts();
+    }
+
+    fn relax_up_to(&mut self, most: u64) -> u64 {
+        self.watch();
+        self.watch_host();
+        let spins = self.cpu.relax_up_to(most);
+        self.take_interrupts();
+        spins
+    }
+
+    fn set_interrupts(&mut self, open: bool) -> bool {
+        std::mem::replace(&mut self.interrupts, open)
+    }
+}
+
+impl Hypervised<'_> {
+    /// What comes between two spins.
+    fn take_interrupts(&mut self) {
         self.silence();
         if !self.interrupts {
             return;
@@ -346,9 +370,5 @@ impl Machine for Hypervised<'_> {
                 .write(Spr::Dec, hypervisor_shim::oracle::HOST_DEC as u64);
             count(&self.shim.status(&self.thread).decrementer_interrupts);
         }
-    }
-
-    fn set_interrupts(&mut self, open: bool) -> bool {
-        std::mem::replace(&mut self.interrupts, open)
     }
 }

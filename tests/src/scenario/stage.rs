@@ -9,7 +9,7 @@ use hypervisor_shim::{Shim, Thread as ShimThread};
 use opaline_firmware::hmi::coordinator::Phase;
 use opaline_firmware::system::System;
 use power_registers::Tfmr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Accesses after which a thread that is not where it should be is given up.
@@ -98,6 +98,8 @@ pub(super) struct Stage<'a> {
     dies_after: Vec<u64>,
     pub(super) in_shim: Vec<bool>,
     pub(super) seed: u64,
+    /// Ticks that passed without any access, while all waited.
+    pub(super) leapt: AtomicU64,
     scene: Mutex<Scene>,
 }
 
@@ -155,6 +157,7 @@ impl<'a> Stage<'a> {
             dies_after,
             in_shim,
             seed,
+            leapt: AtomicU64::new(0),
             scene: Mutex::new(scene),
         }
     }
@@ -348,14 +351,27 @@ impl<'a> Stage<'a> {
     /// Whether nothing more happens by itself.
     pub(super) fn is_quiet(&self, scene: &Scene) -> bool {
         let later = |pending: &Pending| pending.fault.when.after.is_some();
+        let moves = |thread: usize| {
+            scene.threads[thread].busy || self.activity(thread) == Some(Activity::Hmi)
+        };
+        let calm = |thread: usize| {
+            scene.threads[thread].dead
+                || !self.comes(thread)
+                || self.is_stopped(thread)
+                || !moves(thread) && !self.called(thread)
+        };
+        let threads = || 0..self.doing.len();
+        // Those who move are told without the machine, and mostly there is one.
         !scene.pending.iter().any(later)
-            && (0..self.doing.len()).all(|thread| {
-                let own = &scene.threads[thread];
-                let in_hmi = self.activity(thread) == Some(Activity::Hmi);
-                own.dead
-                    || self.is_stopped(thread)
-                    || !self.comes(thread)
-                    || !own.busy && !in_hmi && !self.called(thread)
+            && threads().filter(|thread| moves(*thread)).all(calm)
+            && threads().all(calm)
+    }
+
+    /// Whether there is still a thread that runs guests: their cores may have checkstopped.
+    pub(super) fn has_guests_left(&self, scene: &Scene) -> bool {
+        self.shim.is_some()
+            && (0..self.doing.len()).any(|thread| {
+                self.in_shim[thread] && !scene.threads[thread].dead && !self.is_stopped(thread)
             })
     }
 

@@ -33,8 +33,12 @@ impl Place<'_> {
         }
     }
 
-    pub(super) fn spins(&self) -> u64 {
-        self.decider.borrow().spins()
+    pub(super) fn spins(&self, most: u64) -> u64 {
+        self.decider.borrow_mut().spins(most)
+    }
+
+    pub(super) fn get_on(&self) {
+        self.decider.borrow_mut().get_on();
     }
 
     pub(super) fn rest(&self, thread: usize) {

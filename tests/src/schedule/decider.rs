@@ -5,6 +5,8 @@ use hardware_model::Random;
 pub(crate) enum Kind {
     Read,
     Write,
+    /// A write that no wait of the firmware looks at: of a guest, or of its hypervisor.
+    Aside,
     Relax,
 }
 
@@ -12,8 +14,12 @@ pub(crate) enum Kind {
 /// longer turns, which changes nothing but the time that it takes.
 const QUIET: u64 = 2000;
 const QUIET_STRIDE: u64 = 200;
-/// Spins that a thread then makes in one: they would find nothing new.
-const QUIET_SPINS: u64 = 100;
+/// When the threads have made so many accesses and spins each, and none got on, then all that can
+/// end their waits is a budget. Spins are made together from then on.
+const STILL_EACH: u64 = 250;
+/// A thread then makes this part of what each has waited for. All do, so that no budget runs out
+/// early beside another.
+const PART: u64 = 64;
 
 /// Who runs: nothing but numbers, so that every carrier of the threads decides the same.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(super) struct Decider {
     stride: u64,
     /// Accesses since the last one that changed something.
     quiet: u64,
+    /// Accesses and spins since a thread got on.
+    still: u64,
 }
 
 impl Decider {
@@ -41,6 +49,7 @@ impl Decider {
             random,
             stride,
             quiet: 0,
+            still: 0,
         };
         new.choose();
         new
@@ -53,16 +62,19 @@ impl Decider {
 
     /// The current thread is about to make an access: true if the choice was made anew.
     pub(super) fn pass(&mut self, kind: Kind) -> bool {
-        self.quiet = if kind == Kind::Write {
-            0
-        } else {
-            self.quiet + 1
+        self.quiet = match kind {
+            Kind::Write | Kind::Aside => 0,
+            Kind::Read | Kind::Relax => self.quiet + 1,
+        };
+        self.still = match kind {
+            Kind::Write => 0,
+            Kind::Read | Kind::Aside | Kind::Relax => self.still + 1,
         };
         let stride = match kind {
             // Such a spin is long.
             Kind::Relax => 1,
             _ if self.quiet > QUIET => QUIET_STRIDE,
-            Kind::Read | Kind::Write => self.stride,
+            Kind::Read | Kind::Write | Kind::Aside => self.stride,
         };
         let anew = stride == 1 || self.random.below(stride) == 0;
         if anew {
@@ -71,9 +83,19 @@ impl Decider {
         anew
     }
 
-    /// How many spins the current thread, which is about to make one, makes at once.
-    pub(super) const fn spins(&self) -> u64 {
-        if self.quiet > QUIET { QUIET_SPINS } else { 1 }
+    /// The current thread has made a spin of a wait that lasts `most` spins more at most, that one
+    /// included: how many it makes at once.
+    pub(super) fn spins(&mut self, most: u64) -> u64 {
+        let each = self.still / self.runnable.len().max(1) as u64;
+        let together = if each > STILL_EACH { each / PART } else { 1 };
+        let spins = together.min(most).max(1);
+        self.still += spins - 1;
+        spins
+    }
+
+    /// The current thread begins something: others may soon find something new.
+    pub(super) const fn get_on(&mut self) {
+        self.still = 0;
     }
 
     /// Chooses among those who can run.

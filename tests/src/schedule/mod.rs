@@ -11,8 +11,10 @@ mod decider;
 #[cfg(feature = "shuttle")]
 mod shuttled;
 mod turns;
+mod wait;
 
 pub(crate) use decider::Kind;
+pub(crate) use wait::Wait;
 
 use crate::quiet::quiet;
 use decider::Decider;
@@ -61,16 +63,27 @@ impl Turn<'_> {
         }
     }
 
-    /// After [`Self::pass`] for a spin: how many spins it stands for. More than one when nobody does
-    /// anything but wait for a budget to run out: then all of their time passes at once, and
-    /// the thread need not come back for the others.
-    pub(crate) fn spins(&self) -> u64 {
+    /// After [`Self::pass`] for a spin of a wait that lasts `most` spins at most: how many spins it
+    /// stands for. More than one when nobody does anything but wait for a budget to run out: then
+    /// all of their time passes at once, and the thread need not come back for the others.
+    pub(crate) fn spins(&self, most: u64) -> u64 {
         match self.carrier {
-            Carrier::OsThread(turns) => turns.spins(),
+            Carrier::OsThread(turns) => turns.spins(most),
             #[cfg(coroutines)]
-            Carrier::Coroutine(place) => place.spins(),
+            Carrier::Coroutine(place) => place.spins(most),
             #[cfg(feature = "shuttle")]
-            Carrier::Shuttle(threads) => threads.spins(),
+            Carrier::Shuttle(threads) => threads.spins(most),
+        }
+    }
+
+    /// The thread begins something, perhaps in memory alone, that others may wait for.
+    pub(crate) fn get_on(&self) {
+        match self.carrier {
+            Carrier::OsThread(turns) => turns.get_on(),
+            #[cfg(coroutines)]
+            Carrier::Coroutine(place) => place.get_on(),
+            #[cfg(feature = "shuttle")]
+            Carrier::Shuttle(threads) => threads.get_on(),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Threads {
 impl Threads {
     pub(super) fn pass(&self, kind: Kind) {
         match kind {
-            Kind::Write => self.quiet.store(0, Ordering::Relaxed),
+            Kind::Write | Kind::Aside => self.quiet.store(0, Ordering::Relaxed),
             Kind::Read | Kind::Relax => {
                 self.quiet.fetch_add(1, Ordering::Relaxed);
             }
@@ -36,12 +36,18 @@ impl Threads {
         }
     }
 
-    pub(super) fn spins(&self) -> u64 {
-        if self.quiet.load(Ordering::Relaxed) > QUIET {
+    pub(super) fn spins(&self, most: u64) -> u64 {
+        let together = if self.quiet.load(Ordering::Relaxed) > QUIET {
             QUIET_SPINS
         } else {
             1
-        }
+        };
+        together.min(most).max(1)
+    }
+
+    /// Something begins that others may wait for: memory alone is not seen here.
+    pub(super) fn get_on(&self) {
+        self.quiet.store(0, Ordering::Relaxed);
     }
 
     #[allow(clippy::unused_self, reason = "as of the other carriers")]

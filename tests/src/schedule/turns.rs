@@ -46,8 +46,12 @@ impl Turns {
         }
     }
 
-    pub(super) fn spins(&self) -> u64 {
-        self.lock().spins()
+    pub(super) fn spins(&self, most: u64) -> u64 {
+        self.lock().spins(most)
+    }
+
+    pub(super) fn get_on(&self) {
+        self.lock().get_on();
     }
 
     pub(super) fn rest(&self, thread: usize) {

@@ -104,6 +104,30 @@ fn a_lost_thread_costs_one_budget() {
     }
 }
 
+/// A thread that dies in the middle, the leader too, wherever it is: within a second the others are
+/// out, and have said what they leave behind.
+#[test]
+fn a_dying_thread_costs_less_than_a_second() {
+    for generation in GENERATIONS {
+        for (dies, accesses) in (0..40).map(|number| ([0, 2][number % 2], number as u64 * 3)) {
+            let bench = bench(generation, 1, 1, 4);
+            let system = bench.booted_system();
+            bench.machine.inject(&core_fault(0, CoreError::TbResidue));
+            let ran = bench
+                .run(&system, Schedule::Seeded(accesses))
+                .role(dies, Role::Dies(accesses))
+                .go();
+            let what = format!("{generation:?}: thread {dies} dies after {accesses}");
+            assert!(ran.ticks < 3 * SECOND, "{what}: {} ticks", ran.ticks);
+            let last = |thread: usize| ran.outcomes[thread].last().map(|outcome| outcome.flags);
+            let failed = (0..4).any(|thread| last(thread).is_some_and(|f| f & TOD_TB_FAIL != 0));
+            let said = ran.events.iter().any(|event| !event.recovered);
+            assert!(said || !failed, "{what}: {:#x?}", ran.events);
+            bench.assert_rules_kept();
+        }
+    }
+}
+
 /// A thread that comes after the others gave it up finds a good core, and disturbs nothing.
 #[test]
 fn a_thread_that_comes_too_late_is_harmless() {

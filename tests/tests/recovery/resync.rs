@@ -2,6 +2,7 @@
 
 use super::*;
 use opaline_firmware::timebase;
+use opaline_tests::ModelHardware;
 use power_registers::TbState;
 use power_registers::chip_tod::TodError;
 
@@ -89,8 +90,10 @@ fn resync_beside_a_recovery() {
         bench.machine.inject(&core_fault(1, CoreError::TbResidue));
         std::thread::scope(|scope| {
             scope.spawn(|| {
+                // Not alone: the others need the processor while it waits.
+                let mut hardware = ModelHardware::new(bench.machine.thread(0), None);
                 for _ in 0..5 {
-                    timebase::resync(&mut bench.hardware(0), &system).expect("a running TOD");
+                    timebase::resync(&mut hardware, &system).expect("a running TOD");
                 }
             });
             let ran = bench.run(&system, Schedule::Free).go();

@@ -43,6 +43,7 @@ pub fn generate(number: u64) -> Case {
         },
     };
     threads(random, &mut case);
+    keep_one_who_takes_interrupts(&mut case);
     let count = pick(random, &[1, 1, 1, 2, 2, 3, 4]);
     for _ in 0..count {
         let fault = fault(random, &case);
@@ -111,6 +112,8 @@ fn threads(random: &mut Random, case: &mut Case) {
                     random,
                     &[Doing::Guest, Doing::Guest, Doing::Entering, Doing::Leaving],
                 ),
+                // The one who leads.
+                764..=767 if number == 0 && case.shape.threads > 1 => Doing::Dies,
                 // Somebody must take the interrupt.
                 _ if number == 0 => Doing::Host,
                 450..=549 => Doing::Late,
@@ -144,6 +147,23 @@ fn takes(case: &Case, thread: usize) -> bool {
         case.doing(thread),
         Doing::NeverStarted | Doing::Lost | Doing::Dies | Doing::Idle
     )
+}
+
+/// A leader dies only where a sibling can tell.
+fn keep_one_who_takes_interrupts(case: &mut Case) {
+    let per_core = case.shape.threads;
+    let alone = |thread: usize| {
+        let first = thread - thread % per_core;
+        !(first..first + per_core).any(|sibling| takes(case, sibling))
+    };
+    let cores = case.shape.all_cores();
+    let deaf: Vec<usize> = (0..cores).map(|core| core * per_core).collect();
+    let deaf: Vec<Who> = deaf
+        .into_iter()
+        .filter(|thread| alone(*thread))
+        .map(Who::thread)
+        .collect();
+    case.threads.retain(|entry| !deaf.contains(&entry.who));
 }
 
 const CORE_KINDS: [Kind; 12] = [

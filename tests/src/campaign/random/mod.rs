@@ -2,6 +2,7 @@
 
 mod generate;
 mod shrink;
+mod unrepaired;
 
 use super::judge::{Verdict, honest};
 use super::rows::Rows;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use shrink::shrink;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub use unrepaired::Unrepaired;
 
 /// What came of a campaign so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Tally {
     pub faults: u64,
     /// Rows of the decision tables that were acted upon.
     pub rows: Rows,
+    /// What is in the cases of [`Self::failed`].
+    pub unrepaired: Unrepaired,
 }
 
 impl Tally {
@@ -44,6 +48,7 @@ impl Tally {
         self.wrong.extend(other.wrong);
         self.faults += other.faults;
         self.rows.join(&other.rows);
+        self.unrepaired.join(other.unrepaired);
     }
 }
 
@@ -70,7 +75,10 @@ fn one(number: u64, tally: &mut Tally) {
             let why = "not recovered, though all of it can be".to_owned();
             tally.wrong.push((number, why));
         }
-        Ok(Verdict::Failed) => tally.failed += 1,
+        Ok(Verdict::Failed) => {
+            tally.failed += 1;
+            tally.unrepaired.add(number, &case);
+        }
         Err(why) => tally.wrong.push((number, why)),
     }
 }
