@@ -77,6 +77,8 @@ pub(crate) struct Scripted {
     pub(crate) becomes: Option<(u64, u64)>,
     pub(crate) hid0: u64,
     pub(crate) woken: Vec<Pir>,
+    /// TB is never called valid.
+    pub(crate) invalid: bool,
     reads_in_state: u32,
 }
 
@@ -104,6 +106,7 @@ impl Scripted {
             becomes: None,
             hid0: 0,
             woken: Vec::new(),
+            invalid: false,
             reads_in_state: 0,
         }
     }
@@ -115,7 +118,7 @@ impl Scripted {
     fn enter(&mut self, state: TbState) {
         let last = self.state();
         let mut tfmr = Tfmr::from_bits_retain(self.tfmr).with_states(state, last);
-        tfmr.set(Tfmr::TB_VALID, state == TbState::Running);
+        tfmr.set(Tfmr::TB_VALID, state == TbState::Running && !self.invalid);
         self.tfmr = tfmr.bits();
         self.reads_in_state = 0;
     }

@@ -402,3 +402,31 @@ fn a_transfer_that_fails_twice_is_given_up() {
         assert_eq!(written(hw, TodRegister::Error), []);
     });
 }
+
+/// The device tree names no master: the TOD that is to run is started by itself.
+#[test]
+fn without_a_master_a_tod_is_rebuilt_by_itself() {
+    let mut bench = Bench::new(TodError::empty());
+    bench.platform.chips[0].chip_tod = Some(TodRole::Slave);
+    bench.with(|hw, system| {
+        assert_eq!(restart(hw, system), Ok(()));
+        assert_eq!(system.chip_tod.counters.rebuilds(), 1);
+        assert_eq!(written(hw, TodRegister::LoadTod).len(), 1);
+    });
+}
+
+/// A master that does not run and cannot be asked for its steps is not told to hand over.
+#[test]
+fn a_master_out_of_reach_is_not_switched_from() {
+    let mut bench = Bench::new(TodError::empty()).with_backup();
+    bench.platform.chips[0].chip_tod = Some(TodRole::Slave);
+    bench.platform.chips[1].chip_tod = Some(TodRole::Primary);
+    bench.with(|hw, system| {
+        set(hw, TodRegister::Fsm, 0);
+        // The own status, twice the master's FSM; then its status.
+        answers(hw, &[&WORKS, &WORKS, &WORKS, &FAILS, &FAILS]);
+        let dead = RestartError::NotRunning { fsm: 0 };
+        assert_eq!(restart(hw, system), Err(dead));
+        assert_eq!(written(hw, TodRegister::TxTtype1), []);
+    });
+}

@@ -223,6 +223,14 @@ impl CoreState {
         });
     }
 
+    /// TB was loaded with a time that is not to be trusted.
+    pub(crate) fn doubt_timebase(&self) {
+        self.set_plan(Plan {
+            damaged: true,
+            ..self.plan()
+        });
+    }
+
     pub(crate) fn plan(&self) -> Plan {
         let bits = self.plan.get();
         Plan {

@@ -3,6 +3,7 @@
 pub(crate) mod accounting;
 pub mod boot;
 mod describe;
+mod doubt;
 pub(crate) mod estimate;
 pub(crate) mod procedures;
 pub(crate) mod reload;

@@ -1,5 +1,6 @@
 //! Loading TB from a TOD that runs.
 
+use super::doubt::{loses_suspicion, was_doubtful, was_loaded_wrongly};
 use super::estimate;
 use super::procedures::{TfmrError, arm_move, await_move, leave_clean, needs_clear, to_not_set};
 use crate::chip_tod::{Lost, RestartError, TodPlace, is_running};
@@ -15,10 +16,6 @@ use power_registers::{TbState, Tfmr};
 const ATTEMPTS: u32 = 3;
 /// Times that the TOD is asked to send, within one try.
 const SENDS: u32 = 2;
-
-/// Longest wait for a TOD's value to be found right, by those who repair its errors.
-const SUSPICION_MICROSECONDS: u64 = 10_000;
-const LEAST_SPINS: u64 = 1_000;
 
 /// What to do with a TOD that does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +136,7 @@ pub(crate) fn reload<H: Hardware>(
     let _unsettled = system.core(target.place.core).unsettle();
     let mut attempts = 1;
     loop {
+        let epoch = system.chip_tod.epoch();
         let result = attempt(hw, system, target, tod, dead, lost, fsm.take());
         if let Some(timebase) = refused(hw, system, tod, lost, result) {
             system.refuse_value(tod);
@@ -155,12 +153,21 @@ pub(crate) fn reload<H: Hardware>(
         match result {
             Ok(timebase) => {
                 let again = attempts < ATTEMPTS
-                    && hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT)
-                    && was_loaded_wrongly(hw, system, target, tod, dead, lost);
+                    && match dead {
+                        DeadTod::Fail => was_doubtful(hw, system, tod, epoch, lost),
+                        DeadTod::Restart { .. } => {
+                            was_loaded_wrongly(hw, system, target, tod, lost)
+                        }
+                    };
                 if !again {
                     return Ok(Reloaded { timebase, attempts });
                 }
                 attempts += 1;
+                if dead == DeadTod::Fail {
+                    // If no other try works, it must not pass for the truth.
+                    system.core(target.place.core).doubt_timebase();
+                    to_not_set(hw, system)?;
+                }
             }
             Err(error) => {
                 leave_clean(hw, system);
@@ -193,25 +200,27 @@ fn attempt<H: Hardware>(
     if needs_clear(tfmr) {
         return Err(TfmrError::EnteredError { tfmr }.into());
     }
-    // TB is NOT_SET before anything is asked of the TOD.
-    to_not_set(hw, system)?;
     let epoch = system.chip_tod.epoch();
-    let fsm = match known {
-        Some(fsm) => fsm,
-        None => system.tod_fsm(hw, tod)?,
-    };
-    system.record(hw, Step::Reload, [fsm, 0]);
+    let ask = |hw: &mut H| known.map_or_else(|| system.tod_fsm(hw, tod), Ok);
     match dead {
         // A dead TOD raises an HMI, whose recovery restarts it. One that lies raises none.
         DeadTod::Fail if !lost.refused => {
+            // TB, if it runs, is not stopped for a TOD that is not worth it.
+            let fsm = ask(hw)?;
             system.suspect_what_is_reported(hw, tod);
             let good = is_running(fsm)
                 && (system.has_good_value(hw, tod, lost) || loses_suspicion(hw, system, tod));
             if !good {
                 return Err(ReloadError::TodNotRunning { fsm });
             }
+            to_not_set(hw, system)?;
+            system.record(hw, Step::Reload, [fsm, 0]);
         }
         _ => {
+            // TB is NOT_SET before anything is asked of the TOD.
+            to_not_set(hw, system)?;
+            let fsm = ask(hw)?;
+            system.record(hw, Step::Reload, [fsm, 0]);
             let good = is_running(fsm) && system.has_good_value(hw, tod, lost);
             if !good {
                 system.restart_tod(hw, tod, target.place, epoch, lost)?;
@@ -238,35 +247,6 @@ fn refused<H: Hardware>(
     let shown = |hw: &mut H| Some(hw.timebase());
     let contradicted = system.is_contradicted(hw, shown, &[tod], lost);
     contradicted.then_some(after)
-}
-
-/// Whether the TOD's value was damaged while TB was loaded: then TB is no witness for it.
-fn was_loaded_wrongly<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-    target: Target<'_>,
-    tod: TodPlace,
-    dead: DeadTod,
-    lost: Lost,
-) -> bool {
-    if dead == DeadTod::Fail {
-        system.suspect_what_is_reported(hw, tod);
-    } else {
-        // What cannot be repaired is found again by who looks at TFMR 51 next.
-        let _ = system.recover_tod_errors(hw, target.core, false);
-    }
-    !system.has_good_value(hw, tod, lost)
-}
-
-/// Whether the TOD's value is right, or is found right in time by who looks at it now.
-fn loses_suspicion<H: Hardware>(hw: &mut H, system: &System<'_>, tod: TodPlace) -> bool {
-    let mut waiting = system.budget(SUSPICION_MICROSECONDS, LEAST_SPINS);
-    while system.is_suspect(tod) {
-        if waiting.spin(hw).is_err() {
-            return false;
-        }
-    }
-    true
 }
 
 /// From NOT_SET to RUNNING with the value of a TOD that runs.

@@ -525,3 +525,66 @@ fn a_switch_that_never_happens_is_no_storm() {
         }
     }
 }
+
+/// Nobody looked yet at a parity error of the TOD's value, or it strikes while TB is loaded: resync
+/// does not take that time for good.
+#[test]
+fn resync_takes_no_value_that_nobody_looked_at() {
+    for generation in GENERATIONS {
+        for at in 0..12 {
+            let bench = bench(generation, 1, 1, 2);
+            let system = bench.booted_system();
+            (0..2).for_each(|thread| system.note_timebase(&mut bench.hardware(thread)));
+            let (chip, bits) = (0, VALUE_PARITY);
+            if at == 0 {
+                tod_fault(&bench, chip, bits);
+            } else {
+                bench
+                    .machine
+                    .inject_at(Moment::Scom(at), Fault::Tod { chip, bits });
+            }
+            let result = opaline_firmware::timebase::resync(&mut bench.hardware(0), &system);
+            let context = format!("{generation:?} {at}: {result:?}");
+            assert!(at != 0 || result.is_err(), "{context}");
+            let timebase = bench.machine.timebase(0);
+            let off = timebase.abs_diff(bench.machine.true_time());
+            assert!(off == 0 || result.is_err(), "{context}: {off} ticks");
+            // The HMI repairs it, and then there is something to load.
+            let ran = run(&bench, &system);
+            assert_honest(&bench, &ran, &context);
+            let again =
+                || opaline_firmware::timebase::resync(&mut bench.hardware(0), &system).is_ok();
+            if !again() {
+                // Only now did it strike.
+                let ran = run(&bench, &system);
+                assert!(!ran.events.is_empty(), "{context}");
+                assert!(again(), "{context}");
+            }
+            let violations = bench.machine.violations();
+            assert!(violations.is_empty(), "{context}: {violations:#x?}");
+        }
+    }
+}
+
+/// Four cores of a chip lost TB to a step check, and load it together: whoever comes first clears
+/// the check for all.
+#[test]
+fn step_checks_are_cleared_once_for_all_cores() {
+    for generation in GENERATIONS {
+        for seed in 0..40 {
+            let bench = bench(generation, 1, 4, 1);
+            let system = bench.booted_system();
+            tod_fault(&bench, 0, TodError::M_PATH_1_STEP_CHECK.bits());
+            for core in 0..4 {
+                bench
+                    .machine
+                    .inject(&core_fault(core, CoreError::MissingStep));
+            }
+            let ran = bench.run(&system, Schedule::Seeded(seed)).go();
+            assert!(all_recovered(&ran), "{generation:?} {seed}");
+            assert_eq!(system.chip_tod.counters.step_checks(), 1);
+            (0..4).for_each(|core| bench.assert_core_good(core));
+            bench.assert_rules_kept();
+        }
+    }
+}

@@ -361,3 +361,60 @@ fn resync_does_not_wait_for_a_meeting_that_waits_for_it() {
         });
     });
 }
+
+/// The transfer ends in RUNNING, but TB is not valid: three tries, and no claim.
+#[test]
+fn a_timebase_that_runs_but_is_not_valid_was_not_loaded() {
+    let mut bench = Bench::new(Generation::Power9, RUNNING);
+    bench.hw.hmer = 0;
+    bench.handle(|hw, system| {
+        hw.invalid = true;
+        let result = resync(hw, system);
+        assert!(
+            matches!(
+                result,
+                Err(ResyncError::Reload(ReloadError::NotRunning { .. }))
+            ),
+            "{result:?}"
+        );
+        let moves = hw.scom_writes.iter();
+        let moves = moves.filter(|(address, _)| *address == TodRegister::MoveTodToTb.address());
+        assert_eq!(moves.count(), 3);
+        hw.invalid = false;
+        assert_eq!(resync(hw, system), Ok(()));
+    });
+}
+
+/// In each phase that writes TFMR: another thread keeps it, so the meeting is given up for all.
+#[test]
+fn no_phase_writes_a_tfmr_that_is_held() {
+    for phase in [Phase::RepairTfmr, Phase::Clean, Phase::Clear, Phase::Reload] {
+        let mut bench = Bench::new(Generation::Power10, RUNNING);
+        bench.handle(|hw, system| {
+            let (core, place) = system.find(Pir(0)).unwrap();
+            core.set_plan(core_state::Plan {
+                timebase: true,
+                ..core_state::Plan::default()
+            });
+            hw.tfmr = ERROR;
+            let mut caller = Caller {
+                place,
+                index: 0,
+                hmer: Hmer::TFAC_ERROR,
+                tfmr: hw.tfmr(),
+                flags: 0,
+                spins: 0,
+                backwards: false,
+            };
+            hw.tfmr_writes.clear();
+            let held = core.tfmr.lock();
+            let report = phases::work(hw, system, &mut caller, phase, 1);
+            let given_up = hmi_meeting::way::Report::Abort(AbortReason::TfmrHeld);
+            assert_eq!(report, given_up, "{phase:?}");
+            assert_eq!(hw.tfmr_writes, [], "{phase:?}");
+            assert_eq!(hw.timebase_writes, [], "{phase:?}");
+            drop(held);
+            hw.tfmr = RUNNING;
+        });
+    }
+}

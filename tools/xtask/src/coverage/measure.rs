@@ -3,6 +3,7 @@
 //! A generic function is compiled several times. What one of them reached is reached: the code is the
 //! same.
 
+use super::gaps;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub(super) struct Measured(BTreeMap<String, File>);
 struct File {
     /// Branches: whether the condition was ever true, and ever false.
     branches: BTreeMap<Place, [bool; 2]>,
+    /// Their conditions, as they are written.
+    conditions: BTreeMap<Place, String>,
     regions: BTreeMap<Place, bool>,
 }
 
@@ -118,8 +121,15 @@ impl fmt::Display for Measured {
         for (name, file) in &self.0 {
             for (place, sides) in &file.branches {
                 for (side, reached) in ["true", "false"].iter().zip(sides.iter().rev()) {
-                    if !reached {
-                        writeln!(f, "never {side}: {name}:{}:{}", place[0], place[1])?;
+                    if *reached {
+                        continue;
+                    }
+                    let condition = &file.conditions[place];
+                    let [line, column, ..] = place;
+                    write!(f, "never {side}: {name}:{line}:{column}: {condition}")?;
+                    match gaps::why(name, condition, side) {
+                        Some(why) => writeln!(f, " ({why})")?,
+                        None => writeln!(f)?,
                     }
                 }
             }
@@ -161,9 +171,29 @@ pub(super) fn read(json: &[u8], root: &Path) -> Result<Measured> {
         let tests = first_test_line(&source);
         file.branches.retain(|place, _| place[0] < tests);
         file.regions.retain(|place, _| place[0] < tests);
+        let condition = |place: &Place| (*place, text(&source, *place));
+        file.conditions = file.branches.keys().map(condition).collect();
     }
     ensure!(!measured.0.is_empty(), "nothing was measured");
     Ok(measured)
+}
+
+/// What stands there, on one line.
+fn text(source: &str, [line, column, last, end]: Place) -> String {
+    let mut text = String::new();
+    for (number, content) in (1..).zip(source.lines()) {
+        let from = if number == line { column - 1 } else { 0 } as usize;
+        let to = if number == last {
+            end as usize - 1
+        } else {
+            content.len()
+        };
+        if (line..=last).contains(&number) {
+            text.push_str(content.get(from..to).unwrap_or_default());
+            text.push(' ');
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn list(value: &Value) -> Result<Vec<Vec<u64>>> {
@@ -224,7 +254,7 @@ mod tests {
         assert!(
             measured
                 .to_string()
-                .ends_with("never false: firmware/src/hmi/mod.rs:2:5\n")
+                .ends_with("never false: firmware/src/hmi/mod.rs:2:5: a\n")
         );
         let export = serde_json::json!({"data": [{"functions": [function(0, &source.join("mod.rs").display().to_string())]}]});
         let measured = read(export.to_string().as_bytes(), root.path()).expect("read");

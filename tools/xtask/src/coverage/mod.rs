@@ -5,6 +5,7 @@
 //! the hardware model. Each program keeps the rows that its machines acted upon; instrumented, it
 //! also leaves a profile.
 
+mod gaps;
 mod measure;
 mod programs;
 
