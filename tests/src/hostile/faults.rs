@@ -7,7 +7,7 @@ use hardware_model::{
 };
 use opaline_firmware::system::System;
 use power_registers::chip_tod::{TodError, TodRegister};
-use power_registers::{TbState, Tfmr};
+use power_registers::{Hmer, TbState, Tfmr};
 
 /// How far TB may be behind the true time after a TOD was started anew from an estimate, in ticks:
 /// four seconds.
@@ -88,10 +88,9 @@ pub(super) fn fault(input: &mut Input<'_>, configuration: &Configuration) -> Fau
             let threads = (0..configuration.threads())
                 .filter(|_| input.one_in(2))
                 .collect();
-            return Fault::Hmer {
-                threads,
-                bits: input.number(),
-            };
+            // No hardware says that an access is done which another thread has in flight.
+            let bits = input.number() & !Hmer::XSCOM_MAILBOX.bits();
+            return Fault::Hmer { threads, bits };
         }
         15 => {
             let bits = input.pick(&TodError::CACHED_PARITY).bits();
