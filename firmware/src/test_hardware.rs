@@ -74,6 +74,7 @@ pub(crate) struct Scripted {
     pub(crate) scom_reads: Vec<u32>,
     pub(crate) decrementers: Vec<(&'static str, u64)>,
     pub(crate) hid0: u64,
+    pub(crate) hmeer: u64,
     pub(crate) woken: Vec<Pir>,
     reads_in_state: u32,
 }
@@ -100,6 +101,7 @@ impl Scripted {
             scom_reads: Vec::new(),
             decrementers: Vec::new(),
             hid0: 0,
+            hmeer: 0,
             woken: Vec::new(),
             reads_in_state: 0,
         }
@@ -179,7 +181,7 @@ impl Hardware for Scripted {
         self.hmer &= keep;
     }
     fn hmeer(&mut self) -> Hmer {
-        Hmer::empty()
+        Hmer::from_bits_retain(self.hmeer)
     }
     fn set_hmeer(&mut self, _value: Hmer) {}
     fn hid0(&mut self) -> u64 {
