@@ -38,6 +38,11 @@ fn wait(index: usize) -> ! {
             let result = start::work(job);
             jobs::answer(index, result);
         }
+        if handover::is_done()
+            && let Some(system) = SYSTEM.get()
+        {
+            processors::take_interrupt(&mut ThisThread, system);
+        }
         if let Some(system) = SYSTEM.get()
             && let Some(entry) = processors::attend(&mut ThisThread, system)
         {

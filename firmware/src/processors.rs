@@ -217,6 +217,15 @@ pub fn set_up_all<H: Hardware>(
     Ok(())
 }
 
+/// Handles a maintenance interrupt that waits on a thread in the firmware. Interrupts are closed
+/// there, so nothing else takes it; and where a whole core waits, nobody summons its threads.
+pub fn take_interrupt<H: Hardware>(hw: &mut H, system: &System<'_>) {
+    let enabled = hw.hmeer();
+    if hw.hmer().intersects(enabled) {
+        hmi::handle(hw, system);
+    }
+}
+
 /// What a waiting thread does in each turn of its loop: comes to a meeting of its core, or carries
 /// out its order. Gives the address in the OS where it has to go; then it belongs to the OS.
 pub fn attend<H: Hardware>(hw: &mut H, system: &System<'_>) -> Option<u64> {

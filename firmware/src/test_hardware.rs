@@ -76,6 +76,7 @@ pub(crate) struct Scripted {
     /// Spins after which TFMR reads like this: others were at work.
     pub(crate) becomes: Option<(u64, u64)>,
     pub(crate) hid0: u64,
+    pub(crate) hmeer: u64,
     pub(crate) woken: Vec<Pir>,
     /// TB is never called valid.
     pub(crate) invalid: bool,
@@ -105,6 +106,7 @@ impl Scripted {
             decrementers: Vec::new(),
             becomes: None,
             hid0: 0,
+            hmeer: 0,
             woken: Vec::new(),
             invalid: false,
             reads_in_state: 0,
@@ -186,7 +188,7 @@ impl Hardware for Scripted {
         self.hmer &= keep;
     }
     fn hmeer(&mut self) -> Hmer {
-        Hmer::empty()
+        Hmer::from_bits_retain(self.hmeer)
     }
     fn set_hmeer(&mut self, _value: Hmer) {}
     fn hid0(&mut self) -> u64 {

@@ -3,6 +3,7 @@ use crate::test_hardware::{Scripted, platform};
 use core::sync::atomic::AtomicBool;
 use flight_recorder::FlightRecorder;
 use opal_abi::cpu_status::{INACTIVE, STARTED, UNAVAILABLE};
+use power_registers::Hmer;
 use std::boxed::Box;
 
 const ENTRY: u64 = 0xde5c;
@@ -126,6 +127,19 @@ fn a_thread_that_does_not_answer_ends_the_call() {
         set_up_all(&mut boot, system, modes),
         Err(OpalError::Hardware)
     );
+}
+
+#[test]
+fn a_waiting_thread_handles_its_own_interrupt() {
+    let system = system(Generation::Power9);
+    let mut hw = thread(1);
+    hw.hmer = Hmer::PROC_RECV_DONE.bits();
+    take_interrupt(&mut hw, system);
+    assert!(!system.events.pending(), "HMEER does not have the cause");
+    hw.hmeer = Hmer::PROC_RECV_DONE.bits();
+    take_interrupt(&mut hw, system);
+    assert!(system.events.pending());
+    assert_eq!(hw.hmer & Hmer::PROC_RECV_DONE.bits(), 0);
 }
 
 #[test]

@@ -117,10 +117,26 @@ impl Struck {
         })
     }
 
-    /// Tells which threads the OS has not started: all but so many, by PIR.
-    pub fn started(&mut self, count: usize) {
-        let pirs = self.machine.vcpus().into_iter().map(|vcpu| vcpu.pir);
-        self.waiting = pirs.skip(count).collect();
+    /// Finds out which threads the OS has not started: at every look they are in the firmware. Any
+    /// thread of the machine may be the one that boots.
+    ///
+    /// # Errors
+    /// The line failed.
+    pub fn find_waiting(&mut self) -> Result<usize> {
+        let mut waiting = self.machine.vcpus();
+        for _ in 0..ATTEMPTS {
+            self.machine.run(SLICE)?;
+            let mut still = Vec::new();
+            for vcpu in waiting {
+                let pc = self.machine.read(vcpu, "pc")?;
+                if FIRMWARE.contains(&(pc & !(0xf << 60))) {
+                    still.push(vcpu);
+                }
+            }
+            waiting = still;
+        }
+        self.waiting = waiting.iter().map(|vcpu| vcpu.pir).collect();
+        Ok(self.waiting.len())
     }
 
     /// How often each thread that waits in the firmware is found asleep, of so many looks.

@@ -74,7 +74,11 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
     let mut session = bench.start_debugged(shape, "maxcpus=1")?;
     session.run("while :; do :; done & sleep 0", WORK)?;
     let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
-    struck.started(1);
+    let waiting = struck.find_waiting()?;
+    ensure!(
+        waiting as u32 == shape.topology.total() - 1,
+        "{waiting} threads wait in the firmware"
+    );
     if shape.machine != Machine::Powernv8 {
         let asleep = struck.sleepers(LOOKS)?;
         ensure!(
@@ -98,13 +102,16 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
     }
     struck.leave()?;
     ask(&mut session, FAULTS)?;
-    let last = shape.topology.total() - 1;
     session.run(
-        &format!("for c in $(seq 1 {last}); do echo 1 > /sys/devices/system/cpu/cpu$c/online || exit 1; done"),
+        "for c in /sys/devices/system/cpu/cpu[0-9]*/online; do \
+         [ $(cat $c) = 1 ] || echo 1 > $c || exit 1; done",
         WORK,
     )?;
     let online = session.run("grep -c ^processor /proc/cpuinfo", WORK)?;
-    ensure!(online == [(last + 1).to_string()], "{online:?} are online");
+    ensure!(
+        online == [shape.topology.total().to_string()],
+        "{online:?} are online"
+    );
     power_off(session)
 }
 
