@@ -12,7 +12,7 @@ use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
 use power_registers::Spr;
 use std::sync::atomic::Ordering;
 
-/// What a thread unwinds with that is dead, or that is stopped at the end.
+/// What a thread unwinds with that is stopped at the end.
 #[derive(Debug)]
 pub(super) struct Halt;
 
@@ -78,16 +78,13 @@ impl<'a> Cpu<'a> {
         }
     }
 
-    /// Makes no access any more; ends with the run.
+    /// Makes no access any more, and gives back nothing that it holds; ends with the run.
     fn halt(&self) -> ! {
-        // If nobody is left who could end the run, the dead do not wait for ever.
-        for _ in 0..MOST_RESTS {
-            if self.stage.act() == Act::Over {
-                break;
-            }
-            self.turn.rest();
+        if let Some(shim) = self.stage.shim.filter(|_| self.stage.in_shim[self.index]) {
+            // Nobody waits for it at the end.
+            shim.finished.fetch_add(1, Ordering::AcqRel);
         }
-        std::panic::resume_unwind(Box::new(Halt));
+        self.turn.die()
     }
 
     /// The thread is where the case wants it, and stays there until all are.
@@ -246,9 +243,6 @@ impl<'a> Cpu<'a> {
         }
     }
 }
-
-/// Turns that a dead thread waits for the end of the run; longer than any run lasts.
-const MOST_RESTS: u64 = 20_000_000;
 
 /// Most model time of a run, for each thread, since all of them advance the same clock: 8 s.
 const MOST_TICKS_EACH: u64 = 4_096_000_000;

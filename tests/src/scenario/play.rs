@@ -220,16 +220,11 @@ fn play_on(case: &Case, seed: u64, schedule: Schedule, found: &mut Found) {
                     None => cpu::live(cpu),
                 }
             };
-            // A dead thread ends here; a panic goes on to the one who asked for the run.
+            // A stopped thread ends here; a panic goes on to the one who asked for the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(live))
                 && !panic.is::<Halt>()
             {
                 std::panic::resume_unwind(panic);
-            }
-            if let Some(shim) = stage.shim.filter(|_| stage.in_shim[thread])
-                && stage.scene().threads[thread].dead
-            {
-                shim.finished.fetch_add(1, Ordering::AcqRel);
             }
         })
     }));
