@@ -41,6 +41,17 @@ pub(crate) fn everything(tally: &mut Tally) {
         big_endian::run(tally)
     });
     part("The same under Miri", || miri::run(tally));
+    part(
+        "Mutants of the protocol, every sixth",
+        || match crate::mutants::sample() {
+            Ok(true) => tally.pass("mutants are noticed by the checks that they name"),
+            Ok(false) => tally.fail(
+                "mutants",
+                "not all are noticed by the checks that they name",
+            ),
+            Err(error) => tally.fail("mutants", &format!("{error:#}")),
+        },
+    );
     let mut built = None;
     part("Image and audits", || match image::build(&[]) {
         Ok(image) => {
