@@ -2,7 +2,7 @@
 
 use crate::sets::Run;
 use crate::words::{discoveries, unreached};
-use stateright::{Checker, HasDiscoveries, Model as _};
+use stateright::{Checker, Model as _};
 use std::time::Instant;
 
 /// What came of a run.
@@ -20,24 +20,6 @@ pub struct Outcome {
     pub broken: Vec<(&'static str, Vec<String>)>,
     /// What should have been reached and was not.
     pub unreached: Vec<&'static str>,
-}
-
-/// Explores a run until a rule breaks.
-#[must_use]
-pub fn until_broken(run: &Run) -> Vec<&'static str> {
-    let checker = run
-        .model
-        .clone()
-        .checker()
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
-    let broken = discoveries(&checker);
-    let mut names: Vec<_> = broken.into_iter().map(|(rule, _)| rule).collect();
-    if names.is_empty() {
-        names = unreached(&checker);
-    }
-    names
 }
 
 /// Explores all states of a run.

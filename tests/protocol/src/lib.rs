@@ -12,23 +12,34 @@
 //! | [`firmware`] | the firmware's program |
 //! | [`hardware`] | what a fault breaks, what the work of a phase mends |
 //! | [`symmetry`] | states that differ only in the numbers of threads |
-//! | [`sets`], [`check`] | what is explored every day and at length, and one run of it |
-//! | [`hazards`] | negative controls: protocols that the field had, in which the checker finds the bug |
-//! | [`diagrams`], [`document`] | the shipped state machines as diagrams |
-//! | [`words`] | a trace in words |
-//! | [`model`] | the whole as a Stateright model, with its properties |
+//! | [`sets`], `check` | what is explored every day and at length, and one run of it |
+//! | `hazards` | negative controls: protocols that the field had, in which the checker finds the bug |
+//! | `diagrams`, `document` | the shipped state machines as diagrams |
+//! | `words` | a trace in words |
+//! | [`model`], [`rules`] | the whole: what can begin and happen, what must hold |
+//! | `checker` | the whole for Stateright |
+//! | [`explore`] | a small search for the mutants, without Stateright |
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "checker")]
 pub mod check;
+#[cfg(feature = "checker")]
+mod checker;
+#[cfg(feature = "checker")]
 pub mod diagrams;
+#[cfg(feature = "checker")]
 pub mod document;
+pub mod explore;
 pub mod firmware;
 pub mod hardware;
+#[cfg(feature = "checker")]
 pub mod hazards;
 pub mod model;
 pub mod moves;
+pub mod rules;
 pub mod sets;
 pub mod state;
 pub mod symmetry;
 pub mod thread;
+#[cfg(feature = "checker")]
 pub mod words;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use protocol::sets::{Run, bounded, full, telling};
+use protocol::sets::{Run, bounded, full};
 use protocol::state::Shape;
 use protocol::{check, diagrams, hazards};
 use stateright::Model as _;
@@ -28,9 +28,6 @@ struct Arguments {
     /// Print the diagrams of the state machines
     #[arg(long)]
     diagrams: bool,
-    /// Stop at the first rule that breaks, in a set that takes seconds, and name it
-    #[arg(long)]
-    tell: bool,
     /// Bring the generated parts of this file up to date
     #[arg(long, value_name = "FILE")]
     document: Option<std::path::PathBuf>,
@@ -60,9 +57,6 @@ fn work(arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    if arguments.tell {
-        return tell();
-    }
     if let Some(file) = &arguments.document {
         let text = std::fs::read_to_string(file)?;
         std::fs::write(file, protocol::document::updated(&text))?;
@@ -84,18 +78,6 @@ fn work(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     all(&runs, arguments.jobs)
-}
-
-/// Prints the first rule that breaks, for the mutants.
-fn tell() -> Result<()> {
-    for run in telling() {
-        let names = check::until_broken(&run);
-        if let Some(name) = names.first() {
-            println!("{name}");
-            bail!("{}: {}", run.model.shape, run.name);
-        }
-    }
-    Ok(())
 }
 
 fn all(runs: &[Run], jobs: usize) -> Result<()> {

@@ -1,14 +1,11 @@
 //! The whole as a Stateright model, with its properties.
 
 use crate::hardware::{Fault, strike};
-use crate::moves::{What, act, all_rest, is_stuck, reads_wrong};
+use crate::moves::{What, act};
 use crate::state::{Broken, Shape, State};
 use crate::symmetry::representative;
 use crate::thread::{Flag, Life, Thread};
-use hmi_meeting::way::Place as WayPlace;
-use hmi_meeting::{AbortReason, Phase};
-use hypervisor_shim::passage::{Place, Wait};
-use stateright::{Model, Property};
+use hmi_meeting::Phase;
 use std::collections::HashSet;
 
 /// What is explored.
@@ -171,11 +168,10 @@ impl Protocol {
     }
 }
 
-impl Model for Protocol {
-    type State = State;
-    type Action = Move;
-
-    fn init_states(&self) -> Vec<State> {
+impl Protocol {
+    /// The states in which it can begin.
+    #[must_use]
+    pub fn first_states(&self) -> Vec<State> {
         let states = self.marked(self.starts(), Flag::Late, self.late);
         let states = self.marked(states, Flag::Mortal, self.mortal);
         let mut seen = HashSet::new();
@@ -192,7 +188,8 @@ impl Model for Protocol {
             .collect()
     }
 
-    fn actions(&self, state: &State, moves: &mut Vec<Move>) {
+    /// What can happen next.
+    pub fn moves(&self, state: &State, moves: &mut Vec<Move>) {
         if state.broken != Broken::Nothing {
             return;
         }
@@ -242,7 +239,9 @@ impl Model for Protocol {
         }
     }
 
-    fn next_state(&self, state: &State, happens: Move) -> Option<State> {
+    /// The state after a move: the one that stands for all that are the same but for numbers.
+    #[must_use]
+    pub fn next(&self, state: &State, happens: Move) -> Option<State> {
         let next = self.after(state, happens)?;
         Some(if self.symmetric {
             representative(&next, self.shape).0
@@ -251,14 +250,6 @@ impl Model for Protocol {
         })
     }
 
-    fn properties(&self) -> Vec<Property<Self>> {
-        let mut properties = self.rules();
-        properties.extend(self.reached());
-        properties
-    }
-}
-
-impl Protocol {
     /// Whether two neighbours that look alike are different for the words or the TB.
     fn differ(&self, state: &State, target: u8) -> bool {
         let pair = |mask: u8| (mask >> target ^ mask >> (target - 1)) & 1 != 0;
@@ -272,172 +263,4 @@ impl Protocol {
             || state.meeting.leader == target - 1
             || self.shape.sub_core(now) != self.shape.sub_core(before)
     }
-
-    /// What must hold in every state.
-    #[must_use]
-    pub fn rules(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always(
-                "a guest reads host time and its offset",
-                |model: &Self, state: &State| {
-                    let shape = model.shape;
-                    (0..shape.all()).all(|number| {
-                        !state.threads[number].is_at(Place::InGuest)
-                            || reads_wrong(state, shape, number) != Some(true)
-                    })
-                },
-            ),
-            Property::always("the host reads host time", |model: &Self, state: &State| {
-                let shape = model.shape;
-                (0..shape.all()).all(|number| {
-                    state.threads[number].is_at(Place::InGuest)
-                        || reads_wrong(state, shape, number) != Some(true)
-                })
-            }),
-            Property::always(
-                "TB is rewritten only while closing and nobody is in a guest",
-                |_, state: &State| {
-                    !matches!(
-                        state.broken,
-                        Broken::RewrittenInGuest | Broken::RewrittenOpen
-                    )
-                },
-            ),
-            Property::always("one guest for a TB", |model: &Self, state: &State| {
-                let shape = model.shape;
-                (0..shape.all())
-                    .all(|thread| (state.core.in_guest() & shape.sharing(thread)).count_ones() <= 1)
-            }),
-            Property::always(
-                "an offset is in TB only in a guest",
-                |model: &Self, state: &State| {
-                    let applied = state.which(model.shape, |thread| thread.has(Flag::Applied));
-                    applied & !state.core.in_guest() == 0
-                },
-            ),
-            Property::always("one resync in a round", |_, state: &State| {
-                state.broken != Broken::SecondResync
-            }),
-            Property::always("one event for an error", |_, state: &State| {
-                state.broken != Broken::EventForNothing
-            }),
-            Property::always("no program is lost", |_, state: &State| {
-                state.broken != Broken::Lost
-            }),
-            Property::always("nobody waits for ever", |model: &Self, state: &State| {
-                state.broken != Broken::Nothing || !is_stuck(state, model.shape)
-            }),
-            Property::always(
-                "at rest all is open, and repaired or told",
-                |model: &Self, state: &State| {
-                    state.broken != Broken::Nothing
-                        || !all_rest(state, model.shape)
-                        || is_settled(state, model.shape)
-                },
-            ),
-        ]
-    }
-
-    /// What must be reached somewhere, or the model shows less than it seems to.
-    fn reached(&self) -> Vec<Property<Self>> {
-        let tb = |fault: &Fault| !matches!(fault, Fault::Thread | Fault::NotTimebase);
-        let breaks_tb = self.classes.iter().any(tb);
-        let core = self.classes.contains(&Fault::Core);
-        let mut reached = vec![Property::sometimes(
-            "all faults are over",
-            |model: &Self, state: &State| state.timer.faults == 0 && all_rest(state, model.shape),
-        )];
-        if breaks_tb {
-            reached.push(Property::sometimes(
-                "a meeting repairs TB",
-                |_, state: &State| state.timer.repaired,
-            ));
-        }
-        if breaks_tb && self.shape.all() > 1 {
-            reached.push(Property::sometimes(
-                "a thread waits for the claimant",
-                |model: &Self, state: &State| {
-                    let waits = |thread: Thread| thread.is_at(Place::Awaiting(Wait::Claim));
-                    state.which(model.shape, waits) != 0
-                },
-            ));
-        }
-        if breaks_tb && self.faults > 1 {
-            reached.push(Property::sometimes(
-                "a claimant resyncs",
-                |_, state: &State| state.timer.resyncs != 0,
-            ));
-        }
-        if core && self.faults > 1 {
-            reached.push(Property::sometimes(
-                "a meeting goes back",
-                |_, state: &State| state.meeting.to_bits() >> 30 & 3 != 0,
-            ));
-        }
-        if self.dead_tod && self.classes.contains(&Fault::Chip) {
-            reached.push(Property::sometimes(
-                "a meeting is given up",
-                |_, state: &State| state.meeting.abort_reason() == Some(AbortReason::ReloadFailed),
-            ));
-        }
-        if self.late + self.mortal > 0 && breaks_tb && self.shape.all() > 1 {
-            reached.push(Property::sometimes(
-                "a meeting goes on without a thread",
-                |model: &Self, state: &State| {
-                    state.which(model.shape, |thread| thread.has(Flag::Missed)) != 0
-                },
-            ));
-            reached.push(Property::sometimes(
-                "a wait runs out in a phase",
-                |_, state: &State| state.meeting.abort_reason() == Some(AbortReason::WaitExpired),
-            ));
-        }
-        if self.late > 0 && breaks_tb && self.shape.all() > 1 {
-            reached.push(Property::sometimes(
-                "a thread comes while others are at work",
-                |model: &Self, state: &State| {
-                    (0..model.shape.all()).any(|number| {
-                        crate::moves::is_in_handler_at(
-                            state.threads[number],
-                            number,
-                            WayPlace::AwaitingIdle,
-                        )
-                    })
-                },
-            ));
-        }
-        if self.mortal > 0 && self.shape.all() > 1 {
-            reached.push(Property::sometimes(
-                "the shim gives a wait up",
-                |_, state: &State| state.core.aborted(),
-            ));
-        }
-        reached
-    }
-}
-
-/// Whether a core at rest is as it should be.
-fn is_settled(state: &State, shape: Shape) -> bool {
-    let timer = &state.timer;
-    let dead = state.dead(shape);
-    let alone = |thread: Thread| matches!(thread.life(), Life::Idle | Life::Offline | Life::Dead);
-    if state.which(shape, alone) == shape.mask() {
-        // Nobody takes an interrupt.
-        return true;
-    }
-    let open = state.core.closing() & !dead == 0;
-    let meeting = state.meeting.phase() == Phase::Idle || dead != 0;
-    let free = !state.threads.iter().any(|thread| thread.has(Flag::Owns)) || dead != 0;
-    // A leader that dies after the repair tells nobody; one that is late may repair what struck since.
-    let late = state.which(shape, |thread| thread.has(Flag::Late)) != 0;
-    let accounted = !timer.owed && (!timer.repaired || late) || dead != 0;
-    let mended = timer.valid && !timer.error;
-    let local = state.which(shape, |thread| {
-        thread.has(Flag::Local) && thread.life() != Life::Idle
-    });
-    open && meeting
-        && free
-        && accounted
-        && (mended || timer.told || dead != 0 && timer.flagged)
-        && local == 0
 }

@@ -119,7 +119,13 @@ pub fn can(state: &State, shape: Shape, number: usize, what: What) -> bool {
                 idle && has_step(state, shape, number)
             };
             // A thread that is neither dead nor late does its step long before.
-            awaited != 0 && awaited & !(dead | slow) == 0 && !(0..shape.all()).any(at_work)
+            // One wait that runs out is enough: the abort reaches all the others.
+            let told = matches!(thread.place(), Place::Awaiting(_)) && state.core.aborted();
+            let in_shim = life == Life::Passing && !thread.has(Flag::InFirmware);
+            !(told && in_shim)
+                && awaited != 0
+                && awaited & !(dead | slow) == 0
+                && !(0..shape.all()).any(at_work)
         }
     }
 }

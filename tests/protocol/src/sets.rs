@@ -110,7 +110,7 @@ pub fn telling() -> Vec<Run> {
         mortal(shape(1, 2)),
         lone(shape(2, 1), 1),
         single(shape(2, 2), 0),
-        double(shape(1, 3), 0),
+        single(shape(1, 3), 0),
     ]
 }
 

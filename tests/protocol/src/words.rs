@@ -10,7 +10,6 @@ use hmi_meeting::Phase;
 use hmi_meeting::way;
 use hypervisor_shim::core_word::Event;
 use hypervisor_shim::passage::{Action, Wait};
-use stateright::Model;
 
 /// One line for each move. Threads keep the numbers that they had in the first state.
 #[must_use]
@@ -34,9 +33,6 @@ pub fn trace(model: &Protocol, first: State, moves: &[Move]) -> Vec<String> {
         }
     }
     lines.push(format!("at last: {}", threads(model, &state, &names)));
-    if std::env::var_os("RAW").is_some() {
-        lines.push(format!("{state:?}"));
-    }
     lines
 }
 
@@ -259,12 +255,9 @@ pub fn discoveries(
 #[must_use]
 pub fn unreached(checker: &impl stateright::Checker<Protocol>) -> Vec<&'static str> {
     let found = checker.discoveries();
-    checker
-        .model()
-        .properties()
-        .into_iter()
-        .filter(|property| property.expectation == stateright::Expectation::Sometimes)
-        .map(|property| property.name)
+    let missing = checker.model().reached().into_iter();
+    missing
+        .map(|rule| rule.name)
         .filter(|name| !found.contains_key(name))
         .collect()
 }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 /// A named step to the next state.
-pub type Step<S> = (String, S);
+pub(super) type Step<S> = (String, S);
 
 /// A small model.
 #[derive(Clone, Debug)]

@@ -48,6 +48,17 @@ pub(crate) fn everything(tally: &mut Tally) {
         miri::seeds(tally, miri::SEEDS);
     });
     part("Concurrent code: schedules", || orderings::schedules(tally));
+    part(
+        "Mutants of the protocol, every sixth",
+        || match crate::mutants::sample() {
+            Ok(true) => tally.pass("mutants are noticed by the checks that they name"),
+            Ok(false) => tally.fail(
+                "mutants",
+                "not all are noticed by the checks that they name",
+            ),
+            Err(error) => tally.fail("mutants", &format!("{error:#}")),
+        },
+    );
     let mut built = None;
     part("Image and audits", || match image::build(&[]) {
         Ok(image) => {
