@@ -21,6 +21,9 @@ const PATIENCE_MICROSECONDS: u64 = 3_000_000;
 /// While a thread waits, it rings siblings that are in a guest, or calls the firmware, again after so
 /// many spins.
 const AGAIN_MICROSECONDS: u64 = 1_000;
+/// Each time that it has called in vain it waits twice as long, up to this many times: siblings wait
+/// for it in the firmware for longer than that.
+const CALL_DOUBLINGS: u32 = 7;
 
 /// How often it calls the firmware at once, for an HMI that came. One that comes even so waits for its
 /// turn.
@@ -224,6 +227,8 @@ struct Waiting {
     spins: u64,
     /// Spins after which siblings were rung, or the firmware was called, the last time.
     last_time: u64,
+    /// Calls of the firmware that did not end the wait.
+    in_vain: u32,
     /// `None` before the first look of a wait.
     seen: Option<CoreWord>,
     /// HMIs that came while it waited, and were heeded at once.
@@ -246,7 +251,7 @@ impl Waiting {
             if self.spins >= budget {
                 return Observation::Expired;
             }
-            if wait == Wait::Guests && self.is_due(spins_per_microsecond) {
+            if wait == Wait::Guests && self.is_due(AGAIN_MICROSECONDS, spins_per_microsecond) {
                 ring(machine, who.others_in_guest(seen));
             }
             let left = budget - self.spins;
@@ -283,13 +288,17 @@ impl Waiting {
             self.calls += 1;
             return Some(Observation::Interrupted);
         }
-        let due = self.is_due(spins_per_microsecond);
+        let after = AGAIN_MICROSECONDS << self.in_vain;
+        let due = self.is_due(after, spins_per_microsecond);
+        if due {
+            self.in_vain = CALL_DOUBLINGS.min(self.in_vain + 1);
+        }
         due.then_some(Observation::Called)
     }
 
     /// Whether it is time to ring or to call again.
-    fn is_due(&mut self, spins_per_microsecond: u64) -> bool {
-        let due = self.spins >= self.last_time + AGAIN_MICROSECONDS * spins_per_microsecond;
+    fn is_due(&mut self, microseconds: u64, spins_per_microsecond: u64) -> bool {
+        let due = self.spins >= self.last_time + microseconds * spins_per_microsecond;
         if due {
             self.last_time = self.spins;
         }
@@ -299,6 +308,7 @@ impl Waiting {
     const fn begin_anew(&mut self) {
         self.spins = 0;
         self.last_time = 0;
+        self.in_vain = 0;
         self.seen = None;
     }
 
