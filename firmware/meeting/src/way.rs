@@ -322,6 +322,8 @@ impl Way {
             // This thread was so slow that the others forgot it. As a leader it still owes the
             // report, unless it was handed on; without the findings nothing good is claimed.
             Task::Gone if self.led && !self.was_handed_on(word) => self.at(Place::Forgotten),
+            // The others gave up without it, and said so: what did not work for them is not begun anew.
+            Task::Gone if self.was_given_up(word) => self.at(Place::Over),
             // Forgotten, or the meeting was dissolved: it sees what there is.
             Task::Gone => Self {
                 unrepaired: false,
@@ -334,6 +336,11 @@ impl Way {
     /// Whether another thread leads the same meeting.
     const fn was_handed_on(self, word: Word) -> bool {
         word.generation == self.generation && word.leader != self.thread
+    }
+
+    /// Whether the same meeting ended without a repair.
+    const fn was_given_up(self, word: Word) -> bool {
+        word.generation == self.generation && word.abort_reason().is_some()
     }
 
     const fn look_again(self) -> Self {
