@@ -13,7 +13,7 @@ use std::time::Instant;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask protocol")]
 struct Arguments {
-    /// The full set: beyond 10^8 states, hours
+    /// The full set: up to eight threads, long, and gigabytes of memory
     #[arg(long)]
     full: bool,
     /// Only these shapes (sub-cores x threads)

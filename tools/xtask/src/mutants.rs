@@ -217,10 +217,12 @@ fn judge(copy: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     let output = String::from_utf8_lossy(&tested.stdout);
-    let failed = output.lines().find_map(|line| {
+    // Tests run in any order: of several, the first by name.
+    let failed = output.lines().filter_map(|line| {
         let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
         Some(format!("test {name}"))
     });
+    let failed = failed.min();
     Ok(Some(
         failed.unwrap_or_else(|| "a test does not run".to_owned()),
     ))

@@ -7,7 +7,7 @@ use std::process::Command;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The full set: beyond 10^8 states, hours
+    /// The full set: up to eight threads, long, and gigabytes of memory
     #[arg(long)]
     full: bool,
     /// Only these shapes: sub-cores x threads, as 2x4
