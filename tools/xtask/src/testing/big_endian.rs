@@ -35,6 +35,9 @@ const TOO_SLOW: &[&str] = &[
     "a_dead_engine_is_an_honest_answer",
     "boot_survives_a_dead_xscom",
     "absent_late_and_lost_threads_change_nothing",
+    // Waits of seconds, spin by spin, one for each access.
+    "stands_still_keeps_nobody",
+    "a_thread_that_was_forgotten_takes_no_part_any_more",
 ];
 
 /// Why the part cannot run now, without changing anything.
