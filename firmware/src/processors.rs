@@ -253,5 +253,6 @@ pub fn attend<H: Hardware>(hw: &mut H, system: &System<'_>) -> Option<u64> {
     }
 }
 
-#[cfg(test)]
+// Not under loom: its words cannot be shared by threads of the host.
+#[cfg(all(test, not(loom)))]
 mod tests;
