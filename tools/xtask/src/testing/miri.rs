@@ -40,7 +40,7 @@ const TOO_SLOW: &[&str] = &[
 pub(crate) const SEEDS: u32 = 16;
 
 /// All of it has this long.
-const PATIENCE_SECONDS: &str = "600";
+const PATIENCE_SECONDS: &str = "1200";
 
 /// Why the part cannot run now, without changing anything.
 pub(crate) fn obstacle() -> Option<String> {
