@@ -29,6 +29,7 @@ const TOO_SLOW: &[&str] = &[
     "records_come_back",
     "processors::tests",
     "an_access_that_is_never_done",
+    "every_event_is_accounted_for",
     "chip_tod::tests",
     "timebase::tests",
     "a_thread_that_is_off_is_found",
