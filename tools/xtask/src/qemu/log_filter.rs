@@ -12,6 +12,7 @@ const CHIP_TOD_GAPS: &[(u64, &str)] = &[
     (0x06, "internal path control"),
     (0x10, "chip control"),
     (0x13, "TTYPE_2, enable the step checkers"),
+    (0x20, "TOD value: reads 0, which is no value"),
 ];
 
 /// The same for SCOM registers of other units, by address.
