@@ -42,7 +42,8 @@ pub enum Event {
         reason: AbortReason,
     },
     /// The budget of a waiting thread is used up. Whoever is not there counts as absent in
-    /// `Arrive`; in a phase of work the meeting is aborted; in `Depart` stragglers are forgotten.
+    /// `Arrive`; in a phase of work the meeting is aborted, and nobody waits any more for who did not
+    /// do his part; in `Depart` stragglers are forgotten.
     Expire {
         /// The meeting.
         generation: u32,
