@@ -39,6 +39,14 @@ impl Budget {
         Self::spins(if spins < least { least } else { spins })
     }
 
+    /// What is spent on a wait that has been in vain before: less than a hundredth.
+    pub(crate) const fn for_one_given_up(self) -> Self {
+        Self {
+            limit: self.limit >> 7,
+            spent: 0,
+        }
+    }
+
     /// Waits for one spin, or for more if the machine makes them at once; gives how many.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod handover;
 pub mod hardware;
 pub mod hmi;
 pub mod ipmi;
+mod lock;
 pub mod logging;
 pub mod lpc;
 mod malfunction;

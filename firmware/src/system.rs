@@ -179,7 +179,8 @@ impl<'a> System<'a> {
     }
 
     /// The youngest TB that any thread saw while it was good; 0 if none did.
-    pub(crate) fn newest_good_timebase(&self) -> u64 {
+    #[must_use]
+    pub fn newest_good_timebase(&self) -> u64 {
         let cores = self.cores.iter().take(self.platform.cores.len());
         cores
             .map(CoreState::newest_good_timebase)

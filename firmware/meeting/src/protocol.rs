@@ -32,7 +32,8 @@ pub enum Event {
         /// Its meeting.
         generation: u32,
     },
-    /// A participant gives the meeting up for all.
+    /// A participant gives the meeting up for all. It leads from now on: whoever led may be dead, with
+    /// a lock in hand that this one waited for, and the report is owed.
     Abort {
         /// The thread.
         thread: u8,
@@ -43,8 +44,11 @@ pub enum Event {
     },
     /// The budget of a waiting thread is used up. Whoever is not there counts as absent in
     /// `Arrive`; in a phase of work the meeting is aborted, and nobody waits any more for who did not
-    /// do his part; in `Depart` stragglers are forgotten.
+    /// do his part; in `Depart` stragglers are forgotten, and the leader's report is made by who waits
+    /// for it.
     Expire {
+        /// Who waited: it is alive, so of a meeting that is aborted it is the leader from now on.
+        thread: u8,
         /// The meeting.
         generation: u32,
         /// The phase that lasted too long.
@@ -131,23 +135,38 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
         } => {
             let mine = word.generation == generation && word.participants & mask_of(thread) != 0;
             if mine && word.phase().is_work() {
-                (word.aborted(reason), Verdict::Accepted)
+                (word.led_by(thread).aborted(reason), Verdict::Accepted)
             } else {
                 (word, IGNORED)
             }
         }
-        Event::Expire { generation, phase } => {
+        Event::Expire {
+            thread,
+            generation,
+            phase,
+        } => {
             if word.generation != generation || word.phase != phase as u8 {
                 return (word, IGNORED);
             }
             let next = match phase {
                 Phase::Idle => return (word, IGNORED),
+                // One who waits for the leader's report makes it.
+                Phase::Depart
+                    if word.owes_report()
+                        && word.participants & !word.done & mask_of(thread) != 0
+                        && word.leader != thread & 7 =>
+                {
+                    word.without_leader().led_by(thread)
+                }
                 Phase::Arrive | Phase::Depart => Word {
                     participants: word.done,
                     ..word
                 }
                 .advanced(),
-                _ => word.without_missing().aborted(AbortReason::WaitExpired),
+                _ => word
+                    .without_missing()
+                    .led_by(thread)
+                    .aborted(AbortReason::WaitExpired),
             };
             (next, Verdict::Accepted)
         }

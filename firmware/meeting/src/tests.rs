@@ -131,6 +131,7 @@ fn whoever_does_not_come_in_time_is_left_out() {
     join(&mut word, 3, 0xf);
     assert!(word.expects(0) && word.expects(2) && !word.expects(1));
     let expire = Event::Expire {
+        thread: 1,
         generation: 1,
         phase: Phase::Arrive,
     };
@@ -242,9 +243,72 @@ fn an_abort_frees_everyone_from_every_phase() {
         assert_eq!(go(&mut word, abort), Verdict::Accepted);
         assert_eq!(word.abort_reason(), Some(reason));
         assert!(word.findings.contains(Findings::FAILED));
-        for thread in 0..4 {
-            assert_eq!(word.task(thread, 1), Task::Leave);
+        // It leads, and its report is awaited.
+        for thread in [0, 1, 3] {
+            assert_eq!(word.task(thread, 1), Task::Wait(Phase::Depart));
         }
+        for thread in [2, 0, 1, 3] {
+            assert_eq!(word.task(thread, 1), Task::Leave);
+            let leave = Event::Leave {
+                thread,
+                generation: 1,
+            };
+            assert_eq!(go(&mut word, leave), Verdict::Accepted);
+        }
+        assert_eq!(word.phase(), Phase::Idle);
+    }
+}
+
+/// A leader that dies before it reports is replaced, and the next one, too. The last to leave ends the
+/// meeting.
+#[test]
+fn who_waits_for_a_report_in_vain_makes_it() {
+    let mut word = gathered();
+    let abort = Event::Abort {
+        thread: 2,
+        generation: 1,
+        reason: AbortReason::ClearFailed,
+    };
+    assert_eq!(go(&mut word, abort), Verdict::Accepted);
+    for (thread, dead) in [(1, 2), (3, 1)] {
+        assert_eq!(word.task(thread, 1), Task::Wait(Phase::Depart));
+        let expire = Event::Expire {
+            thread,
+            generation: 1,
+            phase: Phase::Depart,
+        };
+        assert_eq!(go(&mut word, expire), Verdict::Accepted);
+        assert_eq!(word.leader, thread);
+        assert_eq!(word.task(thread, 1), Task::Leave, "after its report");
+        assert_eq!(word.task(dead, 1), Task::Gone);
+        assert_eq!(word.task(0, 1), Task::Wait(Phase::Depart));
+    }
+    for thread in [3, 0] {
+        let leave = Event::Leave {
+            thread,
+            generation: 1,
+        };
+        assert_eq!(go(&mut word, leave), Verdict::Accepted);
+    }
+    assert_eq!(word.phase(), Phase::Idle);
+}
+
+/// Where nothing failed there is nothing that must be said, and nobody waits.
+#[test]
+fn a_meeting_that_succeeds_is_left_in_any_order() {
+    let mut word = gathered();
+    while word.phase() != Phase::Depart {
+        for thread in 0..4 {
+            let _ = done(&mut word, thread);
+        }
+    }
+    for thread in [3, 2, 1, 0] {
+        assert_eq!(word.task(thread, 1), Task::Leave);
+        let leave = Event::Leave {
+            thread,
+            generation: 1,
+        };
+        assert_eq!(go(&mut word, leave), Verdict::Accepted);
     }
 }
 
@@ -264,12 +328,38 @@ fn an_abort_of_another_meeting_or_of_a_stranger_changes_nothing() {
     }
 }
 
+/// Whoever led may be dead, with a lock in hand that others waited for: who is alive owes the report.
+#[test]
+fn who_gives_up_leads_from_then_on() {
+    for thread in 0..4 {
+        let mut word = gathered();
+        done(&mut word, 0);
+        let abort = Event::Abort {
+            thread,
+            generation: 1,
+            reason: AbortReason::TfmrHeld,
+        };
+        assert_eq!(go(&mut word, abort), Verdict::Accepted);
+        assert_eq!(word.leader, thread);
+    }
+    let mut word = gathered();
+    done(&mut word, 0);
+    let stranger = Event::Abort {
+        thread: 7,
+        generation: 1,
+        reason: AbortReason::TfmrHeld,
+    };
+    assert_eq!(go(&mut word, stranger), Verdict::Ignored);
+    assert_eq!(word.leader, 0);
+}
+
 #[test]
 fn an_expired_wait_in_a_phase_of_work_aborts() {
     let mut word = gathered();
     done(&mut word, 0);
     done(&mut word, 0);
     let expire = Event::Expire {
+        thread: 1,
         generation: 1,
         phase: Phase::Clean,
     };
@@ -301,14 +391,22 @@ fn who_is_missing_in_a_phase_of_work_is_not_waited_for_again() {
             assert_eq!(done(&mut word, thread), Verdict::Accepted);
         }
         assert_eq!(word.missing(), mask_of(missing));
-        let generation = 1;
+        let (generation, waiting) = (1, 3);
+        let expire = Event::Expire {
+            thread: waiting,
+            generation,
+            phase,
+        };
+        assert_eq!(go(&mut word, expire), Verdict::Accepted);
         assert_eq!(
-            go(&mut word, Event::Expire { generation, phase }),
-            Verdict::Accepted
+            word.leader, waiting,
+            "{phase:?}: of the others any may be dead"
         );
-        assert_eq!(word.leader, u8::from(missing == 0), "{phase:?}");
         assert_eq!(word.task(missing, generation), Task::Gone);
-        for thread in (0..4).filter(|thread| *thread != missing) {
+        for thread in [waiting, 0, 1, 2] {
+            if thread == missing {
+                continue;
+            }
             assert_eq!(word.task(thread, generation), Task::Leave);
             go(&mut word, Event::Leave { thread, generation });
         }
@@ -339,6 +437,7 @@ fn stragglers_in_depart_are_forgotten() {
     go(
         &mut word,
         Event::Expire {
+            thread: 1,
             generation: 1,
             phase: Phase::Depart,
         },
@@ -495,7 +594,14 @@ fn every_interleaving_of_three_threads_ends_idle() {
                     Thread::Home,
                 ),
                 Thread::Inside(generation) => match word.task(number, generation) {
-                    Task::Wait(phase) => after(Event::Expire { generation, phase }, thread),
+                    Task::Wait(phase) => after(
+                        Event::Expire {
+                            thread: number,
+                            generation,
+                            phase,
+                        },
+                        thread,
+                    ),
                     Task::Work(phase) => {
                         let findings = Findings::NONE;
                         after(
@@ -566,6 +672,7 @@ fn events_of_another_meeting_or_phase_are_ignored() {
     };
     let mut word = Word::default();
     let idle = Event::Expire {
+        thread: 0,
         generation: 0,
         phase: Phase::Idle,
     };
@@ -575,7 +682,11 @@ fn events_of_another_meeting_or_phase_are_ignored() {
     assert_eq!(go(&mut word, abort(1)), Verdict::Ignored);
     for generation in [0, 2] {
         let phase = Phase::Arrive;
-        let expired = Event::Expire { generation, phase };
+        let expired = Event::Expire {
+            thread: 0,
+            generation,
+            phase,
+        };
         assert_eq!(go(&mut word, expired), Verdict::Ignored);
     }
     assert_eq!(word, gathering);

@@ -173,7 +173,11 @@ impl Way {
             Place::Joining => Action::Join { seen: self.seen },
             Place::Meeting => Action::Load,
             Place::Waiting(phase) => Action::Wait(phase),
-            Place::Expiring(phase) => Action::Apply(Event::Expire { generation, phase }),
+            Place::Expiring(phase) => Action::Apply(Event::Expire {
+                thread,
+                generation,
+                phase,
+            }),
             Place::Dissolving => Action::Apply(Event::Dissolve { thread, generation }),
             Place::Working(phase) => Action::Work(phase),
             Place::Retrying(_) => Action::Apply(Event::Retry { thread, generation }),
@@ -197,6 +201,7 @@ impl Way {
             Place::Forgotten => Action::ReportForgotten,
             Place::AwaitingIdle => Action::AwaitIdle,
             Place::Forgetting => Action::Apply(Event::Expire {
+                thread,
                 generation: self.seen.generation,
                 phase: Phase::Depart,
             }),

@@ -102,6 +102,10 @@ impl Word {
         match phase {
             Phase::Idle => Task::Gone,
             Phase::Arrive => Task::Wait(phase),
+            // Nobody leaves a meeting that failed before the report is made: the leader may be dead.
+            Phase::Depart if self.done & me == 0 && self.owes_report() && self.leader != thread => {
+                Task::Wait(phase)
+            }
             Phase::Depart if self.done & me == 0 => Task::Leave,
             Phase::Depart => Task::Gone,
             _ if self.done & me != 0 || phase.is_leaders() && self.leader != thread => {
@@ -182,21 +186,41 @@ impl Word {
         working & !self.done
     }
 
-    /// The meeting without those that are missing. One of the others leads then: the report is owed
-    /// still.
+    /// The meeting without those that are missing.
     pub(crate) const fn without_missing(self) -> Self {
         let left = self.participants & !self.missing();
         if left == 0 {
             return self;
         }
-        let leader = if left & mask_of(self.leader) == 0 {
-            left.trailing_zeros() as u8
-        } else {
-            self.leader
-        };
         Self {
             participants: left,
-            leader,
+            ..self
+        }
+    }
+
+    /// Whether the meeting failed, and its leader, who has to say so, has not left yet.
+    pub(crate) const fn owes_report(self) -> bool {
+        let leader = mask_of(self.leader);
+        self.findings.contains(Findings::FAILED)
+            && self.participants & leader != 0
+            && self.done & leader == 0
+    }
+
+    /// Without its leader, who is not waited for any more.
+    pub(crate) const fn without_leader(self) -> Self {
+        Self {
+            participants: self.participants & !mask_of(self.leader),
+            ..self
+        }
+    }
+
+    /// With this participant as the leader, who owes the report; the same for any other thread.
+    pub(crate) const fn led_by(self, thread: u8) -> Self {
+        if self.participants & mask_of(thread) == 0 {
+            return self;
+        }
+        Self {
+            leader: thread,
             ..self
         }
     }

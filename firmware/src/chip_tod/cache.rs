@@ -66,15 +66,16 @@ impl System<'_> {
         counted: &mut CachedRegisters,
     ) -> Result<(), Expired> {
         let mut state = self.lock_chip(hw, tod)?;
+        let read = TodRegister::CACHED.map(|register| self.tod_read(hw, tod.chip, register).ok());
+        // After them: one that is struck while they are read is bad, too.
         let error = self.tod_read(hw, tod.chip, TodRegister::Error);
         let bad = TodError::from_bits_retain(error.unwrap_or(u64::MAX));
         if state.cache.mask.is_none() {
             state.cache.mask = self.tod_read(hw, tod.chip, TodRegister::ErrorMask).ok();
         }
-        let parities = TodRegister::CACHED.into_iter().zip(TodError::CACHED_PARITY);
-        for ((register, parity), entry) in parities.zip(&mut state.cache.registers) {
+        let parities = read.into_iter().zip(TodError::CACHED_PARITY);
+        for ((read, parity), entry) in parities.zip(&mut state.cache.registers) {
             if !bad.contains(parity) {
-                let read = self.tod_read(hw, tod.chip, register).ok();
                 *entry = read.or(*entry);
             }
             match entry {

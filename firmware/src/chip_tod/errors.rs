@@ -79,6 +79,9 @@ impl System<'_> {
             Err(_) => TodRecovery::Failed,
             Ok(()) => self.judge_repair(hw, &repair),
         };
+        if !repair.failed.is_empty() {
+            self.chip_tod.unsaid.fetch_or(tod.bit(), Ordering::AcqRel);
+        }
         self.decisions.hit_all(Table::Tod, repair.tried.bits());
         if repair.tried.intersects(told_bits()) || !repair.masked.is_empty() {
             self.tell_diagnostics(hw, tod);
@@ -87,6 +90,11 @@ impl System<'_> {
             self.record(hw, Step::TodError, [repair.tried.bits(), result as u64]);
         }
         result
+    }
+
+    /// Whether errors of the TOD were given up, and no event has said so: now one will.
+    pub(crate) fn take_unsaid(&self, tod: TodPlace) -> bool {
+        self.chip_tod.unsaid.fetch_and(!tod.bit(), Ordering::AcqRel) & tod.bit() != 0
     }
 
     fn judge_repair<H: Hardware>(&self, hw: &mut H, repair: &Repair<'_>) -> TodRecovery {
@@ -141,7 +149,12 @@ impl System<'_> {
             }
         }
         let left = self.open_errors(hw, state, repair)?;
+        // What came only now has its try, too. If it stays, its HMI leads here again.
+        let fresh = left.difference(repair.tried);
         repair.tried |= left;
+        let failed = self.repair(hw, state, repair, fresh);
+        repair.failed |= failed;
+        let left = left.difference(fresh) | failed;
         let parity = bits_with(|remedy| matches!(remedy, Remedy::Restore(_)));
         repair.failed |= left & (parity | !maskable_bits());
         let stays = left.difference(self.contain(hw, state, repair, left));

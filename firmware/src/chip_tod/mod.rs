@@ -36,8 +36,9 @@ mod transfer;
 mod watch;
 mod witness;
 
-use crate::budget::{Expired, lock_within};
+use crate::budget::Expired;
 use crate::hardware::{ChipId, Hardware};
+use crate::lock::Lock;
 use crate::platform::{MAX_CHIPS, TodRole};
 use crate::system::System;
 use crate::xscom::XscomError;
@@ -50,7 +51,7 @@ use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodRegister};
 pub(crate) use rebuild::value_to_load;
 pub(crate) use restart::Lost;
 pub use restart::RestartError;
-use spin::{Mutex, MutexGuard};
+use spin::MutexGuard;
 pub use target::{aim, core_scom};
 
 /// Longest wait for a chip's lock: each of its cores holds it for a few accesses.
@@ -62,9 +63,9 @@ const LEAST_SPINS: u64 = 100_000;
 /// What the firmware knows about the ChipTODs of the machine.
 #[derive(Debug)]
 pub struct ChipTod {
-    network: Mutex<Network>,
+    network: Lock<Network>,
     /// By the chip's place in the platform.
-    chips: [Mutex<ChipState>; MAX_CHIPS],
+    chips: [Lock<ChipState>; MAX_CHIPS],
     /// Per chip: step checks that are cleared after the next reload of TB. Changed under the chip
     /// lock.
     held_back: [AtomicU64; MAX_CHIPS],
@@ -76,9 +77,14 @@ pub struct ChipTod {
     answers_in_vain: AtomicU64,
     /// One bit a chip: its value had a parity error, and was not found to be right yet.
     suspects: AtomicU64,
+    /// One bit a chip: its ERROR had bits that could not be repaired and are not looked at any more, and
+    /// no event has said so yet.
+    unsaid: AtomicU64,
+    /// One bit a chip: it is being given a time. What it shows until then is nobody's time.
+    restarting: AtomicU64,
     /// Per chip: what its cores found when they compared it with their TB.
     watches: [watch::Watch; MAX_CHIPS],
-    /// Counts restarts, so that one which happens between a look and the lock is noticed.
+    /// Counts restarts, also those that failed, so that one which happens between two looks is noticed.
     epoch: AtomicU64,
     /// What happened so far.
     pub counters: TodCounters,
@@ -124,9 +130,9 @@ impl ChipTod {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            network: Mutex::new(Network { in_use: None }),
+            network: Lock::new(Network { in_use: None }),
             chips: [const {
-                Mutex::new(ChipState {
+                Lock::new(ChipState {
                     cache: Cache::new(),
                     errors: history::History::new(),
                 })
@@ -135,6 +141,8 @@ impl ChipTod {
             hopeless: [const { AtomicU64::new(0) }; MAX_CHIPS],
             answers_in_vain: AtomicU64::new(0),
             suspects: AtomicU64::new(0),
+            unsaid: AtomicU64::new(0),
+            restarting: AtomicU64::new(0),
             watches: [const { watch::Watch::new() }; MAX_CHIPS],
             epoch: AtomicU64::new(0),
             counters: TodCounters::new(),
@@ -143,6 +151,18 @@ impl ChipTod {
 
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether the TOD has not been given another time since `epoch`, and is not about to be: then what
+    /// was loaded from it meanwhile is its time.
+    pub(crate) fn kept_its_time(&self, tod: TodPlace, epoch: u64) -> bool {
+        // In this order: who restarts it counts before it says that it is done.
+        !self.is_restarting(tod) && self.epoch() == epoch
+    }
+
+    /// Whether somebody is giving it a time.
+    pub(crate) fn is_restarting(&self, tod: TodPlace) -> bool {
+        self.restarting.load(Ordering::Acquire) & tod.bit() != 0
     }
 }
 
@@ -188,7 +208,8 @@ impl System<'_> {
         tod: TodPlace,
     ) -> Result<MutexGuard<'_, ChipState>, Expired> {
         let budget = self.budget(CHIP_LOCK_MICROSECONDS, LEAST_SPINS);
-        lock_within(hw, &self.chip_tod.chips[tod.index], budget)
+        let taken = self.chip_tod.chips[tod.index].lock_within(hw, budget);
+        taken.map(|(guard, _)| guard)
     }
 
     /// The network, and the spins that it took to get it.
@@ -196,13 +217,8 @@ impl System<'_> {
         &self,
         hw: &mut H,
     ) -> Result<(MutexGuard<'_, Network>, u64), Expired> {
-        let mut waiting = self.budget(NETWORK_LOCK_MICROSECONDS, LEAST_SPINS);
-        loop {
-            if let Some(guard) = self.chip_tod.network.try_lock() {
-                return Ok((guard, waiting.spent()));
-            }
-            waiting.spin(hw)?;
-        }
+        let budget = self.budget(NETWORK_LOCK_MICROSECONDS, LEAST_SPINS);
+        self.chip_tod.network.lock_within(hw, budget)
     }
 
     /// Reads a ChipTOD register. No read of these has an effect, so one that fails on the way is

@@ -188,15 +188,17 @@ impl System<'_> {
         let suspects = &self.chip_tod.suspects;
         let mine = restart.tod.bit();
         let before = suspects.fetch_or(mine, Ordering::AcqRel);
+        self.chip_tod.restarting.fetch_or(mine, Ordering::AcqRel);
         let result = self.bring_up(hw, network, &mut restart);
+        self.chip_tod.epoch.fetch_add(1, Ordering::AcqRel);
         if result.is_ok() || before & mine == 0 && !restart.misled {
             suspects.fetch_and(!mine, Ordering::AcqRel);
         }
+        self.chip_tod.restarting.fetch_and(!mine, Ordering::AcqRel);
         let way = result.map_or(u64::MAX, |way| way as u64);
         self.record(hw, Step::TodRestart, [way, restart.lost.spins]);
         match result {
             Ok(_) => {
-                self.chip_tod.epoch.fetch_add(1, Ordering::AcqRel);
                 // What was hopeless before may not be so any more.
                 for hopeless in &self.chip_tod.hopeless {
                     hopeless.store(0, Ordering::Release);

@@ -125,7 +125,7 @@ fn a_chip_without_a_tod_has_nothing_to_repair_with() {
 #[test]
 fn a_chip_that_is_held_is_left_alone() {
     Bench::new(OVERFLOW).with(|hw, system| {
-        let held = system.chip_tod.chips[0].lock();
+        let held = system.chip_tod.chips[0].try_lock().unwrap();
         assert_eq!(recover(hw, system), TodRecovery::Failed);
         assert!(system.cache_tod_registers(hw).is_err());
         assert_eq!(hw.scom_writes, []);
@@ -144,7 +144,7 @@ fn step_checks_outlast_a_chip_that_is_held() {
         let tod = first(system);
         let held_back = &system.chip_tod.held_back[0];
         held_back.store(check.bits(), Ordering::Release);
-        let held = system.chip_tod.chips[0].lock();
+        let held = system.chip_tod.chips[0].try_lock().unwrap();
         system.clear_after_reload(hw, tod);
         assert_eq!(held_back.load(Ordering::Acquire), check.bits());
         drop(held);
@@ -162,7 +162,7 @@ fn step_checks_outlast_a_chip_that_is_held() {
 #[test]
 fn a_network_that_is_held_is_said() {
     Bench::new(VALUE_PARITY).with(|hw, system| {
-        let held = system.chip_tod.network.lock();
+        let held = system.chip_tod.network.try_lock().unwrap();
         assert_eq!(restart(hw, system), Err(RestartError::Held));
         assert!(system.cache_tod_registers(hw).is_err());
         // The value of the TOD is wrong, and cannot be put right.
@@ -296,7 +296,7 @@ fn resync_takes_no_time_that_is_under_suspicion() {
 #[test]
 fn resync_leaves_nothing_in_flight_when_the_tod_is_held() {
     Bench::new(TodError::empty()).with(|hw, system| {
-        let held = system.chip_tod.chips[0].lock();
+        let held = system.chip_tod.chips[0].try_lock().unwrap();
         let because = ResyncError::Reload(ReloadError::TodHeld);
         assert_eq!(resync(hw, system), Err(because));
         assert_eq!(hw.tfmr & Tfmr::COMMANDS.bits(), 0);
@@ -310,7 +310,7 @@ fn a_master_that_is_held_is_not_switched_from() {
     let mut bench = Bench::new(TodError::empty()).with_backup();
     bench.with(|hw, system| {
         set(hw, TodRegister::Fsm, 0);
-        let held = system.chip_tod.chips[0].lock();
+        let held = system.chip_tod.chips[0].try_lock().unwrap();
         assert_eq!(restart(hw, system), Err(RestartError::Held));
         drop(held);
         // The status; then its roles, which are not in the cache.
@@ -332,7 +332,7 @@ fn a_backup_that_is_held_cannot_take_over() {
         let able =
             |hw: &mut Scripted| system.can_take_over(hw, backup, topology::Topology::Secondary);
         assert!(able(hw));
-        let held = system.chip_tod.chips[1].lock();
+        let held = system.chip_tod.chips[1].try_lock().unwrap();
         assert!(!able(hw));
         drop(held);
     });
@@ -345,14 +345,15 @@ fn a_helper_that_is_held_is_released_by_the_next_aim() {
     bench.with(|hw, system| {
         let helper = system.tods().nth(1).unwrap();
         let control = TodRegister::TxTtypeControl.address() | SECOND_CHIP;
-        let held = system.chip_tod.chips[1].lock();
+        let held = system.chip_tod.chips[1].try_lock().unwrap();
         let asked = system.with_helper(hw, helper, |_| ());
         assert!(asked.is_err());
         assert_eq!(hw.scom.get(&control), None);
         drop(held);
         let mut held = None;
-        let asked =
-            system.with_helper(hw, helper, |_| held = Some(system.chip_tod.chips[1].lock()));
+        let asked = system.with_helper(hw, helper, |_| {
+            held = Some(system.chip_tod.chips[1].try_lock().unwrap())
+        });
         assert!(asked.is_ok());
         assert_eq!(system.chip_tod.counters.stubborn_chips(), 1);
         let answering = power_registers::chip_tod::ANSWERS_REQUESTS;
@@ -374,7 +375,7 @@ fn no_rebuild_beside_a_neighbour_that_is_held() {
             TodRegister::Fsm.address() | SECOND_CHIP,
             power_registers::chip_tod::FSM_RUNNING,
         );
-        let held = system.chip_tod.chips[1].lock();
+        let held = system.chip_tod.chips[1].try_lock().unwrap();
         assert_eq!(restart(hw, system), Err(RestartError::Unknown));
         assert_eq!(written(hw, TodRegister::LoadTod), []);
         drop(held);

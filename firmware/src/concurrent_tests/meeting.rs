@@ -222,10 +222,11 @@ fn a_gathering_ends_without_the_one_who_is_missing() {
                     return None;
                 };
                 let phase = Phase::Arrive;
-                let ended = core
-                    .state
-                    .coordinator
-                    .apply(Event::Expire { generation, phase });
+                let ended = core.state.coordinator.apply(Event::Expire {
+                    thread,
+                    generation,
+                    phase,
+                });
                 let findings = core.go_through(thread, generation, None);
                 assert_eq!(findings, Findings::RELOADED);
                 Some(ended.verdict == Verdict::Accepted)

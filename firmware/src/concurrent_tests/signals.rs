@@ -52,6 +52,7 @@ fn who_was_missed_finds_the_meeting_that_missed_it() {
             thread::spawn(move || {
                 join(&core, 0);
                 core.coordinator.apply(Event::Expire {
+                    thread: 0,
                     generation: 1,
                     phase: Phase::Arrive,
                 });

@@ -3,12 +3,12 @@
 use super::causes::Seen;
 use super::coordinator::{Coordinator, ThreadMask, mask_of};
 use crate::atomic::{AtomicU64, DataWord, const_fn, each};
+use crate::lock::Lock;
 use crate::platform::MAX_CORE_THREADS;
 use crate::system::Participation;
 use crate::timebase::accounting::Accounting;
 use core::sync::atomic::{AtomicU8, Ordering};
 use power_registers::{Hmer, Tfmr};
-use spin::Mutex;
 
 /// Bits of [`CoreState::participation`] for one thread.
 const PARTICIPATION_BITS: usize = 2;
@@ -40,7 +40,7 @@ pub(crate) struct CoreState {
     pub(crate) coordinator: Coordinator,
     /// Whoever writes TFMR holds it: every write replaces the control bits, so a second writer
     /// would cancel a command in flight. One TFMR serves all threads of the core.
-    pub(crate) tfmr: Mutex<()>,
+    pub(crate) tfmr: Lock<()>,
     participation: AtomicU64,
     summons: AtomicU64,
     /// Threads that the last meeting waited for in vain.
@@ -77,7 +77,7 @@ impl CoreState {
         pub(crate) fn new() -> Self {
             Self {
                 coordinator: Coordinator::new(),
-                tfmr: Mutex::new(()),
+                tfmr: Lock::new(()),
                 participation: AtomicU64::new(0),
                 summons: AtomicU64::new(0),
                 missed: AtomicU64::new(0),

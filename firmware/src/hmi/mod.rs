@@ -282,9 +282,13 @@ fn handle_alone<H: Hardware>(
         // Now it is the core's affair.
         return false;
     }
-    if recovery != TodRecovery::Nothing {
+    let unsaid = system
+        .tod_of(core.chip)
+        .is_some_and(|tod| system.take_unsaid(tod));
+    if recovery != TodRecovery::Nothing || unsaid {
         let scope = Scope::Chip(core.chip.0);
-        let disposition = disposition(recovery != TodRecovery::Recovered);
+        let failed = matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped);
+        let disposition = disposition(failed || unsaid);
         caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
     }
     true

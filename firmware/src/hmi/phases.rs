@@ -259,6 +259,9 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
             }
         }
     }
+    if system.take_unsaid(tod) {
+        findings = Findings::FAILED;
+    }
     match loaded {
         Ok(reloaded) => {
             let attempts = u64::from(reloaded.attempts);

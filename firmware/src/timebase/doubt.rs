@@ -10,20 +10,23 @@ use power_registers::Tfmr;
 const SUSPICION_MICROSECONDS: u64 = 10_000;
 const LEAST_SPINS: u64 = 1_000;
 
-/// Whether the TOD's value was damaged while TB was loaded: then TB is no witness for it.
+/// Whether the TOD got another time while TB was loaded, or its value was damaged: then TB is no
+/// witness for it.
 pub(super) fn was_loaded_wrongly<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     target: Target<'_>,
     tod: TodPlace,
+    epoch: u64,
     lost: Lost,
 ) -> bool {
-    if !hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
-        return false;
+    if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
+        // What cannot be repaired stays unsaid until the event of this recovery is made.
+        let _ = system.recover_tod_errors(hw, target.core, false);
     }
-    // What cannot be repaired is found again by who looks at TFMR 51 next.
-    let _ = system.recover_tod_errors(hw, target.core, false);
-    !system.has_good_value(hw, tod, lost)
+    // Another core may have been faster: then the error is gone, and the suspicion is there, or the TOD
+    // has its next value already.
+    !system.has_good_value(hw, tod, lost) || !system.chip_tod.kept_its_time(tod, epoch)
 }
 
 /// The same for who leaves the TOD's errors to others: they may have repaired it since.
@@ -35,7 +38,7 @@ pub(super) fn was_doubtful<H: Hardware>(
     lost: Lost,
 ) -> bool {
     system.suspect_what_is_reported(hw, tod);
-    system.chip_tod.epoch() != epoch || !system.has_good_value(hw, tod, lost)
+    !system.has_good_value(hw, tod, lost) || !system.chip_tod.kept_its_time(tod, epoch)
 }
 
 /// Whether the TOD's value is right, or is found right in time by who looks at it now.

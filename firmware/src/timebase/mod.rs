@@ -8,7 +8,6 @@ pub(crate) mod estimate;
 pub(crate) mod procedures;
 pub(crate) mod reload;
 
-use crate::budget::lock_within;
 use crate::chip_tod::is_running;
 use crate::hardware::Hardware;
 use crate::hmi::coordinator::{Event, Phase};
@@ -122,7 +121,12 @@ fn await_no_meeting<H: Hardware>(
             if phase != Phase::Depart {
                 return Err(ResyncError::InRecovery);
             }
-            coordinator.apply(Event::Expire { generation, phase });
+            let thread = place.thread as u8;
+            coordinator.apply(Event::Expire {
+                thread,
+                generation,
+                phase,
+            });
             return Ok(());
         }
     }
@@ -135,7 +139,8 @@ pub(crate) fn own_tfmr<'a, H: Hardware>(
     place: ThreadPlace,
 ) -> Option<MutexGuard<'a, ()>> {
     let budget = system.budget(TFMR_MICROSECONDS, LEAST_SPINS);
-    lock_within(hw, &system.core(place.core).tfmr, budget).ok()
+    let taken = system.core(place.core).tfmr.lock_within(hw, budget);
+    taken.ok().map(|(guard, _)| guard)
 }
 
 /// TFMR as it is when no other thread is at work on it: a TB that is being reloaded looks broken.

@@ -136,8 +136,8 @@ pub(crate) fn reload<H: Hardware>(
     let _unsettled = system.core(target.place.core).unsettle();
     let mut attempts = 1;
     loop {
-        let epoch = system.chip_tod.epoch();
-        let result = attempt(hw, system, target, tod, dead, lost, fsm.take());
+        let mut epoch = system.chip_tod.epoch();
+        let result = attempt(hw, system, target, tod, dead, lost, fsm.take(), &mut epoch);
         if let Some(timebase) = refused(hw, system, tod, lost, result) {
             system.refuse_value(tod);
             system.record(hw, Step::TodRefused, [timebase, lost.timebase]);
@@ -156,7 +156,7 @@ pub(crate) fn reload<H: Hardware>(
                     && match dead {
                         DeadTod::Fail => was_doubtful(hw, system, tod, epoch, lost),
                         DeadTod::Restart { .. } => {
-                            was_loaded_wrongly(hw, system, target, tod, lost)
+                            was_loaded_wrongly(hw, system, target, tod, epoch, lost)
                         }
                     };
                 if !again {
@@ -168,6 +168,14 @@ pub(crate) fn reload<H: Hardware>(
                     system.core(target.place.core).doubt_timebase();
                     to_not_set(hw, system)?;
                 }
+            }
+            // The TOD itself may say why.
+            Err(ReloadError::WentBackwards { .. })
+                if attempts < ATTEMPTS
+                    && dead != DeadTod::Fail
+                    && was_loaded_wrongly(hw, system, target, tod, epoch, lost) =>
+            {
+                attempts += 1;
             }
             Err(error) => {
                 leave_clean(hw, system);
@@ -184,6 +192,11 @@ pub(crate) fn reload<H: Hardware>(
     }
 }
 
+/// One try. `epoch` is that of the TODs before, and becomes that in which the TOD was asked to send.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one try of one caller, with all that it knows"
+)]
 fn attempt<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
@@ -192,6 +205,7 @@ fn attempt<H: Hardware>(
     dead: DeadTod,
     lost: Lost,
     known: Option<u64>,
+    epoch: &mut u64,
 ) -> Result<u64, ReloadError> {
     let tfmr = hw.tfmr();
     if tfmr.contains(Tfmr::TFMR_CORRUPT) {
@@ -200,7 +214,6 @@ fn attempt<H: Hardware>(
     if needs_clear(tfmr) {
         return Err(TfmrError::EnteredError { tfmr }.into());
     }
-    let epoch = system.chip_tod.epoch();
     let ask = |hw: &mut H| known.map_or_else(|| system.tod_fsm(hw, tod), Ok);
     match dead {
         // A dead TOD raises an HMI, whose recovery restarts it. One that lies raises none.
@@ -221,12 +234,16 @@ fn attempt<H: Hardware>(
             to_not_set(hw, system)?;
             let fsm = ask(hw)?;
             system.record(hw, Step::Reload, [fsm, 0]);
-            let good = is_running(fsm) && system.has_good_value(hw, tod, lost);
+            // One that somebody restarts just now is awaited, by its lock.
+            let good = is_running(fsm)
+                && !system.chip_tod.is_restarting(tod)
+                && system.has_good_value(hw, tod, lost);
             if !good {
-                system.restart_tod(hw, tod, target.place, epoch, lost)?;
+                system.restart_tod(hw, tod, target.place, *epoch, lost)?;
             }
         }
     }
+    *epoch = system.chip_tod.epoch();
     receive(hw, system, target, tod)
 }
 
@@ -313,6 +330,14 @@ fn verify<H: Hardware>(
     }
     let after = hw.timebase();
     let before = system.core(place.core).last_good_timebase(place.thread);
+    let tfmr = hw.tfmr();
+    if tfmr.contains(Tfmr::TFMR_CORRUPT) {
+        return Err(TfmrError::Corrupt.into());
+    }
+    if tfmr.state() == TbState::Error {
+        // A new error, and what was read of TB may be damaged by it.
+        return Err(TfmrError::EnteredError { tfmr }.into());
+    }
     if after < before {
         system.counters.count_backward_timebase();
         return Err(ReloadError::WentBackwards { before, after });

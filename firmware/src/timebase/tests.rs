@@ -94,7 +94,7 @@ fn the_master_is_started_from_its_own_chip() {
 #[test]
 fn what_others_hold_is_not_touched() {
     Bench::new().with(|hw, system| {
-        let held = system.core(0).tfmr.lock();
+        let held = system.core(0).tfmr.try_lock().unwrap();
         assert_eq!(master(hw, system), Err(BootError::Held));
         assert_eq!(core(hw, system), Err(BootError::Held));
         boot::clean_thread(hw, system);

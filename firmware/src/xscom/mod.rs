@@ -7,13 +7,13 @@
 mod status;
 mod tables;
 
-use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND, lock_within};
+use crate::budget::{Budget, DEFAULT_SPINS_PER_MICROSECOND};
 use crate::hardware::{ChipId, Hardware};
+use crate::lock::Lock;
 use crate::platform::Platform;
 use crate::quirks::lost_wakeup::{LostWakeup, lost_wakeup};
 use core::sync::atomic::{AtomicU64, Ordering};
 use power_registers::Hmer;
-use spin::Mutex;
 pub use status::XscomError;
 
 /// Tries of an access whose engine is busy.
@@ -32,7 +32,7 @@ const LEAST_SPINS: u64 = 10_000;
 /// The XSCOM engine of the machine.
 #[derive(Debug)]
 pub struct Xscom {
-    engine: Mutex<()>,
+    engine: Lock<()>,
     spins_per_microsecond: AtomicU64,
 }
 
@@ -53,7 +53,7 @@ impl Xscom {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            engine: Mutex::new(()),
+            engine: Lock::new(()),
             spins_per_microsecond: AtomicU64::new(DEFAULT_SPINS_PER_MICROSECOND),
         }
     }
@@ -104,7 +104,8 @@ impl Xscom {
     ) -> Result<u64, XscomError> {
         let real = real_address(platform, chip, address)?;
         let waiting = self.budget(ENGINE_MICROSECONDS);
-        let _engine = lock_within(hw, &self.engine, waiting).map_err(|_| XscomError::EngineHeld)?;
+        let engine = self.engine.lock_within(hw, waiting);
+        let (_engine, _) = engine.map_err(|_| XscomError::EngineHeld)?;
         let mut busy = 0;
         let mut wakeups = 0;
         loop {

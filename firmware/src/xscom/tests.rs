@@ -133,7 +133,7 @@ fn a_held_engine_is_given_up() {
     let mut bench = Bench::new(Generation::Power9, &[]);
     bench.xscom.set_spins_per_microsecond(1);
     let xscom = &bench.xscom;
-    let held = xscom.engine.lock();
+    let held = xscom.engine.try_lock();
     bench.hw.pir = Pir(1);
     let refused = xscom.read(&mut bench.hw, &bench.platform, CHIP, REGISTER);
     assert_eq!(refused, Err(XscomError::EngineHeld));

@@ -231,7 +231,14 @@ fn phases() -> Arrows {
                 ("done with an error left", done(Findings::AGAIN)),
                 ("retry", Event::Retry { thread, generation }),
                 ("abort", abort),
-                ("expire", Event::Expire { generation, phase }),
+                (
+                    "expire",
+                    Event::Expire {
+                        thread,
+                        generation,
+                        phase,
+                    },
+                ),
                 ("dissolve", Event::Dissolve { thread, generation }),
                 ("leave", Event::Leave { thread, generation }),
             ];

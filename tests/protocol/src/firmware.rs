@@ -369,7 +369,15 @@ fn renumbered(word: Word, event: Event, lowest: u8) -> (Word, Verdict) {
             thread: name(thread),
             generation,
         },
-        Event::Expire { .. } => event,
+        Event::Expire {
+            thread,
+            generation,
+            phase,
+        } => Event::Expire {
+            thread: name(thread),
+            generation,
+            phase,
+        },
     };
     let (after, verdict) = step(rename(word), event);
     (rename(after), verdict)

@@ -2,7 +2,7 @@ use crate::bench::{Bench, Ran};
 use crate::checks::Event;
 use crate::scenario::{Case, Doing, Found};
 use opal_abi::hmi_flags::TOD_TB_FAIL;
-use power_registers::chip_tod::TodRegister;
+use power_registers::chip_tod::{SYNC_PERIOD_TICKS, TodRegister};
 use power_registers::{Hmer, TbState, Tfmr};
 
 /// How a recovery ended, when what it said is true.
@@ -69,6 +69,9 @@ const OF_A_FAILURE: [&str; 2] = ["guests hardly ran", "waits of the shim ran out
 /// Most model time of a case, for each thread, since all of them advance the same clock: 4 s.
 const MOST_TICKS_EACH: u64 = 2_048_000_000;
 
+/// How long a machine runs on before it is judged: two sync periods.
+const SETTLING_TICKS: u64 = 2 * SYNC_PERIOD_TICKS;
+
 /// Whether what the firmware said in a run of a case is true, whatever it is.
 ///
 /// # Errors
@@ -101,7 +104,13 @@ pub fn honest(case: &Case, found: &Found) -> Result<Verdict, String> {
     let runs = |thread: usize| {
         found.alive[thread] && !bench.machine.checkstopped(thread / case.shape.threads)
     };
+    // A TOD that was just loaded starts with the next sync; what does not last shows, too.
+    bench.machine.tick(SETTLING_TICKS);
     let verdict = Witness::of(found).judge(bench, &record, runs)?;
+    let behind = |thread: usize| bench.machine.timebase(thread) < found.time_struck;
+    if verdict == Verdict::Recovered && (0..threads).any(|thread| runs(thread) && behind(thread)) {
+        return Err("TB is a guess, and nobody said so".to_owned());
+    }
     // A thread that died with its core closed keeps the core's guests out for ever, as it must.
     let died = (0..threads).any(|thread| case.doing(thread) == Doing::Dies);
     match found.wrong.first() {
@@ -128,7 +137,7 @@ impl Witness {
         };
         Self {
             registers: (0..configuration.chips).map(of_chip).collect(),
-            timebases: vec![found.time_struck; configuration.threads()],
+            timebases: vec![found.least_time; configuration.threads()],
         }
     }
 

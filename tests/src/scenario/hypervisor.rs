@@ -45,6 +45,9 @@ pub(super) struct Hypervised<'a> {
     /// Model time at which the guest's DEC passes zero.
     dec_expiry: Option<u64>,
     dec_doubtful: bool,
+    /// How far host TB was off when it was last seen valid, and then when the guest was left.
+    off: i64,
+    off_outside: i64,
     /// What had leapt when the guest was left.
     leapt: u64,
 }
@@ -66,6 +69,8 @@ pub(super) fn live(cpu: Cpu<'_>, shim: &Shim<'_>) {
         hdec_expiry: u64::MAX,
         dec_expiry: None,
         dec_doubtful: false,
+        off: 0,
+        off_outside: 0,
         leapt: 0,
     };
     if let Some((vector, address)) = run_thread(shim, &mut machine, &thread) {
@@ -148,11 +153,12 @@ impl Hypervised<'_> {
         }
         let host = timebase.wrapping_add_signed(offset.wrapping_neg());
         let off = host.wrapping_sub(truth) as i64;
+        self.off = off;
         let good = match time {
             Time::Exact | Time::Honest => off == 0,
             Time::Within(ticks) => off.unsigned_abs() <= ticks,
             Time::NotBehind | Time::Invalid | Time::Any | Time::Judged => {
-                host >= stage.scene().time_struck || off == 0
+                off == 0 || host >= stage.least_time(&stage.scene())
             }
         };
         if good {
@@ -162,6 +168,15 @@ impl Hypervised<'_> {
                 "{whose} of thread {} sees a TB that is {off} off",
                 self.cpu.index
             ));
+        }
+    }
+
+    /// Notes how far TB is off, if it is valid.
+    fn note_time(&mut self, offset: i64) {
+        let (tfmr, timebase, truth) = self.cpu.stage.machine.look(self.cpu.index);
+        if tfmr.contains(Tfmr::TB_VALID) && tfmr.state() == TbState::Running {
+            let host = timebase.wrapping_add_signed(offset.wrapping_neg());
+            self.off = host.wrapping_sub(truth) as i64;
         }
     }
 
@@ -248,13 +263,19 @@ impl Machine for Hypervised<'_> {
         let offset = self.thread.guest_offset();
         let left = self.decrementer();
         let now = self.cpu.stage.machine.now();
+        // Where all had to go on with a guess of the time, the deadline is one of that time, or DEC
+        // went on by itself.
+        self.note_time(offset);
+        let shift = self.off.wrapping_sub(self.off_outside);
         let found = now.wrapping_add_signed(left);
         match self.dec_expiry {
             Some(expected) if left >= 0 => {
                 // Time may also leap between the two.
                 let leapt = self.cpu.stage.leapt.load(Ordering::Relaxed) - self.leapt;
                 let slack = DEC_SLACK_TICKS + leapt;
-                if found.abs_diff(expected) > slack && !self.dec_doubtful {
+                let near = |found: u64| found.abs_diff(expected) <= slack;
+                let good = near(found) || near(found.wrapping_add_signed(shift));
+                if !good && !self.dec_doubtful {
                     let off = found.wrapping_sub(expected) as i64;
                     self.cpu.stage.wrong(format!(
                         "the guest of thread {} got a DEC that is {off} off",
@@ -274,6 +295,7 @@ impl Machine for Hypervised<'_> {
         let left = self.decrementer();
         let now = self.cpu.stage.machine.now();
         self.dec_expiry = Some(now.wrapping_add_signed(left));
+        self.off_outside = self.off;
         self.leapt = self.cpu.stage.leapt.load(Ordering::Relaxed);
         GuestExit {
             vector,

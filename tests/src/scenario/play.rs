@@ -49,6 +49,8 @@ pub struct Found {
     pub ticks: u64,
     /// The machine's time when the first fault struck.
     pub time_struck: u64,
+    /// What no TB may be behind of: that time, or what the firmware knew of it where it had to guess.
+    pub least_time: u64,
     /// `OPAL_RESYNC_TIMEBASE` calls of the shim.
     pub resyncs: u64,
     /// What the OPAL calls of all threads cost together; the longest wait of any.
@@ -127,6 +129,7 @@ pub(crate) fn run_on(case: &Case, processor: Processor, seed: u64, schedule: Sch
         never_struck: Vec::new(),
         ticks: 0,
         time_struck: 0,
+        least_time: 0,
         resyncs: 0,
         cost: Cost::default(),
         rows: [0; Table::ALL.len()],
@@ -229,6 +232,7 @@ fn play_on(case: &Case, seed: u64, schedule: Schedule, found: &mut Found) {
         })
     }));
     let phases = Stage::phases(&stage.scene());
+    let least_time = stage.least_time(&stage.scene());
     let cost = cost(&stage.scene().threads, phases);
     let alive = (0..count)
         .map(|thread| stage.comes(thread))
@@ -273,6 +277,7 @@ fn play_on(case: &Case, seed: u64, schedule: Schedule, found: &mut Found) {
     found.never_struck = never_struck;
     found.ticks = scene.quiet_at.saturating_sub(scene.struck_at);
     found.time_struck = scene.time_struck;
+    found.least_time = least_time;
     found.resyncs = scene.resyncs;
     found.cost = cost;
     found.rows = Table::ALL.map(|table| system.decisions.hits(table));

@@ -78,6 +78,8 @@ pub(super) struct Scene {
     pub(super) quiet_at: u64,
     /// Time of the machine at the first strike.
     pub(super) time_struck: u64,
+    /// The youngest TB that the firmware knew then.
+    noted: u64,
     phases: Vec<(Phase, u64)>,
     pub(super) events: Vec<[u8; opal_abi::message::SIZE]>,
     /// What went wrong on the way: times that were off, activities that could not be had.
@@ -141,6 +143,7 @@ impl<'a> Stage<'a> {
             struck_at: 0,
             quiet_at: 0,
             time_struck: 0,
+            noted: 0,
             phases: vec![(Phase::Idle, 0); case.shape.all_cores()],
             events: Vec::new(),
             wrong: Vec::new(),
@@ -234,10 +237,21 @@ impl<'a> Stage<'a> {
         scene.act_began = scene.accesses;
         scene.struck_at = self.machine.now();
         scene.time_struck = self.machine.true_time();
+        scene.noted = self.system.newest_good_timebase();
         for thread in 0..self.doing.len() {
             scene.threads[thread].busy = self.spins[thread] != 0 && self.comes(thread);
         }
         self.strike(scene, |pending, _| pending.fault.when.is_start());
+    }
+
+    /// What no TB may be behind of: the time of the first strike. Where no TOD runs and the firmware had
+    /// to guess, since TB was damaged too, it is what the firmware knew then; it must say so.
+    pub(super) fn least_time(&self, scene: &Scene) -> u64 {
+        if self.system.chip_tod.counters.rebuilds() == 0 {
+            scene.time_struck
+        } else {
+            scene.time_struck.min(scene.noted)
+        }
     }
 
     /// Inflicts the pending faults of which `due` says so, in their order.

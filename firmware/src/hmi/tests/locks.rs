@@ -24,7 +24,7 @@ fn meeting_of_others(system: &System<'_>) -> u32 {
 fn resync_waits_for_tfmr_but_not_for_ever() {
     let mut bench = Bench::new(Generation::Power9, RUNNING);
     bench.handle(|hw, system| {
-        let held = system.core(0).tfmr.lock();
+        let held = system.core(0).tfmr.try_lock().unwrap();
         hw.tfmr_writes.clear();
         assert_eq!(resync(hw, system), Err(ResyncError::TfmrHeld));
         assert_eq!(hw.tfmr_writes, []);
@@ -52,7 +52,11 @@ fn resync_ends_a_meeting_that_nobody_leaves() {
         let generation = meeting_of_others(system);
         let coordinator = &system.core(0).coordinator;
         let phase = Phase::Arrive;
-        coordinator.apply(Event::Expire { generation, phase });
+        coordinator.apply(Event::Expire {
+            thread: 1,
+            generation,
+            phase,
+        });
         coordinator.apply(Event::Abort {
             thread: 1,
             generation,
@@ -69,7 +73,8 @@ fn resync_ends_a_meeting_that_nobody_leaves() {
 fn a_local_error_is_told_when_tfmr_is_held() {
     let broken = RUNNING | Tfmr::DEC_PARITY.bits();
     let mut bench = Bench::new(Generation::Power9, broken);
-    let handled = bench.handle(|_, system| core::mem::forget(system.core(0).tfmr.lock()));
+    let handled =
+        bench.handle(|_, system| core::mem::forget(system.core(0).tfmr.try_lock().unwrap()));
     assert_eq!(bench.hw.tfmr, broken);
     assert_eq!(handled.outcome.flags & hmi_flags::DEC_LOST, 0);
     assert_eq!(handled.events.len(), 1, "{:x?}", handled.events);
@@ -80,7 +85,8 @@ fn a_local_error_is_told_when_tfmr_is_held() {
 #[test]
 fn a_core_error_is_told_when_tfmr_is_held() {
     let mut bench = Bench::new(Generation::Power9, ERROR);
-    let handled = bench.handle(|_, system| core::mem::forget(system.core(0).tfmr.lock()));
+    let handled =
+        bench.handle(|_, system| core::mem::forget(system.core(0).tfmr.try_lock().unwrap()));
     assert_eq!(handled.events.len(), 1, "{:x?}", handled.events);
     assert_eq!(handled.events[0].2, 1, "{:x?}", handled.events);
     assert_ne!(handled.outcome.flags & hmi_flags::TOD_TB_FAIL, 0);

@@ -85,7 +85,7 @@ fn a_latched_bit_counts_while_tfmr_is_held() {
     bench.hw.pir = Pir(1);
     let handled = bench.handle(|_, system| {
         system.set_participation(Pir(0), Participation::Absent);
-        core::mem::forget(system.core(0).tfmr.lock());
+        core::mem::forget(system.core(0).tfmr.try_lock().unwrap());
     });
     assert_not_recovered(&handled);
     assert_eq!(bench.hw.decrementers, []);
@@ -355,7 +355,11 @@ fn resync_does_not_wait_for_a_meeting_that_waits_for_it() {
         assert_eq!(resync(hw, system), Ok(()));
         assert!(hw.spins < 1_000, "{}", hw.spins);
         let phase = Phase::Arrive;
-        coordinator.apply(Event::Expire { generation, phase });
+        coordinator.apply(Event::Expire {
+            thread,
+            generation,
+            phase,
+        });
         let reason = AbortReason::ClearFailed;
         coordinator.apply(Event::Abort {
             thread,
@@ -410,7 +414,7 @@ fn no_phase_writes_a_tfmr_that_is_held() {
                 backwards: false,
             };
             hw.tfmr_writes.clear();
-            let held = core.tfmr.lock();
+            let held = core.tfmr.try_lock().unwrap();
             let report = phases::work(hw, system, &mut caller, phase, 1);
             let given_up = hmi_meeting::way::Report::Abort(AbortReason::TfmrHeld);
             assert_eq!(report, given_up, "{phase:?}");
