@@ -141,12 +141,29 @@ pub fn awaited(state: &State, shape: Shape, number: usize) -> u8 {
         return 0;
     }
     match thread.place() {
-        Place::Awaiting(wait) => wait.missing(who(shape, number), state.core),
+        Place::Awaiting(wait) => {
+            let missing = wait.missing(who(shape, number), state.core);
+            match wait {
+                Wait::Claim => missing & claimants(state, shape),
+                Wait::Guests | Wait::Siblings => missing,
+            }
+        }
         Place::Resyncing if !thread.has(Flag::Owns) => {
             hardware::resync_waits_for(state, shape, number)
         }
         _ => 0,
     }
+}
+
+/// Who can have the claim: the word says only that somebody has it, so for the shim all who close are
+/// missing. Those who wait for it themselves, or are in the firmware again, have it not, and no budget
+/// of a wait for it depends on them.
+fn claimants(state: &State, shape: Shape) -> u8 {
+    let claims = |thread: Thread| {
+        let places = [Place::Judging, Place::Resyncing, Place::Resolving];
+        thread.life() == Life::Dead || places.into_iter().any(|place| thread.is_at(place))
+    };
+    state.which(shape, claims)
 }
 
 fn has_step(state: &State, shape: Shape, number: usize) -> bool {

@@ -1,6 +1,11 @@
 //! The protocol holds, the negative controls do not, and the document shows both as they are.
 
+use hypervisor_shim::core_word::{Event, step};
+use hypervisor_shim::passage::{Passage, Place, Wait};
+use protocol::moves::{What, can, is_stuck};
 use protocol::sets::bounded;
+use protocol::state::{Shape, State};
+use protocol::thread::Life;
 use protocol::{check, document, hazards};
 use std::path::Path;
 
@@ -21,6 +26,49 @@ fn the_bounded_set_holds() {
         states > 1_000_000,
         "the model became smaller: {states} states"
     );
+}
+
+/// Two wait for a claim. The word does not say whose it is: the budget of their waits depends on the
+/// claimant alone, not on the other who waits.
+#[test]
+fn the_wait_for_a_claimant_runs_out_when_it_is_dead_and_no_sooner() {
+    let shape: Shape = "1x3".parse().unwrap();
+    let mut state = State::new();
+    let interrupted = true;
+    for thread in 0..3 {
+        for event in [
+            Event::Close {
+                thread,
+                interrupted,
+            },
+            Event::Back { thread },
+        ] {
+            state.core = step(state.core, event).0;
+        }
+    }
+    state.core = step(state.core, Event::Claim).0;
+    let at = |place| Passage {
+        place,
+        attended: Some(0),
+    };
+    for waiter in [0, 1] {
+        state.threads[waiter].set_passage(at(Place::Awaiting(Wait::Claim)));
+    }
+    for (claimant, lives) in [
+        (Place::Judging, true),
+        (Place::Resolving, true),
+        (Place::Judging, false),
+    ] {
+        state.threads[2].set_passage(at(claimant));
+        if !lives {
+            state.threads[2].set_life(Life::Dead);
+        }
+        for waiter in [0, 1] {
+            let runs_out = can(&state, shape, waiter, What::Expire);
+            assert_eq!(runs_out, !lives, "{waiter}, {claimant:?}");
+        }
+        assert!(!is_stuck(&state, shape));
+    }
 }
 
 #[test]
