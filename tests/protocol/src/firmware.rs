@@ -249,11 +249,14 @@ fn tell(state: &mut State, failed: bool) {
         return;
     }
     // What was told as not recovered may be mended later, by those who were late.
-    if !timer.repaired && !timer.quiet && !timer.told {
+    if timer.repaired || timer.quiet {
+        timer.repaired = false;
+        timer.quiet = false;
+    } else if timer.forgotten {
+        timer.forgotten = false;
+    } else if !timer.told {
         state.broken = Broken::EventForNothing;
     }
-    state.timer.repaired = false;
-    state.timer.quiet = false;
 }
 
 /// Applies an event to the meeting's word as if `lowest` were the lowest thread.
@@ -283,6 +286,12 @@ fn apply(
             thread.set(Flag::Summoned, thread.life() == Life::Idle);
         }
         state.threads[number].set(Flag::Summoned, false);
+    }
+    let ended = before.phase() == Phase::Depart && after.phase() == Phase::Idle;
+    if ended && before.missing() & mask_of(before.leader) != 0 {
+        let timer = &mut state.timer;
+        timer.forgotten |= timer.repaired || timer.quiet || timer.told;
+        timer.repaired = false;
     }
     if closed {
         let absent = before.participants & !after.participants;

@@ -71,8 +71,9 @@ pub fn strike(
     let timer = &mut next.timer;
     timer.valid = false;
     timer.owed = true;
+    // A meeting may be about to say that what was told is mended.
+    timer.quiet |= timer.told;
     timer.told = false;
-    timer.quiet = false;
     timer.flagged = false;
     timer.disturbed = true;
     timer.error |= fault == Fault::Core;

@@ -209,11 +209,15 @@ fn is_settled(state: &State, shape: Shape) -> bool {
     let late = state.which(shape, |thread| thread.has(Flag::Late)) != 0;
     let accounted = !timer.owed && (!timer.repaired || late) || dead != 0;
     let mended = timer.valid && !timer.error;
+    // Nobody takes a guest out whose TB is dead and that got no HMI.
+    let in_guest = state.which(shape, |thread| thread.is_at(Place::InGuest));
+    let guests = timer.valid || in_guest == 0 || dead != 0;
     let local = state.which(shape, |thread| {
         thread.has(Flag::Local) && thread.life() != Life::Idle
     });
     open && meeting
         && free
+        && guests
         && accounted
         && (mended || timer.told || dead != 0 && timer.flagged)
         && local == 0

@@ -38,6 +38,15 @@ fn double(shape: Shape, elsewhere: usize) -> Run {
     })
 }
 
+/// Three faults at any time: what is left of one meeting, or one claim, meets the next one and its
+/// repair.
+fn triple(shape: Shape, elsewhere: usize) -> Run {
+    run("three faults", shape, |model| {
+        model.faults = 3;
+        model.elsewhere = elsewhere;
+    })
+}
+
 fn lone(shape: Shape, elsewhere: usize) -> Run {
     run("the HMI reaches one thread only", shape, |model| {
         model.one = true;
@@ -67,6 +76,33 @@ fn mortal(shape: Shape) -> Run {
     })
 }
 
+/// A thread stops, and errors go on.
+fn mortal_under_faults(shape: Shape, faults: u8) -> Run {
+    run("a thread may stop for ever, more faults", shape, |model| {
+        model.faults = faults;
+        model.elsewhere = 1;
+        model.mortal = 1;
+    })
+}
+
+/// Two threads stop.
+fn two_mortals(shape: Shape) -> Run {
+    run("two threads may stop for ever", shape, |model| {
+        model.elsewhere = 1;
+        model.mortal = 2;
+    })
+}
+
+/// The OS is told that TB is dead while a thread does not know yet that anything is wrong.
+fn unaware(shape: Shape) -> Run {
+    run("one is late and hears of a dead TOD last", shape, |model| {
+        model.elsewhere = 1;
+        model.late = 1;
+        model.one = true;
+        model.dead_tod = true;
+    })
+}
+
 fn without_timebase(shape: Shape) -> Run {
     run("HMIs that are not about TB", shape, |model| {
         model.faults = 2;
@@ -88,6 +124,13 @@ pub fn bounded() -> Vec<Run> {
         mortal(shape(1, 2)),
         mortal(shape(2, 1)),
         mortal(shape(1, 3)),
+        mortal_under_faults(shape(1, 2), 2),
+        mortal_under_faults(shape(2, 1), 2),
+        two_mortals(shape(1, 3)),
+        unaware(shape(1, 2)),
+        unaware(shape(2, 1)),
+        triple(shape(1, 2), 1),
+        triple(shape(2, 1), 1),
         lone(shape(2, 2), 1),
         double(shape(1, 3), 0),
         double(shape(3, 1), 0),
@@ -121,7 +164,15 @@ pub fn full() -> Vec<Run> {
     vec![
         double(shape(1, 3), 3),
         double(shape(3, 1), 3),
+        triple(shape(1, 3), 0),
+        triple(shape(3, 1), 0),
         dead_tod(shape(1, 3), 2),
+        dead_tod(shape(1, 2), 3),
+        mortal_under_faults(shape(1, 2), 3),
+        mortal_under_faults(shape(2, 1), 3),
+        two_mortals(shape(1, 4)),
+        late(shape(1, 3)),
+        late(shape(3, 1)),
         single(shape(2, 2), 4),
         single(shape(1, 5), 2),
         single(shape(1, 6), 1),

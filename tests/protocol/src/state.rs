@@ -1,7 +1,7 @@
 //! A state of a core: the two shipped words, an abstract timer facility, and its threads.
 
 use crate::thread::{Flag, GENERATION, Life, Thread};
-use hmi_meeting::{Findings, Phase, Word};
+use hmi_meeting::{Findings, Phase, Word, mask_of};
 use hypervisor_shim::core_word::CoreWord;
 use std::hash::{Hash, Hasher};
 
@@ -109,6 +109,9 @@ pub struct Timer {
     pub repaired: bool,
     /// A fault of the core was repaired by a resync: it may be told, and need not be.
     pub quiet: bool,
+    /// A fault of the core was repaired by a meeting whose leader was so late that the others forgot it:
+    /// it may tell, later than all that came since.
+    pub forgotten: bool,
     /// The OS was told that a fault of the core is not recovered.
     pub told: bool,
     /// The OS saw that TB is dead: the flag of the handler.
@@ -134,6 +137,7 @@ impl Timer {
             self.told,
             self.quiet,
             self.flagged,
+            self.forgotten,
         ];
         let bits = flags
             .iter()
@@ -230,17 +234,27 @@ impl State {
         }
         match self.meeting.phase() {
             Phase::Idle => {
-                // Nobody reads how a meeting went once it is over, but those who missed it.
-                let findings = self.meeting.findings;
-                self.meeting = Word::default();
-                self.meeting.generation = GENERATION;
+                // Nobody reads how a meeting went once it is over, but those who missed it, and those who
+                // are in it still and were forgotten: they ask who led it, and whether it was given up.
+                let over = self.meeting;
+                let forgot = self
+                    .threads
+                    .iter()
+                    .any(|thread| thread.is_in_last_meeting());
+                if forgot {
+                    // Nobody takes part in it any more: here they mark that the leader still counts.
+                    self.meeting.participants = mask_of(over.leader);
+                } else {
+                    self.meeting = Word::default();
+                    self.meeting.generation = GENERATION;
+                }
                 let missed = self.threads.iter().any(|thread| thread.has(Flag::Missed));
                 let kept = if missed {
                     0xff
                 } else {
                     Findings::FAILED.bits()
                 };
-                self.meeting.findings = Findings::from_bits(findings.bits() & kept);
+                self.meeting.findings = Findings::from_bits(over.findings.bits() & kept);
                 self.timer.plan = false;
             }
             Phase::Arrive => self.meeting.leader = 0,

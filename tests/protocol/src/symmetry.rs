@@ -34,7 +34,12 @@ fn key(state: &State, number: usize) -> (u64, u8) {
 
 fn leads(state: &State, number: usize) -> bool {
     use hmi_meeting::Phase;
-    let led = !matches!(state.meeting.phase(), Phase::Idle | Phase::Arrive);
+    // Of one that is over it is kept while somebody may ask, and then participants are, too.
+    let led = match state.meeting.phase() {
+        Phase::Idle => state.meeting.participants != 0,
+        Phase::Arrive => false,
+        _ => true,
+    };
     led && usize::from(state.meeting.leader) == number
 }
 

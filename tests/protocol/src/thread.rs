@@ -324,6 +324,14 @@ impl Thread {
         self.0 &= !WAY_MASK;
     }
 
+    /// Whether it goes through the meeting that began last.
+    #[must_use]
+    pub const fn is_in_last_meeting(self) -> bool {
+        let kind = self.field(KIND, 5);
+        let meets = kind >= 2 && kind <= 8 || kind == 14;
+        self.has(Flag::InFirmware) && meets && self.field(AGE, 3) == 0
+    }
+
     /// A meeting began: what it knows of earlier ones is one older.
     pub const fn grow_older(&mut self) {
         let kind = self.field(KIND, 5);
