@@ -358,3 +358,6 @@ const fn after(wait: Wait) -> Place {
         Wait::Siblings | Wait::Claim => Place::Claiming,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -697,3 +697,54 @@ fn events_of_another_meeting_or_phase_are_ignored() {
     assert_eq!(go(&mut word, abort(1)), Verdict::Ignored);
     assert_eq!(word, over);
 }
+
+/// A thread whose meeting was dissolved, or went on without it, is expected in the next one as everyone
+/// is; what it still reports is about the old one.
+#[test]
+fn work_of_one_meeting_does_not_count_for_the_next() {
+    let mut word = Word::default();
+    join(&mut word, 0, 0b111);
+    join(&mut word, 1, 0b111);
+    let dissolve = Event::Dissolve {
+        thread: 0,
+        generation: 1,
+    };
+    assert_eq!(go(&mut word, dissolve), Verdict::Accepted);
+    assert_eq!(join(&mut word, 2, 0b111), Verdict::Joined(2));
+    // It would wait for itself.
+    assert!(word.expects(1));
+    assert_eq!(word.task(1, 1), Task::Gone);
+    assert_eq!(join(&mut word, 1, 0b111), Verdict::Joined(2));
+    assert_eq!(join(&mut word, 0, 0b111), Verdict::Joined(2));
+    let generation = 1;
+    let phase = Phase::RepairTfmr;
+    let old = [
+        Event::Done {
+            thread: 0,
+            generation,
+            phase,
+            findings: Findings::NONE,
+        },
+        Event::Retry {
+            thread: 0,
+            generation,
+        },
+    ];
+    for event in old {
+        let before = word;
+        assert_eq!(go(&mut word, event), Verdict::Ignored, "{event:?}");
+        assert_eq!(word, before);
+    }
+    // Nor does one leave a meeting in the name of another.
+    let abort = Event::Abort {
+        thread: 0,
+        generation: 2,
+        reason: AbortReason::ReloadFailed,
+    };
+    assert_eq!(go(&mut word, abort), Verdict::Accepted);
+    let leave = Event::Leave {
+        thread: 0,
+        generation,
+    };
+    assert_eq!(go(&mut word, leave), Verdict::Ignored);
+}

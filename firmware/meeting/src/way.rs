@@ -364,3 +364,6 @@ impl Way {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
