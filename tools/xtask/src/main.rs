@@ -9,6 +9,7 @@ mod image;
 mod linux;
 mod mutants;
 mod orderings;
+mod payload;
 mod progress;
 mod protocol;
 mod qemu;

@@ -52,7 +52,7 @@ pub(crate) struct Image {
 pub(crate) fn build(features: &[String]) -> Result<Image> {
     let chain = toolchain::resolve()?;
     println!("Compiler: {chain}");
-    let mut cargo = cargo(&chain, "build");
+    let mut cargo = cargo(&chain, "build", "boot");
     cargo.arg("--release");
     if !features.is_empty() {
         let names: Vec<_> = features.iter().map(|feature| full_name(feature)).collect();
@@ -61,8 +61,7 @@ pub(crate) fn build(features: &[String]) -> Result<Image> {
     if !cargo.status().context("cargo")?.success() {
         bail!("the image does not build");
     }
-    let built = target_directory().join(TARGET).join("release/opaline");
-    let mut bytes = fs::read(&built).with_context(|| built.display().to_string())?;
+    let mut bytes = built("opaline")?;
     symbol_map::fill(&mut bytes)?;
     let raw = flatten::flatten(&bytes)?;
     let directory = if features.is_empty() {
@@ -89,7 +88,7 @@ pub(crate) fn build(features: &[String]) -> Result<Image> {
 /// The same build with warnings denied by clippy.
 pub(crate) fn clippy() -> Result<bool> {
     let chain = toolchain::resolve()?;
-    let mut command = cargo(&chain, "clippy");
+    let mut command = cargo(&chain, "clippy", "boot");
     command.args(["--release", "--", "-D", "warnings"]);
     Ok(command.status().context("cargo clippy")?.success())
 }
@@ -103,7 +102,17 @@ fn target_directory() -> PathBuf {
     workspace::target().join("image")
 }
 
-fn cargo(chain: &toolchain::Toolchain, verb: &str) -> Command {
+/// The bytes of a program for the bare machine that cargo has built.
+pub(crate) fn built(program: &str) -> Result<Vec<u8>> {
+    let path = target_directory()
+        .join(TARGET)
+        .join("release")
+        .join(program);
+    fs::read(&path).with_context(|| path.display().to_string())
+}
+
+/// Cargo for a package of the bare machine.
+pub(crate) fn cargo(chain: &toolchain::Toolchain, verb: &str, package: &str) -> Command {
     let root = workspace::root();
     let mut command = Command::new(workspace::cargo());
     let key = TARGET.to_uppercase().replace('-', "_");
@@ -112,7 +121,7 @@ fn cargo(chain: &toolchain::Toolchain, verb: &str) -> Command {
         .args([
             verb,
             "--package",
-            "boot",
+            package,
             "-Zjson-target-spec",
             "-Zbuild-std=core",
         ])

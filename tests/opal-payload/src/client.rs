@@ -1,0 +1,52 @@
+//! What a client of the firmware needs of its machine.
+
+use opal_abi::Token;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It returned this in r3.
+    Returned(i64),
+    /// The firmware ran into an exception: the vector. It never came back.
+    Exception(u64),
+}
+
+/// Memory that the firmware may read and write: doublewords, as the firmware sees them.
+pub trait Client {
+    /// Calls the firmware on the calling thread.
+    fn call(&self, token: u64, arguments: [u64; 8]) -> Answer;
+    /// Real address of the calling thread's scratch memory: [`SCRATCH_WORDS`] doublewords, aligned
+    /// to a page.
+    fn scratch(&self) -> u64;
+    /// A doubleword of the scratch memory.
+    fn load(&self, word: usize) -> u64;
+    /// Sets a doubleword of the scratch memory.
+    fn store(&self, word: usize, value: u64);
+    /// Number of the calling thread; the boot thread is 0.
+    fn thread(&self) -> usize;
+    /// PIR of the calling thread.
+    fn pir(&self) -> u64;
+    /// Registers that calls should have preserved and did not, on all threads so far.
+    fn clobbered(&self) -> u64;
+    /// The next thread that the firmware starts at the address that this gives is number `thread`.
+    fn expect_thread(&self, thread: usize) -> u64;
+    /// Gives a started thread work; 0 and `u64::MAX` are no work.
+    fn give(&self, thread: usize, job: u64);
+    /// Whether a thread is started and has no work.
+    fn waits(&self, thread: usize) -> bool;
+    /// A moment of waiting.
+    fn relax(&self);
+}
+
+/// Doublewords of each thread's scratch memory.
+pub const SCRATCH_WORDS: usize = 512;
+/// The part of it that output of text uses: a length, then the bytes.
+pub const TEXT_WORD: usize = SCRATCH_WORDS - TEXT_BYTES / 8 - 1;
+/// Most bytes of text in one call.
+pub const TEXT_BYTES: usize = 256;
+
+/// A call with few arguments.
+pub fn call(client: &impl Client, token: Token, arguments: [u64; 3]) -> Answer {
+    let [first, second, third] = arguments;
+    client.call(token as u64, [first, second, third, 0, 0, 0, 0, 0])
+}

@@ -1,0 +1,257 @@
+//! The machine under the program: assembly, blocks and stacks of threads, and all `unsafe`.
+
+use core::arch::{asm, global_asm};
+use core::fmt::{self, Write as _};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU64, Ordering};
+use fdt::Fdt;
+use opal_payload::client::{Answer, Client, SCRATCH_WORDS};
+use opal_payload::conformance;
+use opal_payload::console::Console;
+use opal_payload::tree::MAX_THREADS;
+
+const STACK_BYTES: usize = 64 << 10;
+/// The vectors from 0x100 on.
+const VECTORS_BYTES: usize = 0x1f00;
+/// LR, CR, r1, r2, r13 to r31.
+const SAVED: usize = 4 + 19;
+
+/// What belongs to one thread. Assembly reads and writes it, so every field is a doubleword that
+/// anybody may write.
+#[repr(C)]
+struct Block {
+    /// End of the thread's stack; 0 means that of the boot thread.
+    stack: AtomicU64,
+    /// The call is under way.
+    in_call: AtomicU64,
+    entry: AtomicU64,
+    base: AtomicU64,
+    token: AtomicU64,
+    arguments: [AtomicU64; 8],
+    result: AtomicU64,
+    /// Registers that a call did not preserve, summed up by [`Client::call`].
+    clobbered: AtomicU64,
+    /// Vector of an exception in the call, or 0.
+    exception: AtomicU64,
+    srr0: AtomicU64,
+    hsrr0: AtomicU64,
+    saved: [AtomicU64; SAVED],
+    /// What a thread does beside the boot thread: [`ABSENT`], [`IDLE`], or a job.
+    job: AtomicU64,
+}
+
+/// Not started.
+const ABSENT: u64 = 0;
+/// Waits for a job.
+const IDLE: u64 = u64::MAX;
+
+#[repr(C, align(4096))]
+struct Scratch([AtomicU64; SCRATCH_WORDS]);
+
+#[repr(C, align(128))]
+struct Stack([AtomicU64; STACK_BYTES / 8]);
+
+static BLOCKS: [Block; MAX_THREADS] = [const { Block::new() }; MAX_THREADS];
+static SCRATCH: [Scratch; MAX_THREADS] =
+    [const { Scratch([const { AtomicU64::new(0) }; SCRATCH_WORDS]) }; MAX_THREADS];
+static STACKS: [Stack; MAX_THREADS] =
+    [const { Stack([const { AtomicU64::new(0) }; STACK_BYTES / 8]) }; MAX_THREADS];
+/// The block of the thread that starts next.
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
+/// The firmware: its base and its entry.
+static FIRMWARE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+static CLOBBERED: AtomicU64 = AtomicU64::new(0);
+
+impl Block {
+    const fn new() -> Self {
+        Self {
+            stack: AtomicU64::new(0),
+            in_call: AtomicU64::new(0),
+            entry: AtomicU64::new(0),
+            base: AtomicU64::new(0),
+            token: AtomicU64::new(0),
+            arguments: [const { AtomicU64::new(0) }; 8],
+            result: AtomicU64::new(0),
+            clobbered: AtomicU64::new(0),
+            exception: AtomicU64::new(0),
+            srr0: AtomicU64::new(0),
+            hsrr0: AtomicU64::new(0),
+            saved: [const { AtomicU64::new(0) }; SAVED],
+            job: AtomicU64::new(ABSENT),
+        }
+    }
+}
+
+global_asm!(
+    include_str!("start.S"),
+    first_block = sym BLOCKS,
+    next_block = sym NEXT_BLOCK,
+    stacks = sym STACKS,
+    stack_bytes = const STACK_BYTES,
+    main = sym crate::main,
+    thread = sym thread,
+    fault = sym fault,
+    vectors_bytes = const VECTORS_BYTES,
+    stack = const offset_of!(Block, stack),
+    in_call = const offset_of!(Block, in_call),
+    entry = const offset_of!(Block, entry),
+    base = const offset_of!(Block, base),
+    token = const offset_of!(Block, token),
+    arguments = const offset_of!(Block, arguments),
+    result = const offset_of!(Block, result),
+    clobbered = const offset_of!(Block, clobbered),
+    exception = const offset_of!(Block, exception),
+    srr0 = const offset_of!(Block, srr0),
+    hsrr0 = const offset_of!(Block, hsrr0),
+    saved = const offset_of!(Block, saved),
+);
+
+unsafe extern "C" {
+    fn payload_call(block: *const Block);
+    /// Entered by the firmware on a thread that it starts; nobody here calls it.
+    fn payload_secondary();
+}
+
+/// The block of the calling thread.
+fn block() -> &'static Block {
+    let address: usize;
+    // SAFETY: only reads HSPRG0, which the entry has set.
+    unsafe { asm!("mfspr {}, 304", out(reg) address, options(nomem, nostack)) };
+    &BLOCKS[(address - (&raw const BLOCKS).addr()) / size_of::<Block>()]
+}
+
+fn index() -> usize {
+    (core::ptr::from_ref(block()).addr() - (&raw const BLOCKS).addr()) / size_of::<Block>()
+}
+
+/// The thread that calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThisThread;
+
+impl Client for ThisThread {
+    fn call(&self, token: u64, arguments: [u64; 8]) -> Answer {
+        let block = block();
+        let set = |place: &AtomicU64, value| place.store(value, Ordering::Relaxed);
+        set(&block.base, FIRMWARE[0].load(Ordering::Relaxed));
+        set(&block.entry, FIRMWARE[1].load(Ordering::Relaxed));
+        set(&block.token, token);
+        for (place, value) in block.arguments.iter().zip(arguments) {
+            set(place, value);
+        }
+        // SAFETY: the block is this thread's and complete; the call preserves what the ABI has it
+        // preserve, even when an exception ends the firmware's work. What the firmware writes to is
+        // memory of atomics.
+        unsafe { payload_call(block) };
+        match block.exception.load(Ordering::Relaxed) {
+            0 => {
+                let clobbered = block.clobbered.load(Ordering::Relaxed);
+                CLOBBERED.fetch_add(clobbered, Ordering::Relaxed);
+                Answer::Returned(block.result.load(Ordering::Relaxed) as i64)
+            }
+            vector => Answer::Exception(vector),
+        }
+    }
+
+    fn scratch(&self) -> u64 {
+        (&raw const SCRATCH[index()]).addr() as u64
+    }
+
+    fn load(&self, word: usize) -> u64 {
+        SCRATCH[index()].0[word].load(Ordering::Relaxed)
+    }
+
+    fn store(&self, word: usize, value: u64) {
+        SCRATCH[index()].0[word].store(value, Ordering::Relaxed);
+    }
+
+    fn thread(&self) -> usize {
+        index()
+    }
+
+    fn pir(&self) -> u64 {
+        let value: u64;
+        // SAFETY: only reads a register.
+        unsafe { asm!("mfspr {}, 1023", out(reg) value, options(nomem, nostack)) };
+        value
+    }
+
+    fn clobbered(&self) -> u64 {
+        CLOBBERED.load(Ordering::Relaxed)
+    }
+
+    fn expect_thread(&self, thread: usize) -> u64 {
+        let (block, stack) = (&BLOCKS[thread], &raw const STACKS[thread]);
+        let end = stack.addr() + STACK_BYTES;
+        block.stack.store(end as u64, Ordering::Relaxed);
+        block.job.store(ABSENT, Ordering::Relaxed);
+        NEXT_BLOCK.store((&raw const BLOCKS[thread]).addr() as u64, Ordering::Release);
+        (payload_secondary as *const ()).addr() as u64
+    }
+
+    fn give(&self, thread: usize, job: u64) {
+        BLOCKS[thread].job.store(job, Ordering::Release);
+    }
+
+    fn waits(&self, thread: usize) -> bool {
+        BLOCKS[thread].job.load(Ordering::Acquire) == IDLE
+    }
+
+    fn relax(&self) {
+        relax();
+    }
+}
+
+/// Where the firmware is.
+pub(crate) fn set_firmware(base: u64, entry: u64) {
+    FIRMWARE[0].store(base, Ordering::Relaxed);
+    FIRMWARE[1].store(entry, Ordering::Relaxed);
+}
+
+/// The device tree that the firmware hands over.
+pub(crate) fn tree(tree: *const u8) -> Option<Fdt<'static>> {
+    // SAFETY: the firmware says that there is a tree, and leaves it alone from now on; its header
+    // is checked before its size is believed.
+    unsafe { Fdt::from_ptr(tree) }.ok()
+}
+
+/// Says why, and ends the run.
+pub(crate) fn stop(why: fmt::Arguments<'_>) -> ! {
+    let mut console = Console::new(&ThisThread);
+    // Where the console fails, silence tells.
+    let _ = writeln!(console, "PAYLOAD: {why}");
+    console.power_down();
+    loop {
+        relax();
+    }
+}
+
+/// One spin at low priority: the emulator lets other threads run.
+fn relax() {
+    // SAFETY: priority hints only.
+    unsafe { asm!("or 1, 1, 1", "or 2, 2, 2", options(nomem, nostack)) };
+}
+
+/// An exception outside of any call.
+extern "C" fn fault(block: &Block) -> ! {
+    let word = |place: &AtomicU64| place.load(Ordering::Relaxed);
+    stop(format_args!(
+        "exception {:#x}, SRR0 {:#x}, HSRR0 {:#x}",
+        word(&block.exception),
+        word(&block.srr0),
+        word(&block.hsrr0)
+    ))
+}
+
+/// A thread that the firmware has started.
+extern "C" fn thread(block: &Block) -> ! {
+    block.job.store(IDLE, Ordering::Release);
+    loop {
+        match block.job.load(Ordering::Acquire) {
+            IDLE => relax(),
+            job => {
+                conformance::work(&ThisThread, job);
+                block.job.store(IDLE, Ordering::Release);
+            }
+        }
+    }
+}
