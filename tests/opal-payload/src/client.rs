@@ -11,7 +11,7 @@ pub enum Answer {
     Exception(u64),
 }
 
-/// Memory that the firmware may read and write: doublewords, as the firmware sees them.
+/// One thread of a client, and through it the others.
 pub trait Client {
     /// Calls the firmware on the calling thread.
     fn call(&self, token: u64, arguments: [u64; 8]) -> Answer;
@@ -36,6 +36,15 @@ pub trait Client {
     fn waits(&self, thread: usize) -> bool;
     /// A moment of waiting.
     fn relax(&self);
+    /// Puts a doubleword into the memory below the vectors' end, which is an OS's own: at 0 or at
+    /// [`LOW_PLACE`].
+    fn store_low(&self, null: bool, value: u64);
+    /// Whether interrupts of the calling thread are taken in little-endian mode (`HID0[HILE]`).
+    fn little_endian_interrupts(&self) -> bool;
+    /// A doubleword that survives a restart of the machine.
+    fn mark(&self) -> u64;
+    /// Sets it.
+    fn set_mark(&self, value: u64);
 }
 
 /// Doublewords of each thread's scratch memory.
@@ -50,3 +59,6 @@ pub fn call(client: &impl Client, token: Token, arguments: [u64; 3]) -> Answer {
     let [first, second, third] = arguments;
     client.call(token as u64, [first, second, third, 0, 0, 0, 0, 0])
 }
+
+/// A place among the vectors that no vector uses.
+pub const LOW_PLACE: u64 = 0x2f00;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`client`] | what a client needs of its machine |
 //! | [`console`] | text, by OPAL calls |
+//! | [`line`] | one line of it |
 //! | [`tree`] | what the device tree says |
 //! | [`conformance`] | every token with good and bad arguments, one line each |
 #![no_std]
@@ -16,4 +17,5 @@
 pub mod client;
 pub mod conformance;
 pub mod console;
+pub mod line;
 pub mod tree;

@@ -1,13 +1,14 @@
 //! The machine under the program: assembly, blocks and stacks of threads, and all `unsafe`.
 
 use core::arch::{asm, global_asm};
-use core::fmt::{self, Write as _};
+use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
 use fdt::Fdt;
-use opal_payload::client::{Answer, Client, SCRATCH_WORDS};
+use opal_payload::client::{Answer, Client, LOW_PLACE, SCRATCH_WORDS};
 use opal_payload::conformance;
 use opal_payload::console::Console;
+use opal_payload::line::print;
 use opal_payload::tree::MAX_THREADS;
 
 const STACK_BYTES: usize = 64 << 10;
@@ -199,6 +200,45 @@ impl Client for ThisThread {
     fn relax(&self) {
         relax();
     }
+
+    fn store_low(&self, null: bool, value: u64) {
+        store(if null { 0 } else { LOW_PLACE }, value);
+    }
+
+    fn little_endian_interrupts(&self) -> bool {
+        let (version, value): (u64, u64);
+        // SAFETY: only reads registers.
+        unsafe {
+            asm!("mfspr {}, 287", "mfspr {}, 1008", out(reg) version, out(reg) value,
+                 options(nomem, nostack));
+        }
+        // IBM bit 19 on POWER8, 4 later.
+        let power8 = version >> 16 <= 0x4d;
+        value & 1 << (63 - if power8 { 19 } else { 4 }) != 0
+    }
+
+    fn mark(&self) -> u64 {
+        let value;
+        // SAFETY: memory that nobody else uses.
+        unsafe {
+            asm!("ld {}, 0({})", out(reg) value, in(reg_nonzero) MARK_PLACE, options(nostack))
+        };
+        value
+    }
+
+    fn set_mark(&self, value: u64) {
+        store(MARK_PLACE, value);
+    }
+}
+
+/// Behind the payload, where an initial file system would be: no loader writes there, and no
+/// firmware does.
+const MARK_PLACE: u64 = 0x2f00_0000;
+
+/// Stores a doubleword where Rust has no object: at [`LOW_PLACE`], 0, or [`MARK_PLACE`].
+fn store(address: u64, value: u64) {
+    // SAFETY: an OS's own memory, of which nobody here has a reference.
+    unsafe { asm!("std {}, 0({})", in(reg) value, in(reg_nonzero) address, options(nostack)) };
 }
 
 /// Where the firmware is.
@@ -216,10 +256,9 @@ pub(crate) fn tree(tree: *const u8) -> Option<Fdt<'static>> {
 
 /// Says why, and ends the run.
 pub(crate) fn stop(why: fmt::Arguments<'_>) -> ! {
-    let mut console = Console::new(&ThisThread);
     // Where the console fails, silence tells.
-    let _ = writeln!(console, "PAYLOAD: {why}");
-    console.power_down();
+    let _ = print(&ThisThread, why);
+    Console::new(&ThisThread).power_down();
     loop {
         relax();
     }

@@ -4,9 +4,8 @@
 
 mod machine;
 
-use core::fmt::Write as _;
 use machine::ThisThread;
-use opal_payload::console::Console;
+use opal_payload::line::print;
 use opal_payload::{conformance, tree};
 
 /// Entered by assembly on the boot thread.
@@ -18,11 +17,10 @@ extern "C" fn main(tree: *const u8, base: u64, entry: u64) -> ! {
         machine::stop(format_args!("the device tree describes no OPAL"));
     };
     machine::set_firmware(found.base, found.entry);
-    let mut console = Console::new(&ThisThread);
     let mode = found.command_line.split_whitespace().next();
     let done = match mode {
-        Some("conformance") => conformance::run(&ThisThread, &found, &mut console),
-        _ => writeln!(console, "modes: conformance"),
+        Some("conformance") => conformance::run(&ThisThread, &found),
+        _ => print(&ThisThread, format_args!("modes: conformance")),
     };
     match done {
         Ok(()) => machine::stop(format_args!("end")),

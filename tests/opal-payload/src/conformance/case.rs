@@ -46,6 +46,11 @@ impl Case {
         })
     }
 
+    /// Whether a firmware that takes its pointer works with memory of all threads.
+    pub(super) const fn shares_memory(&self) -> bool {
+        matches!(self.twist, Twist::Pointer(_, kind) if kind.is_shared())
+    }
+
     /// Makes the call and tells what came of it.
     pub(super) fn tell<C: Client>(
         &self,
@@ -82,7 +87,9 @@ impl Case {
                     (first..first + PLACE_WORDS).for_each(|word| client.store(word, UNTOUCHED));
                     client.store(first, self.content(index, place));
                     let good = client.scratch() + 8 * first as u64;
-                    self.kind(index).address(good, place.bytes, around)
+                    let kind = self.kind(index);
+                    lay_out(client, kind, first, self.content(index, place));
+                    kind.address(good, place.bytes, around)
                 }
             };
         }
@@ -124,6 +131,20 @@ impl Display for Case {
                 Argument::Value(_) => Err(fmt::Error),
             },
         }
+    }
+}
+
+/// What a good pointer would lead to is also where some bad ones lead: a firmware that takes them
+/// then works with the same.
+fn lay_out(client: &impl Client, kind: Kind, first: usize, content: u64) {
+    match kind {
+        Kind::Null => client.store_low(true, content),
+        Kind::Vectors => client.store_low(false, content),
+        Kind::Misaligned => {
+            client.store(first, 0xa5 << 56 | content >> 8);
+            client.store(first + 1, content << 56 | UNTOUCHED >> 8);
+        }
+        _ => {}
     }
 }
 

@@ -1,101 +1,118 @@
 //! Every token that Opaline implements, with good and bad arguments: one line a case.
 //!
-//! A line is `TOKEN NAME.case -> code values`; lines of a case that is repeated on other threads
-//! begin with `each` or `all`. Nothing in a line varies from run to run. The command line may name
-//! cases: `without=A,B` leaves some out, because a firmware does not survive them, and `only=A`
-//! makes one of them alone.
+//! A line is `TOKEN NAME.case -> code values`. Nothing in a line varies from run to run. Cases that
+//! are repeated on other threads have no lines of their own, unless another answer came. The command
+//! line may name cases: `without=A,B` leaves some out, because a firmware does not survive them, and
+//! `only=A` makes one of them alone.
 
 mod calls;
 mod case;
 mod pointer;
+mod repeat;
+mod restart;
+mod threads;
+mod wanted;
 
-use crate::client::Client;
+use crate::client::{Answer, Client, call};
+use crate::line::{Line, print};
 use crate::tree::Machine;
-use case::Case;
-use core::fmt::{self, Display, Write};
+use case::{Case, Code};
+use core::fmt::{self, Write as _};
+use opal_abi::Token;
 use pointer::Surroundings;
+use wanted::Wanted;
+
+pub use repeat::work;
 
 /// Runs all cases.
 ///
 /// # Errors
 /// When the console fails.
-pub fn run<C: Client>(client: &C, machine: &Machine<'_>, out: &mut impl Write) -> fmt::Result {
+pub fn run<C: Client>(client: &C, machine: &Machine<'_>) -> fmt::Result {
     let wanted = Wanted::read(machine.command_line);
     let around = Surroundings {
         firmware: machine.base,
         memory_end: machine.memory_end,
     };
-    for case in Case::all().filter(|case| wanted.wants(case)) {
-        write!(out, "{} {case} -> ", case.call.token as i64)?;
-        case.tell(client, around, out)?;
-        writeln!(out)?;
+    if restart::goes_on(client, &wanted)? {
+        return Ok(());
     }
-    writeln!(out, "registers not preserved: {}", client.clobbered())
-}
-
-/// What a started thread does with a job.
-pub fn work<C: Client>(_: &C, _: u64) {}
-
-/// Which cases the command line wants.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wanted<'t> {
-    without: &'t str,
-    only: Option<&'t str>,
-}
-
-impl<'t> Wanted<'t> {
-    fn read(command_line: &'t str) -> Self {
-        let word = |key| {
-            let mut words = command_line.split_whitespace();
-            words.find_map(|word| word.strip_prefix(key))
-        };
-        Self {
-            without: word("without=").unwrap_or_default(),
-            only: word("only="),
+    for (number, case) in Case::all().enumerate() {
+        if wanted.wants(&case) {
+            let mut line = Line::new();
+            case.tell(client, around, &mut line)?;
+            repeat::remember(number, line.as_str());
+            print(
+                client,
+                format_args!("{} {case} -> {}", case.call.token as i64, line.as_str()),
+            )?;
         }
     }
-
-    fn wants(&self, case: &impl Display) -> bool {
-        let is = |name: &str| {
-            let mut rest = Rest(name);
-            write!(rest, "{case}").is_ok() && rest.0.is_empty()
-        };
-        match self.only {
-            Some(names) => names.split(',').any(is),
-            None => !self.without.split(',').any(is),
-        }
+    if wanted.wants(&"CHECK_TOKEN.which") {
+        tokens(client)?;
     }
+    threads::run(client, machine, around, &wanted)?;
+    print(
+        client,
+        format_args!("registers that calls changed: {}", client.clobbered()),
+    )?;
+    restart::begin(client, &wanted)
 }
 
-/// Takes away from a text what is written to it; anything else is an error.
-struct Rest<'t>(&'t str);
-
-impl Write for Rest<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
-        Ok(())
+/// Which tokens there are.
+fn tokens(client: &impl Client) -> fmt::Result {
+    const BEYOND: u64 = 256;
+    let is = |token| call(client, Token::CheckToken, [token, 0, 0]) == Answer::Returned(1);
+    let mut list = Line::new();
+    let mut token = 0;
+    while token < BEYOND {
+        let first = token;
+        while token < BEYOND && is(token) {
+            token += 1;
+        }
+        match token - first {
+            0 => token += 1,
+            1 => write!(list, " {first}")?,
+            _ => write!(list, " {first}-{}", token - 1)?,
+        }
     }
+    let answer = Code(Answer::Returned(1));
+    let text = list.as_str();
+    print(
+        client,
+        format_args!(
+            "{} CHECK_TOKEN.which -> {answer} for{text}",
+            Token::CheckToken as u64
+        ),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
-    use std::{collections::BTreeSet, string::ToString as _};
+    use std::{collections::BTreeSet, string::ToString as _, vec::Vec};
 
     #[test]
-    fn every_implemented_token_is_called_and_no_case_has_two_lines() {
-        let names: std::vec::Vec<_> = Case::all().map(|case| case.to_string()).collect();
-        let distinct: BTreeSet<_> = names.iter().collect();
-        assert_eq!(distinct.len(), names.len());
+    fn every_implemented_token_is_called() {
+        let called: BTreeSet<u64> = Case::all().map(|case| case.call.token).collect();
+        let elsewhere = threads::TOKENS.iter().chain(restart::TOKENS);
+        let elsewhere: BTreeSet<u64> = elsewhere.map(|token| *token as u64).collect();
+        for token in Token::ALL {
+            let number = token as u64;
+            assert!(
+                called.contains(&number) || elsewhere.contains(&number),
+                "{token:?}"
+            );
+        }
     }
 
     #[test]
-    fn the_command_line_chooses() {
-        let wanted = Wanted::read("conformance without=TEST.good,A.b x");
-        assert!(!wanted.wants(&"TEST.good") && !wanted.wants(&"A.b"));
-        assert!(wanted.wants(&"TEST.goo") && wanted.wants(&"TEST.good2"));
-        let wanted = Wanted::read("conformance only=TEST.good");
-        assert!(wanted.wants(&"TEST.good") && !wanted.wants(&"A.b"));
+    fn no_two_cases_have_the_same_name_and_there_is_room_for_all() {
+        let names: Vec<_> = Case::all().map(|case| case.to_string()).collect();
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+        assert!(names.len() <= repeat::MOST_CASES);
+        assert!(names.iter().all(|name| !name.contains([' ', ','])));
     }
 }

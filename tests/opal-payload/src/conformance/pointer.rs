@@ -83,6 +83,11 @@ impl Kind {
         matches!(self, Self::Good | Self::Linear)
     }
 
+    /// Whether it leads to memory that all threads share.
+    pub(super) const fn is_shared(self) -> bool {
+        matches!(self, Self::Null | Self::Vectors | Self::Image | Self::Data)
+    }
+
     /// The pointer of this kind to `bytes` bytes, where a good one would be `good`.
     pub(super) const fn address(self, good: u64, bytes: u64, around: Surroundings) -> u64 {
         match self {
@@ -98,7 +103,7 @@ impl Kind {
             Self::Vectors => 0x2f00,
             Self::OtherNibble => good | 4 << 60,
             Self::Top => 0_u64.wrapping_sub(bytes / 2),
-            Self::LinearTop => LINEAR_MAP | (u64::MAX >> 4) - bytes / 2 + 1,
+            Self::LinearTop => LINEAR_MAP + (1 << 60) - bytes / 2,
         }
     }
 }
