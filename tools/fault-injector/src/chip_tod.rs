@@ -2,13 +2,15 @@
 //!
 //! QEMU accepts the store and leaves TB as it is. A watchpoint stops the machine behind the store.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use gdb_remote::Watch;
 use power_registers::chip_tod::TodRegister;
 use power_registers::{TbState, Tfmr};
 
 use crate::instructions::DoublewordStore;
 use crate::machine::{Generation, MSR_HV, MSR_TRANSLATION, Machine, Vcpu};
+use crate::os::Guests;
+use crate::sleepers::clock_reader;
 use crate::stuffing::Change;
 
 /// Real addresses may carry this bit, which real mode ignores.
@@ -36,6 +38,8 @@ pub struct ChipTod {
     /// True host time minus the undisturbed clock.
     pub reference: u64,
     shared: bool,
+    /// Threads whose VTB is not the clock, since guests of an OS run on them.
+    pub guests: Guests,
 }
 
 impl ChipTod {
@@ -63,6 +67,7 @@ impl ChipTod {
             registers,
             reference,
             shared,
+            guests: Guests::new(),
         })
     }
 
@@ -127,6 +132,16 @@ impl ChipTod {
         Ok(self.registers.contains(&(address & !TOP_BIT)))
     }
 
+    /// The clock minus VTB of a thread.
+    fn correction(&self, machine: &mut Machine, vcpu: Vcpu) -> Result<u64> {
+        if !self.guests.contains_key(&vcpu.pir) {
+            return Ok(0);
+        }
+        let reader = clock_reader(machine, &self.guests)?
+            .context("no thread without a guest is awake: nothing tells the time")?;
+        machine.clock_difference(reader, vcpu)
+    }
+
     /// Loads the true time into TB of the thread's core, if the core is ready to receive.
     fn load(&self, machine: &mut Machine, vcpu: Vcpu) -> Result<Move> {
         let tfmr = Tfmr::from_bits_retain(machine.read(vcpu, "tfmr")?);
@@ -142,8 +157,10 @@ impl ChipTod {
         if matches!(tfmr.state(), TbState::SyncWait | TbState::GetTod) {
             for sibling in machine.core(vcpu.core) {
                 if !self.shared || done.loaded.is_none() {
-                    let readback =
-                        machine.change_timebase(sibling, Change::Clock(self.reference))?;
+                    let value = self
+                        .reference
+                        .wrapping_add(self.correction(machine, sibling)?);
+                    let readback = machine.change_timebase(sibling, Change::Clock(value))?;
                     done.loaded.get_or_insert(readback.timebase);
                 }
             }

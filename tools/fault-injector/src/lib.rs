@@ -19,7 +19,8 @@
 //! | [`plan`] | what to break, drawn from a seed |
 //! | [`forge`] | the fault itself, and the delivery of the HMI |
 //! | [`chip_tod`] | the TOD's answer to MOVE_TOD_TO_TB |
-//! | [`os`] | faults under an operating system |
+//! | [`os`] | faults under an operating system, and under its guests |
+//! | `sleepers` | which threads are awake, and which of them tell the time |
 //! | [`campaign`] | many faults, each checked; the report |
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ pub mod machine;
 pub mod os;
 pub mod plan;
 pub mod readout;
+mod sleepers;
 pub mod stuffing;
 
 pub use machine::{Machine, Vcpu};

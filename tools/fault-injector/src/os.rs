@@ -5,6 +5,7 @@
 //! the instruction that opens interrupts, or as the reason of its waking up. Its TB is damaged at
 //! that moment, since no hardware would have it run on with a wrong one: it would stand.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,10 +14,10 @@ use power_registers::{Hmer, TbState, Tfmr};
 
 use crate::chip_tod::{ChipTod, Move};
 use crate::forge::{broken, take_hmi};
-use crate::instructions::{Gpr, NAP, STOP, msgsnd};
+use crate::instructions::{Gpr, msgsnd};
 use crate::machine::{MSR_EE, MSR_PR, Machine, Vcpu};
 use crate::plan::Plan;
-use crate::stuffing::Place;
+use crate::sleepers::{asleep, awake, clock_reader};
 
 /// First pause between two looks at threads that are awaited.
 const SLICE: Duration = Duration::from_micros(500);
@@ -41,6 +42,8 @@ const FIRMWARE: std::ops::Range<u64> = 0x3000_0000..0x3110_0000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doing {
+    /// In a guest of the kernel.
+    Guest,
     /// In a program.
     Program,
     /// In the kernel, interrupts open.
@@ -80,7 +83,12 @@ pub struct Struck {
     reference: u64,
     /// PIRs of threads that the OS has not started.
     waiting: Vec<u32>,
+    guests: Guests,
 }
+
+/// The threads on which guests run: by PIR, TB of the guest minus TB of the host. KVM gives a guest a
+/// VTB of its own and leaves it behind, so VTB of these threads is no clock.
+pub type Guests = BTreeMap<u32, i64>;
 
 /// A thread of the core that is struck.
 #[derive(Clone, Copy, Debug)]
@@ -92,28 +100,31 @@ struct Target {
 }
 
 impl Struck {
-    /// Connects, which stops the machine. The clock is taken from a thread that is awake.
+    /// Connects, which stops the machine. The clock is taken from a thread that is awake and never
+    /// has a guest; of those that have, `guests` are told.
     ///
     /// # Errors
     /// The line failed, or every thread sleeps.
-    pub fn connect(socket: &std::path::Path, patience: Duration) -> Result<Self> {
+    pub fn connect(socket: &std::path::Path, guests: Guests, patience: Duration) -> Result<Self> {
         let mut machine = Machine::connect(socket, Timeouts::default())?;
         let start = Instant::now();
-        let awake = loop {
-            if let Some(awake) = awake(&mut machine)?.first().copied() {
-                break awake;
+        let reader = loop {
+            if let Some(reader) = clock_reader(&mut machine, &guests)? {
+                break reader;
             }
             ensure!(start.elapsed() < patience, "every thread sleeps");
             machine.run(SLICE)?;
         };
-        let clock = machine.clock_of(awake)?;
-        let reference = machine.read(awake, "tb")?.wrapping_sub(clock);
-        let tod = ChipTod::watch(&mut machine, reference, false)?;
+        let clock = machine.clock_of(reader)?;
+        let reference = machine.read(reader, "tb")?.wrapping_sub(clock);
+        let mut tod = ChipTod::watch(&mut machine, reference, false)?;
+        tod.guests = guests.clone();
         Ok(Self {
             machine,
             tod,
             reference,
             waiting: Vec::new(),
+            guests,
         })
     }
 
@@ -180,12 +191,21 @@ impl Struck {
         let mut targets = self.targets(core, plan)?;
         // Most faults wait for a program, a sleeper or a call: on a busy host nearly all stops
         // come right behind the resumption, in an interrupt of the kernel.
-        let wanted = [
-            None,
-            Some(Doing::Program),
-            Some(Doing::Asleep),
-            Some(Doing::Firmware),
-        ];
+        let wanted = if self.guests.is_empty() {
+            [
+                None,
+                Some(Doing::Program),
+                Some(Doing::Asleep),
+                Some(Doing::Firmware),
+            ]
+        } else {
+            [
+                None,
+                Some(Doing::Guest),
+                Some(Doing::Guest),
+                Some(Doing::Program),
+            ]
+        };
         let wanted = wanted[plan.number as usize % wanted.len()];
         for _ in 0..ATTEMPTS {
             let met = |doing| targets.iter().any(|target| target.doing == doing);
@@ -271,7 +291,9 @@ impl Struck {
         for (index, vcpu) in self.machine.core(core).into_iter().enumerate() {
             let state = self.machine.state(vcpu)?;
             let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
-            let doing = if in_firmware && self.waiting.contains(&vcpu.pir) {
+            let doing = if state.in_guest() {
+                Doing::Guest
+            } else if in_firmware && self.waiting.contains(&vcpu.pir) {
                 Doing::Waiting
             } else if asleep.contains(&vcpu.pir) {
                 Doing::Asleep
@@ -308,6 +330,7 @@ impl Struck {
         if !woken && !state.takes_hmi() {
             return Ok(());
         }
+        let visit = self.machine.into_hypervisor(vcpu)?;
         if !repaired {
             self.machine.change_timebase_here(vcpu, target.damage)?;
         }
@@ -317,11 +340,8 @@ impl Struck {
             self.machine.write(vcpu, "srr1", srr1)?;
             self.machine.step_off(vcpu, state.pc)?;
         } else {
-            let place = Place {
-                pc: state.pc,
-                msr: state.msr,
-            };
-            take_hmi(&mut self.machine, vcpu, place)?;
+            self.machine.forget_way_in(vcpu, &visit)?;
+            take_hmi(&mut self.machine, vcpu, visit.place)?;
         }
         target.delivered = true;
         Ok(())
@@ -356,22 +376,49 @@ impl Struck {
         Ok(true)
     }
 
-    /// Compares TB of every thread of the machine with the clock that nobody disturbs.
+    /// Compares TB of every thread of the machine with the clock that nobody disturbs. In a guest its
+    /// offset must be in TB, and nowhere else.
     fn check_time(&mut self, outcome: &mut Outcome) -> Result<()> {
-        let Some(reader) = awake(&mut self.machine)?.first().copied() else {
-            return Ok(());
-        };
-        let clock = self.machine.clock_of(reader)?;
-        for vcpu in self.machine.vcpus() {
-            let timebase = self.machine.read(vcpu, "tb")?;
-            let off = timebase.wrapping_sub(clock).wrapping_sub(self.reference) as i64;
-            outcome.off.push(off);
-            if off.unsigned_abs() > TOLERANCE_TICKS {
-                let pir = vcpu.pir;
-                outcome
-                    .failures
-                    .push(format!("TB of PIR {pir:#x} is off by {off} ticks"));
+        let mut left = self.machine.vcpus();
+        for _ in 0..ATTEMPTS {
+            if let Some(reader) = clock_reader(&mut self.machine, &self.guests)? {
+                let clock = self.machine.clock_of(reader)?;
+                let mut between = Vec::new();
+                for vcpu in left {
+                    let state = self.machine.state(vcpu)?;
+                    let guest = self.guests.get(&vcpu.pir).copied();
+                    // The kernel may be about to add the offset, or to take it away.
+                    let on_the_way = !state.in_guest() && state.msr & (MSR_EE | MSR_PR) == 0;
+                    if guest.is_some() && on_the_way {
+                        between.push(vcpu);
+                        continue;
+                    }
+                    let offset = if state.in_guest() { guest } else { None };
+                    let wanted = clock
+                        .wrapping_add(self.reference)
+                        .wrapping_add(offset.unwrap_or(0) as u64);
+                    let off = state.timebase.wrapping_sub(wanted) as i64;
+                    outcome.off.push(off);
+                    if off.unsigned_abs() > TOLERANCE_TICKS {
+                        let pir = vcpu.pir;
+                        outcome
+                            .failures
+                            .push(format!("TB of PIR {pir:#x} is off by {off} ticks"));
+                    }
+                }
+                left = between;
             }
+            if left.is_empty() {
+                return Ok(());
+            }
+            outcome.moves.extend(self.run(SLICE)?);
+        }
+        // Without guests, a machine that sleeps has nobody to look at.
+        if !self.guests.is_empty() {
+            let pirs: Vec<u32> = left.iter().map(|vcpu| vcpu.pir).collect();
+            outcome
+                .failures
+                .push(format!("TB of PIRs {pirs:x?} was never to be seen"));
         }
         Ok(())
     }
@@ -384,32 +431,4 @@ impl Struck {
         let vcpus = self.machine.vcpus();
         self.tod.answer(&mut self.machine, &vcpus)
     }
-}
-
-/// PIRs of the threads that sleep: they stand behind the instruction that sends them to sleep.
-fn asleep(machine: &mut Machine) -> Result<Vec<u32>> {
-    let mut found = Vec::new();
-    for vcpu in machine.vcpus() {
-        let pc = machine.read(vcpu, "pc")?;
-        let closed = machine.read(vcpu, "msr")? & (MSR_EE | MSR_PR) == 0;
-        if !closed || pc < 4 {
-            continue;
-        }
-        // Kernel and firmware are in memory where the rest of their addresses says.
-        let real = (pc & !(0xf << 60)) - 4;
-        let bytes = machine.client.read_memory(real, 4)?;
-        let word: [u8; 4] = bytes.as_slice().try_into().context("four bytes")?;
-        let sleeps = |word: u32| [STOP, NAP].contains(&word);
-        if sleeps(u32::from_be_bytes(word)) || sleeps(u32::from_le_bytes(word)) {
-            found.push(vcpu.pir);
-        }
-    }
-    Ok(found)
-}
-
-/// Threads that do not sleep.
-fn awake(machine: &mut Machine) -> Result<Vec<Vcpu>> {
-    let asleep = asleep(machine)?;
-    let vcpus = machine.vcpus().into_iter();
-    Ok(vcpus.filter(|vcpu| !asleep.contains(&vcpu.pir)).collect())
 }

@@ -52,6 +52,9 @@ pub struct Visit {
     saved: Option<[u64; 4]>,
 }
 
+/// Where hypercalls arrive: on POWER10 an OS may have them arrive translated (`LPCR[HAIL]`).
+const HYPERCALL_VECTORS: [u64; 2] = [0xc00, 0xc000_0000_0000_4c00];
+
 const INTERRUPT_REGISTERS: [&str; 4] = ["srr0", "srr1", "hsrr0", "hsrr1"];
 
 /// How TB is changed.
@@ -115,7 +118,7 @@ impl Machine {
         stepped?;
         let (pc, msr) = (self.read(vcpu, "pc")?, self.read(vcpu, "msr")?);
         ensure!(
-            pc == 0xc00 && msr & MSR_HV != 0,
+            HYPERCALL_VECTORS.contains(&pc) && msr & MSR_HV != 0,
             "the hypercall planted at {:#x} of PIR {:#x} arrived at {pc:#x}, MSR {msr:#x}",
             place.pc,
             vcpu.pir
@@ -371,6 +374,24 @@ impl Machine {
         self.out_of_hypervisor(reader, &visit)?;
         // The debugger's reading of TB is live, that of VTB is not.
         Ok(self.read(reader, "tb")?.wrapping_sub(offset))
+    }
+
+    /// VTB of one thread minus VTB of another, neither of which may sleep: how much they are apart
+    /// does not change until somebody writes one.
+    ///
+    /// # Errors
+    /// As [`Self::stuff`].
+    pub fn clock_difference(&mut self, one: Vcpu, other: Vcpu) -> Result<u64> {
+        let mut offsets = [0; 2];
+        for (offset, vcpu) in offsets.iter_mut().zip([one, other]) {
+            let visit = self.into_hypervisor(vcpu)?;
+            *offset = self.timebase_minus_clock(vcpu)?;
+            self.out_of_hypervisor(vcpu, &visit)?;
+        }
+        // Both clocks now, since nothing runs between the two readings.
+        let one = self.read(one, "tb")?.wrapping_sub(offsets[0]);
+        let other = self.read(other, "tb")?.wrapping_sub(offsets[1]);
+        Ok(one.wrapping_sub(other))
     }
 
     /// TB - VTB of a thread in the hypervisor.

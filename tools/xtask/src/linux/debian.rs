@@ -16,6 +16,11 @@ const ARCHITECTURE: &str = "ppc64el";
 /// The package that always depends on the current kernel.
 const KERNEL: &str = "linux-image-powerpc64le";
 const BUSYBOX: &str = "busybox-static";
+/// Modules of the kernel that make a KVM of the processor's hypervisor mode, in the order in which
+/// they are loaded.
+const KVM_MODULES: &[&str] = &["arch/powerpc/kvm/kvm.ko", "arch/powerpc/kvm/kvm-hv.ko"];
+/// How a module's name may go on.
+const PACKED: &[&str] = &["", ".xz", ".zst", ".gz"];
 
 /// The first program of the small system.
 const INIT: &[u8] = include_bytes!("init.sh");
@@ -54,26 +59,100 @@ fn advice(option: &str, what: &str) -> String {
     )
 }
 
+/// Debian's kernel with its KVM and a program that uses it, `/bin/kvm-guest`; the modules are loaded
+/// by `/bin/load-kvm`.
+pub(crate) fn kvm_system(program: &Path) -> Result<System> {
+    let here = workspace::results().join("linux");
+    fs::create_dir_all(&here)?;
+    let kept = here.join("kvm-modules");
+    if !kept.is_dir() {
+        // Kernel and modules must be of one package.
+        let packages = fetch_kernel(&here).context(
+            "Debian's kernel and its KVM cannot be fetched here, and nothing else will do",
+        )?;
+        keep_modules(&packages, &kept)?;
+    }
+    let mut archive = base(&busybox(&here)?, INIT);
+    archive.directory("modules");
+    let mut script = "#!/bin/sh\nset -e\n".to_owned();
+    for module in KVM_MODULES {
+        let (name, content) = module_in(&kept, module)?;
+        script.push_str(&format!("insmod /modules/{name}\n"));
+        archive.program(&format!("modules/{name}"), &content);
+    }
+    archive.program("bin/load-kvm", script.as_bytes());
+    archive.program("bin/kvm-guest", &fs::read(program)?);
+    let initrd = here.join("kvm-initrd");
+    fs::write(&initrd, archive.finish())?;
+    Ok(System {
+        kernel: here.join("vmlinux"),
+        initrd,
+    })
+}
+
 fn fetched_kernel(here: &Path) -> Result<PathBuf> {
     let kept = here.join("vmlinux");
     if !kept.is_file() {
-        let apt = Apt::prepare(here)?;
-        let package = apt.dependency(KERNEL, "linux-image-")?;
-        let unpacked = apt.unpack(&package)?;
-        let name = package.replace("linux-image-", "vmlinux-");
-        copy(&unpacked.join("boot").join(name), &kept)?;
+        fetch_kernel(here)?;
     }
     Ok(kept)
 }
 
-fn made_initrd(here: &Path) -> Result<PathBuf> {
+/// Fetches the kernel's package and keeps the kernel; gives where the package is unpacked.
+fn fetch_kernel(here: &Path) -> Result<PathBuf> {
+    let apt = Apt::prepare(here)?;
+    let package = apt.dependency(KERNEL, "linux-image-")?;
+    let unpacked = apt.unpack(&package)?;
+    let name = package.replace("linux-image-", "vmlinux-");
+    copy(&unpacked.join("boot").join(name), &here.join("vmlinux"))?;
+    Ok(unpacked)
+}
+
+/// Copies the modules out of an unpacked package: all of them, or the directory is not there.
+fn keep_modules(unpacked: &Path, kept: &Path) -> Result<()> {
+    // Since /usr is merged, packages may use either.
+    let modules = ["lib/modules", "usr/lib/modules"]
+        .iter()
+        .filter_map(|place| fs::read_dir(unpacked.join(place)).ok())
+        .find_map(|mut entries| Some(entries.next()?.ok()?.path()))
+        .context("the package has no modules")?
+        .join("kernel");
+    let partial = kept.with_extension("partial");
+    fs::create_dir_all(&partial)?;
+    for module in KVM_MODULES {
+        let directory = modules.join(module);
+        let directory = directory.parent().context("a module has a place")?;
+        let (name, content) = module_in(directory, module)?;
+        fs::write(partial.join(name), content)?;
+    }
+    fs::rename(&partial, kept)?;
+    Ok(())
+}
+
+/// A module by its path in the kernel's tree, from a directory where it may be packed.
+fn module_in(directory: &Path, module: &str) -> Result<(String, Vec<u8>)> {
+    let name = module.rsplit('/').next().unwrap_or(module);
+    PACKED
+        .iter()
+        .map(|end| format!("{name}{end}"))
+        .find_map(|name| Some((fs::read(directory.join(&name)).ok()?, name)))
+        .map(|(content, name)| (name, content))
+        .with_context(|| format!("{name} is not in {}", directory.display()))
+}
+
+fn busybox(here: &Path) -> Result<Vec<u8>> {
     let busybox = here.join("busybox");
     if !busybox.is_file() {
         let unpacked = Apt::prepare(here)?.unpack(BUSYBOX)?;
         copy(&unpacked.join("bin/busybox"), &busybox)?;
     }
+    Ok(fs::read(&busybox)?)
+}
+
+fn made_initrd(here: &Path) -> Result<PathBuf> {
+    let busybox = busybox(here)?;
     let path = here.join("initrd");
-    fs::write(&path, initrd(&fs::read(&busybox)?, INIT))?;
+    fs::write(&path, base(&busybox, INIT).finish())?;
     Ok(path)
 }
 
@@ -85,7 +164,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn initrd(busybox: &[u8], init: &[u8]) -> Vec<u8> {
+/// The small system's files, to which more may be added.
+fn base(busybox: &[u8], init: &[u8]) -> Archive {
     let mut archive = Archive::default();
     for path in ["bin", "dev", "proc", "sys", "tmp"] {
         archive.directory(path);
@@ -95,7 +175,7 @@ fn initrd(busybox: &[u8], init: &[u8]) -> Vec<u8> {
     archive.program("bin/busybox", busybox);
     archive.link("bin/sh", "busybox");
     archive.program("init", init);
-    archive.finish()
+    archive
 }
 
 /// apt with its own state and its own architecture.

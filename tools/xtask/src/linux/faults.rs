@@ -8,7 +8,7 @@ use super::{
 use crate::qemu::{ending::Ending, topology::Machine};
 use anyhow::{Context as _, Result, ensure};
 use fault_injector::{
-    os::{Doing, Outcome, Struck},
+    os::{Doing, Guests, Outcome, Struck},
     plan::{Choices, draw},
     stuffing::Change,
 };
@@ -73,7 +73,7 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
     const LOOKS: u32 = 20;
     let mut session = bench.start_debugged(shape, "maxcpus=1")?;
     session.run("while :; do :; done & sleep 0", WORK)?;
-    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    let mut struck = Struck::connect(&session.socket(), Guests::new(), PATIENCE)?;
     let waiting = struck.find_waiting()?;
     ensure!(
         waiting as u32 == shape.topology.total() - 1,
@@ -121,7 +121,7 @@ pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Resu
     const SOON: Duration = Duration::from_secs(2);
     let mut session = bench.start_debugged(shape, "panic=1")?;
     session.run("while :; do :; done & sleep 0", WORK)?;
-    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    let mut struck = Struck::connect(&session.socket(), Guests::new(), PATIENCE)?;
     let choices = Choices {
         cores: struck.cores(),
         repairable: true,
@@ -184,7 +184,7 @@ pub(crate) fn strike(
         outcomes: Vec::new(),
         failures: Vec::new(),
     };
-    let mut struck = Struck::connect(&session.socket(), PATIENCE)?;
+    let mut struck = Struck::connect(&session.socket(), Guests::new(), PATIENCE)?;
     let choices = Choices {
         cores: struck.cores(),
         repairable: true,

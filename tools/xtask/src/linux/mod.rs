@@ -4,6 +4,8 @@ mod archive;
 mod checks;
 mod debian;
 mod faults;
+mod kvm;
+mod program;
 mod session;
 mod suite;
 
@@ -39,6 +41,9 @@ pub(crate) struct Arguments {
     /// Of the matrix, only the tests whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "", requires = "matrix")]
     only: String,
+    /// Instead of a shell: start guests under the kernel's KVM, with time of their own, and check it
+    #[arg(long, conflicts_with_all = ["matrix", "kernel", "initrd"])]
+    kvm: bool,
     /// Instead of a shell: break the timebase so many times under the running kernel
     #[arg(long, value_name = "N", default_value_t = 0)]
     faults: u32,
@@ -50,7 +55,11 @@ pub(crate) struct Arguments {
 /// The verb.
 pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     let qemu = image::require_qemu()?;
-    let system = debian::system(arguments.kernel.as_deref(), arguments.initrd.as_deref())?;
+    let system = if arguments.kvm {
+        debian::kvm_system(&program::build()?)?
+    } else {
+        debian::system(arguments.kernel.as_deref(), arguments.initrd.as_deref())?
+    };
     let image = image::build(&[])?;
     image.audit.verdict()?;
     if arguments.matrix {
@@ -67,6 +76,22 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
         return Ok(tally.good(false));
     }
     let (machine, topology) = (arguments.machine.machine, arguments.machine.topology()?);
+    if arguments.kvm {
+        let bench = suite::Bench {
+            qemu: &qemu,
+            image: &image,
+            system: &system,
+            append: &arguments.append,
+            only: "",
+        };
+        let shape = checks::Shape {
+            machine,
+            topology,
+            hash: false,
+            counted: false,
+        };
+        return kvm::verb(&bench, &shape);
+    }
     if arguments.faults > 0 {
         let seed = arguments.seed.unwrap_or_else(crate::run::random_seed);
         println!(

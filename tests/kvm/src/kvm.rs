@@ -1,0 +1,216 @@
+//! The few requests to KVM that one vCPU needs. No interrupt controller is asked for.
+
+use crate::system::{EINTR, Errno, File, memory};
+use core::{fmt, ptr};
+
+// Direction and size of a structure are part of a request's number; on POWER in this way.
+const fn plain(number: u64) -> u64 {
+    1 << 29 | 0xae00 | number
+}
+
+const fn with<T>(direction: u64, number: u64) -> u64 {
+    direction << 29 | (size_of::<T>() as u64) << 16 | 0xae00 | number
+}
+
+const READ: u64 = 2;
+const WRITE: u64 = 4;
+
+const CREATE_VM: u64 = plain(0x01);
+const VCPU_MAP_SIZE: u64 = plain(0x04);
+const CREATE_VCPU: u64 = plain(0x41);
+const RUN: u64 = plain(0x80);
+const SET_MEMORY: u64 = with::<MemoryRegion>(WRITE, 0x46);
+const GET_REGISTERS: u64 = with::<Registers>(READ, 0x81);
+const SET_REGISTERS: u64 = with::<Registers>(WRITE, 0x82);
+const ENABLE_CAPABILITY: u64 = with::<Capability>(WRITE, 0xa3);
+const SET_ONE: u64 = with::<OneRegister>(WRITE, 0xac);
+
+/// A machine for the hypervisor mode of the processor.
+const TYPE_HYPERVISOR: u64 = 1;
+/// Hypercalls come to us.
+const CAPABILITY_PAPR: u32 = 68;
+/// TB offset: PowerPC, 64 bits, number 0x9c.
+const TIMEBASE_OFFSET: u64 = 0x1030_0000_0000_009c;
+/// Why the guest stopped: a hypercall.
+const EXIT_HYPERCALL: u32 = 19;
+/// In the block that is shared with KVM: the reason, and behind it what belongs to it.
+const REASON_AT: usize = 8;
+const REST_AT: usize = 32;
+
+#[repr(C)]
+struct MemoryRegion {
+    slot: u32,
+    flags: u32,
+    guest_address: u64,
+    bytes: u64,
+    our_address: u64,
+}
+
+#[repr(C)]
+struct OneRegister {
+    id: u64,
+    address: u64,
+}
+
+#[repr(C)]
+struct Capability {
+    number: u32,
+    flags: u32,
+    arguments: [u64; 4],
+    padding: [u8; 64],
+}
+
+/// The registers of a vCPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Registers {
+    pub(crate) pc: u64,
+    cr: u64,
+    ctr: u64,
+    lr: u64,
+    xer: u64,
+    pub(crate) msr: u64,
+    srr: [u64; 2],
+    pid: u64,
+    sprg: [u64; 8],
+    gpr: [u64; 32],
+}
+
+/// A hypercall of the guest.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hypercall {
+    pub(crate) number: u64,
+    answer: u64,
+    pub(crate) arguments: [u64; 9],
+}
+
+/// Why a guest did not stop for a hypercall.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stop {
+    /// KVM refused.
+    Refused(Errno),
+    /// Another reason, by its number.
+    Other(u32),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "KVM refuses to run it: {error}"),
+            Self::Other(reason) => write!(f, "it stopped for reason {reason}"),
+        }
+    }
+}
+
+/// What went wrong on the way to a vCPU: the step, and the kernel's answer.
+pub(crate) type Failure = (&'static str, Errno);
+
+/// A machine with one vCPU.
+#[derive(Debug)]
+pub(crate) struct Vcpu {
+    file: File,
+    /// Shared with KVM.
+    block: *mut u8,
+}
+
+impl Vcpu {
+    /// A machine with `program` at its real address `at`, which has `bytes` of memory.
+    pub(crate) fn create(program: &[u8], at: u64, bytes: u64) -> Result<Self, Failure> {
+        let kvm = File::open(c"/dev/kvm").map_err(|error| ("/dev/kvm", error))?;
+        let machine = kvm
+            .request(CREATE_VM, TYPE_HYPERVISOR)
+            .map(File::from_answer)
+            .map_err(|error| ("a machine", error))?;
+        let guest = memory(bytes).map_err(|error| ("memory", error))?;
+        assert!(
+            at + program.len() as u64 <= bytes,
+            "the program has no room"
+        );
+        // SAFETY: the memory is new, ours, and large enough.
+        unsafe {
+            ptr::copy_nonoverlapping(program.as_ptr(), guest.add(at as usize), program.len());
+        }
+        let mut region = MemoryRegion {
+            slot: 0,
+            flags: 0,
+            guest_address: 0,
+            bytes,
+            our_address: guest as u64,
+        };
+        // SAFETY: the request's structure; the memory stays for ever.
+        unsafe { machine.request_with(SET_MEMORY, &mut region) }
+            .map_err(|error| ("memory of the guest", error))?;
+        let file = machine
+            .request(CREATE_VCPU, 0)
+            .map(File::from_answer)
+            .map_err(|error| ("a vCPU", error))?;
+        let size = kvm
+            .request(VCPU_MAP_SIZE, 0)
+            .map_err(|error| ("the block's size", error))?;
+        let block = file.map(size).map_err(|error| ("the block", error))?;
+        let vcpu = Self { file, block };
+        let mut capability = Capability {
+            number: CAPABILITY_PAPR,
+            flags: 0,
+            arguments: [0; 4],
+            padding: [0; 64],
+        };
+        // SAFETY: the request's structure.
+        unsafe { vcpu.file.request_with(ENABLE_CAPABILITY, &mut capability) }
+            .map_err(|error| ("hypercalls", error))?;
+        Ok(vcpu)
+    }
+
+    /// Sets TB of the guest minus TB of the host, as after a migration.
+    pub(crate) fn set_timebase_offset(&self, offset: i64) -> Result<(), Failure> {
+        let mut value = offset;
+        let mut register = OneRegister {
+            id: TIMEBASE_OFFSET,
+            address: (&raw mut value) as u64,
+        };
+        // SAFETY: the request's structure, with the address of a doubleword.
+        unsafe { self.file.request_with(SET_ONE, &mut register) }
+            .map(drop)
+            .map_err(|error| ("the TB offset", error))
+    }
+
+    /// The registers.
+    pub(crate) fn registers(&self) -> Result<Registers, Failure> {
+        let mut registers = Registers::default();
+        // SAFETY: the request's structure.
+        unsafe { self.file.request_with(GET_REGISTERS, &mut registers) }
+            .map_err(|error| ("reading registers", error))?;
+        Ok(registers)
+    }
+
+    /// Sets the registers.
+    pub(crate) fn set_registers(&self, mut registers: Registers) -> Result<(), Failure> {
+        // SAFETY: the request's structure.
+        unsafe { self.file.request_with(SET_REGISTERS, &mut registers) }
+            .map(drop)
+            .map_err(|error| ("registers", error))
+    }
+
+    /// Runs the guest to its next hypercall, which is answered with 0 when it goes on.
+    pub(crate) fn run(&mut self) -> Result<Hypercall, Stop> {
+        loop {
+            match self.file.request(RUN, 0) {
+                Ok(_) => break,
+                Err(EINTR) => {}
+                Err(error) => return Err(Stop::Refused(error)),
+            }
+        }
+        // SAFETY: the block is mapped and larger than this; KVM writes it only while we are in RUN.
+        let reason = unsafe { self.block.add(REASON_AT).cast::<u32>().read() };
+        if reason != EXIT_HYPERCALL {
+            return Err(Stop::Other(reason));
+        }
+        let place = self.block.wrapping_add(REST_AT).cast::<Hypercall>();
+        // SAFETY: as above; this is what belongs to the reason.
+        unsafe {
+            (*place).answer = 0;
+            Ok(place.read())
+        }
+    }
+}
