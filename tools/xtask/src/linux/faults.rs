@@ -2,6 +2,7 @@
 
 use super::{
     checks::Shape,
+    kvm::{self, Guest},
     session::Session,
     suite::{Bench, power_off},
 };
@@ -33,17 +34,32 @@ const LOADS: &[&str] = &[
 /// Words of a kernel whose time or threads went wrong.
 const ALARMS: &str = "LOCKUP|lockup|rcu.*stall|clocksource.*unstable|Unrecoverable|Oops|Call Trace";
 
+/// How many faults, drawn from which seed, and the guests that run meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Campaign<'a> {
+    pub(crate) faults: u32,
+    pub(crate) seed: u64,
+    pub(crate) guests: &'a [Guest],
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
     outcomes: Vec<Outcome>,
+    /// What the monitors of the guests said in the end.
+    verdicts: Vec<String>,
     pub(crate) failures: Vec<String>,
 }
 
 /// The verb: true when every fault did no harm.
-pub(crate) fn verb(bench: &Bench<'_>, shape: &Shape, faults: u32, seed: u64) -> Result<bool> {
-    let report = strike(bench, shape, faults, seed, &mut |text| println!("> {text}"))?;
-    print(&report);
+pub(crate) fn verb(bench: &Bench<'_>, shape: &Shape, campaign: Campaign<'_>) -> Result<bool> {
+    let report = strike(bench, shape, campaign, &mut |text| println!("> {text}"))?;
+    if campaign.faults > 0 {
+        print(&report);
+    }
+    for verdict in &report.verdicts {
+        println!("{verdict}");
+    }
     for failure in &report.failures {
         println!("FAILED: {failure}");
     }
@@ -162,16 +178,24 @@ fn ended(error: &anyhow::Error) -> bool {
 pub(crate) fn strike(
     bench: &Bench<'_>,
     shape: &Shape,
-    faults: u32,
-    seed: u64,
+    campaign: Campaign<'_>,
     on_text: &mut dyn FnMut(&str),
 ) -> Result<Report> {
+    let Campaign {
+        faults,
+        seed,
+        guests,
+    } = campaign;
     let mut session = bench.start_debugged(shape, "")?;
     on_text(&format!(
         "a shell after {:.1} s",
         session.boot.as_secs_f64()
     ));
+    let places = kvm::start(&mut session, guests)?;
     for thread in 0..shape.topology.total() {
+        if guests.iter().any(|guest| guest.thread == thread) {
+            continue;
+        }
         let load = LOADS[thread as usize % LOADS.len()];
         if !load.is_empty() {
             session.run(
@@ -182,9 +206,10 @@ pub(crate) fn strike(
     }
     let mut report = Report {
         outcomes: Vec::new(),
+        verdicts: Vec::new(),
         failures: Vec::new(),
     };
-    let mut struck = Struck::connect(&session.socket(), Guests::new(), PATIENCE)?;
+    let mut struck = Struck::connect(&session.socket(), places, PATIENCE)?;
     let choices = Choices {
         cores: struck.cores(),
         repairable: true,
@@ -213,10 +238,14 @@ pub(crate) fn strike(
         }
     }
     struck.leave()?;
-    if report.failures.is_empty()
-        && let Err(error) = ask(&mut session, faults)
-    {
-        report.failures.push(format!("{error:#}"));
+    if report.failures.is_empty() {
+        match kvm::end(&mut session, guests) {
+            Ok(verdicts) => report.verdicts = verdicts,
+            Err(error) => report.failures.push(format!("{error:#}")),
+        }
+        if let Err(error) = ask(&mut session, faults) {
+            report.failures.push(format!("{error:#}"));
+        }
     }
     if let Err(error) = power_off(session) {
         report

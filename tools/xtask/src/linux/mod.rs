@@ -17,7 +17,7 @@ use crate::{
     run::MachineArguments,
     testing::tally::Tally,
 };
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -76,23 +76,16 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
         return Ok(tally.good(false));
     }
     let (machine, topology) = (arguments.machine.machine, arguments.machine.topology()?);
-    if arguments.kvm {
-        let bench = suite::Bench {
-            qemu: &qemu,
-            image: &image,
-            system: &system,
-            append: &arguments.append,
-            only: "",
+    if arguments.faults > 0 || arguments.kvm {
+        let guests = if arguments.kvm {
+            kvm::guests(topology.total())
+        } else {
+            Vec::new()
         };
-        let shape = checks::Shape {
-            machine,
-            topology,
-            hash: false,
-            counted: false,
-        };
-        return kvm::verb(&bench, &shape);
-    }
-    if arguments.faults > 0 {
+        ensure!(
+            !arguments.kvm || !guests.is_empty(),
+            "one thread is the host's, so guests need a second"
+        );
         let seed = arguments.seed.unwrap_or_else(crate::run::random_seed);
         println!(
             "{} faults, seed {seed}, on {machine}, {topology}",
@@ -111,7 +104,12 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
             hash: false,
             counted: false,
         };
-        return faults::verb(&bench, &shape, arguments.faults, seed);
+        let campaign = faults::Campaign {
+            faults: arguments.faults,
+            seed,
+            guests: &guests,
+        };
+        return faults::verb(&bench, &shape, campaign);
     }
     println!("Machine: {machine}, {topology}. Ctrl-A X ends QEMU.");
     let command_line = format!("console=hvc0 {}", arguments.append);

@@ -292,7 +292,12 @@ fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
         let text = format!("{}, {faults} faults, seed {seed}", name(&shape));
         if bench.wants(&text) {
             let progress = Progress::start(&text);
-            let report = faults::strike(bench, &shape, faults, seed, &mut |line| {
+            let campaign = faults::Campaign {
+                faults,
+                seed,
+                guests: &[],
+            };
+            let report = faults::strike(bench, &shape, campaign, &mut |line| {
                 progress.say(&format!("{text}: {line}"));
             });
             drop(progress);
