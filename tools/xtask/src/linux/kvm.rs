@@ -70,8 +70,12 @@ pub(crate) fn end(session: &mut Session, guests: &[Guest]) -> Result<Vec<String>
     if guests.is_empty() {
         return Ok(Vec::new());
     }
-    session.run(&format!("touch {END}"), WORK)?;
-    session.run("while pidof kvm-guest > /dev/null; do sleep 1; done", WORK)?;
+    // In one command: a shell that reads when a program in the background ends takes that for the
+    // end of its input.
+    session.run(
+        &format!("touch {END}; while pidof kvm-guest > /dev/null; do sleep 1; done"),
+        WORK,
+    )?;
     let said = session.run("cat /tmp/guest*", WORK)?;
     let right = |line: &&String| line.starts_with(VERDICT) && line.contains(": right; ");
     let count = said.iter().filter(right).count();
