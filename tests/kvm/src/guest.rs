@@ -8,7 +8,7 @@ use core::arch::global_asm;
 /// Number of its hypercall: none that KVM would handle by itself.
 pub(crate) const REPORT: u64 = 0xf100;
 /// Readings between two reports.
-const ROUNDS: u64 = 2000;
+const ROUNDS: u64 = 20_000;
 
 global_asm!(
     "

@@ -3,8 +3,9 @@
 use crate::TICKS_PER_SECOND;
 use core::fmt;
 
-/// Readings of the guest that follow each other may differ in a DEC read a moment later.
-const FALL_LIMIT_TICKS: u64 = 16;
+/// KVM adds the offset by TBU40; if the lower 24 bits of TB overflow meanwhile it takes TB for up to 2^24
+/// ticks more than it is, and has the guest's DEC expire so much earlier. Seen without any fault.
+const FALL_LIMIT_TICKS: u64 = crate::OFFSET_UNIT_TICKS;
 /// The host's way in and out of a guest delays DEC, never the other way round: a little each time,
 /// and as long as the emulator's own host takes a break. More is a DEC that was lost.
 const RISE_LIMIT_TICKS: u64 = 4 * TICKS_PER_SECOND;

@@ -102,7 +102,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
             machine,
             topology,
             hash: false,
-            counted: false,
+            counted: arguments.kvm,
         };
         let campaign = faults::Campaign {
             faults: arguments.faults,
