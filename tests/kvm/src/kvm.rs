@@ -23,6 +23,7 @@ const SET_MEMORY: u64 = with::<MemoryRegion>(WRITE, 0x46);
 const GET_REGISTERS: u64 = with::<Registers>(READ, 0x81);
 const SET_REGISTERS: u64 = with::<Registers>(WRITE, 0x82);
 const ENABLE_CAPABILITY: u64 = with::<Capability>(WRITE, 0xa3);
+const GET_ONE: u64 = with::<OneRegister>(WRITE, 0xab);
 const SET_ONE: u64 = with::<OneRegister>(WRITE, 0xac);
 
 /// A machine for the hypervisor mode of the processor.
@@ -31,6 +32,9 @@ const TYPE_HYPERVISOR: u64 = 1;
 const CAPABILITY_PAPR: u32 = 68;
 /// TB offset: PowerPC, 64 bits, number 0x9c.
 const TIMEBASE_OFFSET: u64 = 0x1030_0000_0000_009c;
+/// LPCR, and in it: interrupts are taken little-endian.
+const LPCR: u64 = 0x1030_0000_0000_00b5;
+const LPCR_ILE: u64 = 1 << 25;
 /// Why the guest stopped: a hypercall.
 const EXIT_HYPERCALL: u32 = 19;
 /// In the block that is shared with KVM: the reason, and behind it what belongs to it.
@@ -115,21 +119,18 @@ pub(crate) struct Vcpu {
 }
 
 impl Vcpu {
-    /// A machine with `program` at its real address `at`, which has `bytes` of memory.
-    pub(crate) fn create(program: &[u8], at: u64, bytes: u64) -> Result<Self, Failure> {
+    /// A machine with so many bytes of memory, which begins with `program`.
+    pub(crate) fn create(program: &[u8], bytes: u64) -> Result<Self, Failure> {
         let kvm = File::open(c"/dev/kvm").map_err(|error| ("/dev/kvm", error))?;
         let machine = kvm
             .request(CREATE_VM, TYPE_HYPERVISOR)
             .map(File::from_answer)
             .map_err(|error| ("a machine", error))?;
         let guest = memory(bytes).map_err(|error| ("memory", error))?;
-        assert!(
-            at + program.len() as u64 <= bytes,
-            "the program has no room"
-        );
+        assert!(program.len() as u64 <= bytes, "the program has no room");
         // SAFETY: the memory is new, ours, and large enough.
         unsafe {
-            ptr::copy_nonoverlapping(program.as_ptr(), guest.add(at as usize), program.len());
+            ptr::copy_nonoverlapping(program.as_ptr(), guest, program.len());
         }
         let mut region = MemoryRegion {
             slot: 0,
@@ -164,15 +165,27 @@ impl Vcpu {
 
     /// Sets TB of the guest minus TB of the host, as after a migration.
     pub(crate) fn set_timebase_offset(&self, offset: i64) -> Result<(), Failure> {
-        let mut value = offset;
-        let mut register = OneRegister {
-            id: TIMEBASE_OFFSET,
-            address: (&raw mut value) as u64,
-        };
-        // SAFETY: the request's structure, with the address of a doubleword.
-        unsafe { self.file.request_with(SET_ONE, &mut register) }
-            .map(drop)
+        self.one(SET_ONE, TIMEBASE_OFFSET, &mut (offset as u64))
             .map_err(|error| ("the TB offset", error))
+    }
+
+    /// Has the guest take its interrupts little-endian.
+    pub(crate) fn take_interrupts_little_endian(&self) -> Result<(), Failure> {
+        let mut lpcr = 0;
+        self.one(GET_ONE, LPCR, &mut lpcr)
+            .map_err(|error| ("reading LPCR", error))?;
+        self.one(SET_ONE, LPCR, &mut (lpcr | LPCR_ILE))
+            .map_err(|error| ("LPCR", error))
+    }
+
+    /// Reads or writes a register of 64 bits.
+    fn one(&self, request: u64, id: u64, value: &mut u64) -> Result<(), Errno> {
+        let mut register = OneRegister {
+            id,
+            address: core::ptr::from_mut(value) as u64,
+        };
+        // SAFETY: the structure of both requests, with the address of a doubleword.
+        unsafe { self.file.request_with(request, &mut register) }.map(drop)
     }
 
     /// The registers.

@@ -7,10 +7,9 @@ use core::{ffi::CStr, fmt};
 use kvm_guest::arguments::Arguments;
 use kvm_guest::verdict::{HostTime, Report, Verdict};
 
-/// Memory of the guest, and where in it its program is. No page of any size is smaller.
+/// Memory of the guest, which begins with its program. No page of any size is larger.
 const MEMORY_BYTES: u64 = 2 << 20;
-const PROGRAM_AT: u64 = 0x1000;
-/// 64 bits, machine checks enabled, little-endian; no translation, no interrupts.
+/// 64 bits, machine checks enabled, little-endian; no translation. It opens interrupts itself.
 const MSR: u64 = 1 << 63 | 1 << 12 | 1;
 /// Longest path of the file that ends us.
 const MOST_PATH: usize = 64;
@@ -56,11 +55,12 @@ fn path_of<'a>(text: &str, place: &'a mut [u8; MOST_PATH]) -> Option<&'a CStr> {
 }
 
 fn start(offset: i64) -> Result<Vcpu, Failure> {
-    let vcpu = Vcpu::create(guest::program(), PROGRAM_AT, MEMORY_BYTES)?;
+    let vcpu = Vcpu::create(guest::program(), MEMORY_BYTES)?;
     let mut registers = vcpu.registers()?;
-    registers.pc = PROGRAM_AT;
+    registers.pc = guest::ENTRY;
     registers.msr = MSR;
     vcpu.set_registers(registers)?;
+    vcpu.take_interrupts_little_endian()?;
     vcpu.set_timebase_offset(offset)?;
     Ok(vcpu)
 }
@@ -107,13 +107,26 @@ fn watch(vcpu: &mut Vcpu, verdict: &mut Verdict, until: &CStr) -> Result<(), End
         if call.number != guest::REPORT {
             return Err(End::Hypercall(call.number));
         }
-        let [timebase, steps_back, largest_step, fallen, risen, ..] = call.arguments;
+        let [
+            timebase,
+            steps_back,
+            largest_step,
+            fallen,
+            risen,
+            interrupts,
+            early,
+            late,
+            _,
+        ] = call.arguments;
         let report = Report {
             timebase,
             steps_back,
             largest_step,
             fallen: fallen as i64,
             risen: risen as i64,
+            interrupts,
+            early: early as i64,
+            late: late as i64,
         };
         verdict.hear(before, report, after);
     }

@@ -12,8 +12,7 @@ const RISE_LIMIT_TICKS: u64 = 4 * TICKS_PER_SECOND;
 /// The kernel's clock is made from TB by a rounded factor.
 const CLOCK_LIMIT_NANOSECONDS: u64 = 1_000_000;
 
-/// What the guest tells at each hypercall. Counts are from its beginning, TB + DEC from the last
-/// time that it set DEC, which is behind each hypercall.
+/// What the guest tells at each hypercall, from its beginning; TB + DEC since the last report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Its TB at its last reading.
@@ -26,6 +25,12 @@ pub struct Report {
     pub fallen: i64,
     /// How far it rose at most.
     pub risen: i64,
+    /// Interrupts by DEC.
+    pub interrupts: u64,
+    /// How much too early the earliest of them came.
+    pub early: i64,
+    /// How late the latest.
+    pub late: i64,
 }
 
 /// The host's clocks at one moment.
@@ -76,6 +81,9 @@ impl Verdict {
                 largest_step: 0,
                 fallen: 0,
                 risen: 0,
+                interrupts: 0,
+                early: 0,
+                late: 0,
             },
             most_fallen: 0,
             most_risen: 0,
@@ -134,6 +142,8 @@ impl Verdict {
             && self.outside == 0
             && self.most_fallen <= FALL_LIMIT_TICKS as i64
             && self.most_risen <= RISE_LIMIT_TICKS as i64
+            && self.last.interrupts > 0
+            && self.last.early <= FALL_LIMIT_TICKS as i64
             && self.host_back == 0
             && self.clock_off <= CLOCK_LIMIT_NANOSECONDS
     }
@@ -164,8 +174,8 @@ impl fmt::Display for Verdict {
         write!(
             f,
             "offset {offset:+}: {}; {reports} reports; guest: TB back {} times, {} reports outside \
-             the host's TB by up to {}, largest step {}, TB + DEC fell by {} ticks and rose by {}; \
-             host: back {} times, clock and TB apart by {} us, between two reports at most {}",
+             the host's TB by up to {}, largest step {}, TB + DEC fell by {} ticks and rose by {}, \
+             {} interrupts by DEC, too early by {} ticks, late by {}; host: back {} times, clock and TB apart by {} us, between two reports at most {}",
             if self.is_good() { "right" } else { "WRONG" },
             last.steps_back,
             self.outside,
@@ -173,6 +183,9 @@ impl fmt::Display for Verdict {
             Milliseconds(last.largest_step),
             self.most_fallen.max(0),
             Milliseconds(self.most_risen.max(0) as u64),
+            last.interrupts,
+            last.early,
+            Milliseconds(last.late.max(0) as u64),
             self.host_back,
             self.clock_off / 1000,
             Milliseconds(self.longest_gap),
@@ -198,6 +211,7 @@ mod tests {
     fn report(timebase: u64, offset: i64) -> Report {
         Report {
             timebase: timebase.wrapping_add(offset as u64),
+            interrupts: 1,
             ..Report::default()
         }
     }
@@ -225,7 +239,7 @@ mod tests {
     fn each_wrong_is_seen() {
         let good = |offset| report(1500, offset);
         for offset in OFFSETS {
-            let wrong: [(&str, HostTime, Report, HostTime); 8] = [
+            let wrong: [(&str, HostTime, Report, HostTime); 10] = [
                 ("early", host(1000), report(900, offset), host(2000)),
                 ("late", host(1000), report(2100, offset), host(2000)),
                 (
@@ -247,7 +261,7 @@ mod tests {
                     "DEC early",
                     host(1000),
                     Report {
-                        fallen: 17,
+                        fallen: FALL_LIMIT_TICKS as i64 + 1,
                         ..good(offset)
                     },
                     host(2000),
@@ -257,6 +271,24 @@ mod tests {
                     host(1000),
                     Report {
                         risen: RISE_LIMIT_TICKS as i64 + 1,
+                        ..good(offset)
+                    },
+                    host(2000),
+                ),
+                (
+                    "no interrupt",
+                    host(1000),
+                    Report {
+                        interrupts: 0,
+                        ..good(offset)
+                    },
+                    host(2000),
+                ),
+                (
+                    "early interrupt",
+                    host(1000),
+                    Report {
+                        early: FALL_LIMIT_TICKS as i64 + 1,
                         ..good(offset)
                     },
                     host(2000),
