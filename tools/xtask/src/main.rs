@@ -1,6 +1,7 @@
 //! `cargo xtask`: the front door of the project.
 
 mod audit;
+mod bench;
 mod campaign;
 mod check;
 mod coverage;
@@ -48,6 +49,8 @@ enum Verb {
     Replay(replay::Arguments),
     /// Boot Debian's kernel for ppc64el on the image, with a shell on the console
     Linux(linux::Arguments),
+    /// Measure the image and the reference firmware side by side: instructions, times, sizes
+    Bench(bench::Arguments),
     /// Run all tests: host, big-endian, Miri, image audits, QEMU, mutations
     Test(Strictness),
     /// Everything before a commit: format, clippy, docs, audits, then all tests
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::verb(&arguments),
         Verb::Replay(arguments) => replay::verb(&arguments),
         Verb::Linux(arguments) => linux::verb(&arguments),
+        Verb::Bench(arguments) => bench::verb(&arguments),
         Verb::Test(arguments) => testing::verb(arguments.strict),
         Verb::Check(arguments) => check::verb(arguments.strict),
         Verb::Campaign(arguments) => campaign::verb(&arguments),

@@ -2,11 +2,11 @@
 
 mod archive;
 mod checks;
-mod debian;
+pub(crate) mod debian;
 mod faults;
 mod kvm;
 mod program;
-mod session;
+pub(crate) mod session;
 mod suite;
 
 pub(crate) use suite::{bounded, matrix};

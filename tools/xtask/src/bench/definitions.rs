@@ -1,0 +1,85 @@
+//! The figures, in the order in which they are shown.
+
+use super::figure::{Definition, Unit};
+
+const fn definition(
+    key: &'static str,
+    title: &'static str,
+    unit: Unit,
+    target: Option<f64>,
+    about: &'static str,
+) -> Definition {
+    Definition {
+        key,
+        title,
+        unit,
+        target,
+        about,
+    }
+}
+
+const ENTRY: Option<f64> = Some(0.25);
+const HALF: Option<f64> = Some(0.5);
+const IMAGE: Option<f64> = Some(0.15);
+
+const COUNTED: &str = "guest instructions of all threads, one at a time (-icount shift=0,sleep=off), \
+                       by VTB, from reset to the kernel's first instruction";
+const SHELL: &str = "host seconds from the start of QEMU to the shell of the small system";
+
+use Unit::{Bytes, Instructions, Seconds};
+
+/// All of them.
+pub(super) const DEFINITIONS: &[Definition] = &[
+    definition(
+        "image.raw",
+        "Image",
+        Bytes,
+        IMAGE,
+        "bytes of the file that QEMU loads",
+    ),
+    definition(
+        "image.xz",
+        "Image, packed",
+        Bytes,
+        IMAGE,
+        "the same after xz -9 -C crc32",
+    ),
+    definition(
+        "memory.kept",
+        "Memory kept from the OS",
+        Bytes,
+        HALF,
+        "bytes of memory that the device tree at the kernel's entry reserves",
+    ),
+    definition(
+        "entry.1",
+        "Reset to kernel, 1 thread",
+        Instructions,
+        ENTRY,
+        COUNTED,
+    ),
+    definition(
+        "entry.4",
+        "Reset to kernel, 4 threads",
+        Instructions,
+        ENTRY,
+        COUNTED,
+    ),
+    definition(
+        "entry.bare",
+        "Reset to kernel, no PCI",
+        Instructions,
+        ENTRY,
+        "as entry.1, on a machine without PCI host bridges (-nodefaults and a BMC)",
+    ),
+    definition(
+        "entry.wall",
+        "Reset to kernel, 4 threads, time",
+        Seconds,
+        ENTRY,
+        "host seconds with all threads running at the same time",
+    ),
+    definition("shell.1", "Time to shell, 1 thread", Seconds, None, SHELL),
+    definition("shell.4", "Time to shell, 4 threads", Seconds, None, SHELL),
+    definition("shell.8", "Time to shell, 8 threads", Seconds, None, SHELL),
+];
