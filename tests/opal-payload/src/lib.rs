@@ -6,6 +6,7 @@
 //!
 //! | module | concern |
 //! |---|---|
+//! | [`bench`] | how long calls take |
 //! | [`client`] | what a client needs of its machine |
 //! | [`console`] | text, by OPAL calls |
 //! | [`line`] | one line of it |
@@ -14,6 +15,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod client;
 pub mod conformance;
 pub mod console;

@@ -5,6 +5,7 @@ use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
 use fdt::Fdt;
+use opal_payload::bench::{self, Measured};
 use opal_payload::client::{Answer, Client, LOW_PLACE, SCRATCH_WORDS};
 use opal_payload::conformance;
 use opal_payload::console::Console;
@@ -111,6 +112,10 @@ unsafe extern "C" {
     fn payload_call(block: *const Block);
     /// Entered by the firmware on a thread that it starts; nobody here calls it.
     fn payload_secondary();
+    /// A firmware that does nothing.
+    fn payload_nothing();
+    /// Where a debugger may stop the machine.
+    fn payload_strike();
 }
 
 /// The block of the calling thread.
@@ -125,32 +130,37 @@ fn index() -> usize {
     (core::ptr::from_ref(block()).addr() - (&raw const BLOCKS).addr()) / size_of::<Block>()
 }
 
+/// Calls a firmware with this entry on the calling thread.
+fn call_at(entry: u64, token: u64, arguments: [u64; 8]) -> Answer {
+    let block = block();
+    let set = |place: &AtomicU64, value| place.store(value, Ordering::Relaxed);
+    set(&block.base, FIRMWARE[0].load(Ordering::Relaxed));
+    set(&block.entry, entry);
+    set(&block.token, token);
+    for (place, value) in block.arguments.iter().zip(arguments) {
+        set(place, value);
+    }
+    // SAFETY: the block is this thread's and complete; the call preserves what the ABI has it
+    // preserve, even when an exception ends the firmware's work. What the firmware writes to is
+    // memory of atomics.
+    unsafe { payload_call(block) };
+    match block.exception.load(Ordering::Relaxed) {
+        0 => {
+            let clobbered = block.clobbered.load(Ordering::Relaxed);
+            CLOBBERED.fetch_add(clobbered, Ordering::Relaxed);
+            Answer::Returned(block.result.load(Ordering::Relaxed) as i64)
+        }
+        vector => Answer::Exception(vector),
+    }
+}
+
 /// The thread that calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThisThread;
 
 impl Client for ThisThread {
     fn call(&self, token: u64, arguments: [u64; 8]) -> Answer {
-        let block = block();
-        let set = |place: &AtomicU64, value| place.store(value, Ordering::Relaxed);
-        set(&block.base, FIRMWARE[0].load(Ordering::Relaxed));
-        set(&block.entry, FIRMWARE[1].load(Ordering::Relaxed));
-        set(&block.token, token);
-        for (place, value) in block.arguments.iter().zip(arguments) {
-            set(place, value);
-        }
-        // SAFETY: the block is this thread's and complete; the call preserves what the ABI has it
-        // preserve, even when an exception ends the firmware's work. What the firmware writes to is
-        // memory of atomics.
-        unsafe { payload_call(block) };
-        match block.exception.load(Ordering::Relaxed) {
-            0 => {
-                let clobbered = block.clobbered.load(Ordering::Relaxed);
-                CLOBBERED.fetch_add(clobbered, Ordering::Relaxed);
-                Answer::Returned(block.result.load(Ordering::Relaxed) as i64)
-            }
-            vector => Answer::Exception(vector),
-        }
+        call_at(FIRMWARE[1].load(Ordering::Relaxed), token, arguments)
     }
 
     fn scratch(&self) -> u64 {
@@ -241,6 +251,25 @@ fn store(address: u64, value: u64) {
     unsafe { asm!("std {}, 0({})", in(reg) value, in(reg_nonzero) address, options(nostack)) };
 }
 
+impl Measured for ThisThread {
+    fn clock(&self) -> u64 {
+        let value: u64;
+        // SAFETY: only reads a register. VTB: firmwares set TB.
+        unsafe { asm!("mfspr {}, 849", out(reg) value, options(nostack)) };
+        value
+    }
+
+    fn call_nothing(&self, token: u64, arguments: [u64; 8]) -> Answer {
+        let entry = (payload_nothing as *const ()).addr() as u64;
+        call_at(entry, token, arguments)
+    }
+
+    fn strike(&self) {
+        // SAFETY: it returns at once, and changes nothing.
+        unsafe { payload_strike() };
+    }
+}
+
 /// Where the firmware is.
 pub(crate) fn set_firmware(base: u64, entry: u64) {
     FIRMWARE[0].store(base, Ordering::Relaxed);
@@ -288,7 +317,11 @@ extern "C" fn thread(block: &Block) -> ! {
         match block.job.load(Ordering::Acquire) {
             IDLE => relax(),
             job => {
-                conformance::work(&ThisThread, job);
+                if bench::is_job(job) {
+                    bench::work(&ThisThread, job);
+                } else {
+                    conformance::work(&ThisThread, job);
+                }
                 block.job.store(IDLE, Ordering::Release);
             }
         }

@@ -6,7 +6,7 @@ mod machine;
 
 use machine::ThisThread;
 use opal_payload::line::print;
-use opal_payload::{conformance, tree};
+use opal_payload::{bench, conformance, tree};
 
 /// Entered by assembly on the boot thread.
 extern "C" fn main(tree: *const u8, base: u64, entry: u64) -> ! {
@@ -19,8 +19,9 @@ extern "C" fn main(tree: *const u8, base: u64, entry: u64) -> ! {
     machine::set_firmware(found.base, found.entry);
     let mode = found.command_line.split_whitespace().next();
     let done = match mode {
+        Some("bench") => bench::run(&ThisThread, &found),
         Some("conformance") => conformance::run(&ThisThread, &found),
-        _ => print(&ThisThread, format_args!("modes: conformance")),
+        _ => print(&ThisThread, format_args!("modes: bench, conformance")),
     };
     match done {
         Ok(()) => machine::stop(format_args!("end")),

@@ -196,6 +196,18 @@ payload_back:
     mtlr  0
     blr
 
+    /* A firmware that does nothing. */
+    .globl payload_nothing
+    .type  payload_nothing, @function
+payload_nothing:
+    blr
+
+    /* A debugger stops the machine here. */
+    .globl payload_strike
+    .type  payload_strike, @function
+payload_strike:
+    blr
+
     /* Copied to real address 0x100; each vector has 32 bytes. */
     .section .vectors, "ax"
     .balign 32

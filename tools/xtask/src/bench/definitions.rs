@@ -24,6 +24,11 @@ const IMAGE: Option<f64> = Some(0.15);
 
 const COUNTED: &str = "guest instructions of all threads, one at a time (-icount shift=0,sleep=off), \
                        by VTB, from reset to the kernel's first instruction";
+const CALL: &str = "guest instructions of one call, from the client's branch to its return, the mean \
+                    of many";
+const HMI: &str = "guest instructions of all threads of the core, one at a time, from the first \
+                   thread's call of OPAL_HANDLE_HMI2 to the last one's return, after a control error \
+                   of TFMR; the median of 5 errors";
 const SHELL: &str = "host seconds from the start of QEMU to the shell of the small system";
 
 use Unit::{Bytes, Instructions, Seconds};
@@ -79,6 +84,45 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         ENTRY,
         "host seconds with all threads running at the same time",
     ),
+    definition("call.test", "OPAL_TEST", Instructions, HALF, CALL),
+    definition(
+        "call.check_token",
+        "OPAL_CHECK_TOKEN",
+        Instructions,
+        HALF,
+        CALL,
+    ),
+    definition(
+        "call.console_write",
+        "OPAL_CONSOLE_WRITE, 256 bytes",
+        Instructions,
+        HALF,
+        "guest instructions until the firmware has taken 256 bytes, in as many calls as it wants",
+    ),
+    definition(
+        "call.console_sent",
+        "... and until they are sent",
+        Instructions,
+        None,
+        "as call.console_write, and OPAL_CONSOLE_FLUSH until it says that all is sent",
+    ),
+    definition(
+        "call.poll_events",
+        "OPAL_POLL_EVENTS",
+        Instructions,
+        HALF,
+        CALL,
+    ),
+    definition(
+        "call.resync_timebase",
+        "OPAL_RESYNC_TIMEBASE",
+        Instructions,
+        HALF,
+        CALL,
+    ),
+    definition("hmi.1", "HMI, 1 thread", Instructions, HALF, HMI),
+    definition("hmi.4", "HMI, 4 threads", Instructions, HALF, HMI),
+    definition("hmi.8", "HMI, 8 threads", Instructions, HALF, HMI),
     definition("shell.1", "Time to shell, 1 thread", Seconds, None, SHELL),
     definition("shell.4", "Time to shell, 4 threads", Seconds, None, SHELL),
     definition("shell.8", "Time to shell, 8 threads", Seconds, None, SHELL),

@@ -5,6 +5,7 @@
 //! clock, and VTB, which neither firmware writes, reads that clock.
 
 mod chart;
+mod client;
 mod definitions;
 mod entry;
 mod figure;
@@ -17,6 +18,7 @@ mod table;
 use crate::{
     image::{self, shown},
     linux::debian::{self, System},
+    payload,
     progress::Progress,
     qemu::topology::{Machine, Topology},
     workspace,
@@ -93,7 +95,9 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
         ours: &image.flat,
         reference: &reference,
     };
+    let payload = payload::build()?;
     let mut measurements = bench.measurements(&system)?;
+    measurements.extend(bench.calls(&payload)?);
     measurements.retain(|measurement| {
         let wanted = |key: &&str| key.contains(&arguments.only);
         measurement.keys.iter().any(wanted)
@@ -230,6 +234,39 @@ impl<'a> Bench<'a> {
                 exact: false,
                 run: Box::new(move |firmware| {
                     shell::run(self.qemu, self.machine, topology, firmware, system, key)
+                }),
+            });
+        }
+        Ok(all)
+    }
+
+    /// What a client of the firmware measures.
+    fn calls(&'a self, payload: &'a Path) -> Result<Vec<Measurement<'a>>> {
+        let mut all = Vec::new();
+        for (key, threads, big_core) in
+            [("hmi.1", 1, false), ("hmi.4", 4, false), ("hmi.8", 8, true)]
+        {
+            let topology = Topology::new(self.machine, threads, 1, None, big_core)?;
+            let calls = threads == 1;
+            let keys = DEFINITIONS.iter().map(|definition| definition.key);
+            let keys = keys.filter(|known| *known == key || calls && known.starts_with("call."));
+            all.push(Measurement {
+                name: key.to_owned(),
+                keys: keys.collect(),
+                exact: true,
+                run: Box::new(move |firmware| {
+                    let start = Start {
+                        qemu: self.qemu,
+                        machine: self.machine,
+                        topology,
+                        firmware,
+                        kernel: payload,
+                        command_line: &client::command_line(),
+                        counted: true,
+                        bare: false,
+                        stopped: true,
+                    };
+                    client::run(&start, key, calls)
                 }),
             });
         }

@@ -1,0 +1,155 @@
+//! How long calls take, on a clock that no firmware sets.
+//!
+//! Each line begins with `bench`. A call is repeated and its line gives repetitions and ticks in
+//! sum; `nothing` is the same with a firmware that returns at once, to be taken off. A line `hmi`
+//! gives, for each thread, when it called and when it was back.
+
+mod hmi;
+
+use crate::client::{Answer, Client, TEXT_BYTES, call};
+use crate::tree::Machine;
+use core::fmt::{self, Write};
+use opal_abi::{OpalError, SUCCESS, Token};
+
+/// A client that can tell how long something took.
+pub trait Measured: Client {
+    /// The clock.
+    fn clock(&self) -> u64;
+    /// Calls a firmware that does nothing.
+    fn call_nothing(&self, token: u64, arguments: [u64; 8]) -> Answer;
+    /// A place where a debugger may stop the machine and break something.
+    fn strike(&self);
+}
+
+/// Repetitions of calls that are short.
+const MANY: u32 = 1000;
+/// Repetitions of calls that are long.
+const FEW: u32 = 16;
+/// Calls in vain until an answer is believed to stay as it is.
+const PATIENCE: u32 = 100_000;
+/// Words of the scratch memory: a result, a length, and text from there on.
+const RESULT: usize = 0;
+const LENGTH: usize = 1;
+const TEXT: usize = 2;
+
+/// Measures everything.
+///
+/// # Errors
+/// When the console fails, or a call does not answer as it must.
+pub fn run<C: Measured>(client: &C, machine: &Machine<'_>, out: &mut impl Write) -> fmt::Result {
+    let result = client.scratch() + 8 * RESULT as u64;
+    let nothing = repeat(client, MANY, || {
+        client.call_nothing(Token::Test as u64, [0; 8]);
+        true
+    });
+    tell(out, "nothing", MANY, nothing)?;
+    for (name, token, argument, times) in [
+        ("test", Token::Test, 0, MANY),
+        (
+            "check_token",
+            Token::CheckToken,
+            Token::ConsoleFlush as u64,
+            MANY,
+        ),
+        ("poll_events", Token::PollEvents, result, MANY),
+        ("resync_timebase", Token::ResyncTimebase, 0, FEW),
+    ] {
+        let ticks = repeat(
+            client,
+            times,
+            || matches!(call(client, token, [argument, 0, 0]), Answer::Returned(value) if value >= 0),
+        );
+        tell(out, name, times, ticks)?;
+    }
+    console(client, out)?;
+    hmi::run(client, machine, out)?;
+    writeln!(out, "bench done")
+}
+
+/// What a started thread does with a job.
+pub fn work<C: Measured>(client: &C, job: u64) {
+    hmi::work(client, job);
+}
+
+/// Whether a job is one of these.
+#[must_use]
+pub const fn is_job(job: u64) -> bool {
+    job == hmi::JOB
+}
+
+/// Ticks of so many repetitions; `None` when one of them failed.
+fn repeat<C: Measured>(client: &C, times: u32, mut once: impl FnMut() -> bool) -> Option<u64> {
+    let begin = client.clock();
+    for _ in 0..times {
+        if !once() {
+            return None;
+        }
+    }
+    Some(client.clock() - begin)
+}
+
+fn tell(out: &mut impl Write, name: &str, times: u32, ticks: Option<u64>) -> fmt::Result {
+    match ticks {
+        Some(ticks) => writeln!(out, "bench {name} {times} {ticks}"),
+        None => writeln!(out, "bench {name} failed"),
+    }
+}
+
+/// 256 bytes of output: until the firmware has taken them, and until it has sent them.
+fn console<C: Measured>(client: &C, out: &mut impl Write) -> fmt::Result {
+    let (mut write, mut flush) = (Some(0), Some(0));
+    for _ in 0..FEW {
+        let line = [b'.'; TEXT_BYTES];
+        for (index, chunk) in line.as_chunks::<8>().0.iter().enumerate() {
+            let mut chunk = *chunk;
+            if 8 * (index + 1) == TEXT_BYTES {
+                chunk[6..].copy_from_slice(b"\r\n");
+            }
+            client.store(TEXT + index, u64::from_be_bytes(chunk));
+        }
+        let begin = client.clock();
+        let all = write_all(client);
+        let written = client.clock();
+        let sent = flush_all(client);
+        let end = client.clock();
+        write = write.filter(|_| all).map(|sum| sum + written - begin);
+        flush = flush.filter(|_| sent).map(|sum| sum + end - written);
+    }
+    tell(out, "console_write", FEW, write)?;
+    tell(out, "console_flush", FEW, flush)
+}
+
+fn write_all<C: Measured>(client: &C) -> bool {
+    let address = |word: usize| client.scratch() + 8 * word as u64;
+    let mut done = 0;
+    for _ in 0..PATIENCE {
+        client.store(LENGTH, TEXT_BYTES as u64 - done);
+        let arguments = [0, address(LENGTH), address(TEXT) + done];
+        match call(client, Token::ConsoleWrite, arguments) {
+            Answer::Returned(SUCCESS) => done += client.load(LENGTH),
+            Answer::Returned(code) if is_busy(code) => {}
+            _ => return false,
+        }
+        if done >= TEXT_BYTES as u64 {
+            return true;
+        }
+    }
+    false
+}
+
+fn flush_all<C: Measured>(client: &C) -> bool {
+    for _ in 0..PATIENCE {
+        match call(client, Token::ConsoleFlush, [0; 3]) {
+            Answer::Returned(SUCCESS) => return true,
+            Answer::Returned(code) if is_busy(code) => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn is_busy(code: i64) -> bool {
+    [OpalError::Busy, OpalError::BusyEvent, OpalError::Partial]
+        .iter()
+        .any(|error| error.code() == code)
+}
