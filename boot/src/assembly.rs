@@ -9,6 +9,7 @@
 //! | `guest.S` | the guest's own code (included by `guest`) |
 
 use crate::frame::{CallFrame, Frame, OutgoingCall};
+use crate::opal_door::{KNOWN_TOKENS, TOKEN_LIMIT};
 use crate::thread::{
     BOOT_STACK, BOOT_STACK_SIZE, MAIN_STACK, PIR_LIMIT, PIR_TABLE, Stack, THREAD_AREAS, ThreadArea,
     ThreadBlock, current_block,
@@ -85,6 +86,9 @@ core::arch::global_asm!(
     call_token = const offset_of!(CallFrame, token),
     call_arguments = const offset_of!(CallFrame, arguments),
     rust_opal = sym crate::opal_door::opaline_opal,
+    check_token = const opal_abi::Token::CheckToken as u64,
+    token_limit = const TOKEN_LIMIT,
+    known_tokens = sym KNOWN_TOKENS,
     internal_error = const opal_abi::OpalError::InternalError as i64,
     wrong_state = const opal_abi::OpalError::WrongState as i64,
     out_token = const offset_of!(OutgoingCall, token),

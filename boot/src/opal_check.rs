@@ -28,13 +28,16 @@ pub(crate) fn run() -> (u32, u32) {
     let (test, check) = (Token::Test as u64, Token::CheckToken as u64);
     let (message, hmi2) = (Token::GetMessage as u64, Token::HandleHmi2 as u64);
     let room = Token::ConsoleWriteBufferSpace as u64;
-    let cases: [Case; 21] = [
+    let cases: [Case; 24] = [
         ("test", test, [0; 3], TEST_ANSWER),
         ("unknown token", 179, [0; 3], PARAMETER),
         ("token -1", u64::MAX, [0; 3], PARAMETER),
         ("token beyond 32 bits", 1 << 32, [0; 3], PARAMETER),
         ("check of a token that is", check, [hmi2, 0, 0], 1),
-        ("check of a token that is not", check, [u64::MAX, 0, 0], 0),
+        ("check of a token that is not", check, [179, 0, 0], 0),
+        ("check of the token 256", check, [256, 0, 0], 0),
+        ("check of a huge token", check, [1 << 32 | hmi2, 0, 0], 0),
+        ("check of the token -1", check, [u64::MAX, 0, 0], 0),
         ("flags at no address", hmi2, [0; 3], PARAMETER),
         ("flags misaligned", hmi2, [good + 1, 0, 0], PARAMETER),
         ("flags in the firmware", hmi2, [LINK_BASE, 0, 0], PARAMETER),
@@ -103,15 +106,16 @@ pub(crate) fn run() -> (u32, u32) {
     }
     without_block(|| expect("unknown PIR", call(test, [0; 3]), INTERNAL));
     with_opal_depth(1, || {
-        expect("re-entry, allowed", call(check, [hmi2, 0, 0]), 1);
+        expect("re-entry, allowed", call(room, [0, good, 0]), SUCCESS);
         expect("re-entry, not allowed", call(hmi2, [good, 0, 0]), INTERNAL);
     });
     with_opal_depth(2, || {
-        expect("third entry", call(check, [hmi2, 0, 0]), INTERNAL)
+        expect("third entry", call(room, [0, good, 0]), INTERNAL);
+        expect("a call without state", call(check, [hmi2, 0, 0]), 1);
     });
     let before = cpu::set_interrupts(true);
     let open = call(test, [0; 3]);
     cpu::set_interrupts(before);
     expect("interrupts open", open, OpalError::WrongState.code());
-    (cases.len() as u32 + 5, failed)
+    (cases.len() as u32 + 6, failed)
 }

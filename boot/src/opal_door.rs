@@ -5,8 +5,22 @@ use crate::frame::CallFrame;
 use crate::machine::ThisThread;
 use crate::thread::{ThreadBlock, opal_depth};
 use crate::{SYSTEM, console, handover};
-use opal_abi::OpalError;
+use opal_abi::{OpalError, Token};
 use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
+
+/// No token is as large.
+pub(crate) const TOKEN_LIMIT: usize = 256;
+
+/// 1 for each token that there is: the entry code answers `OPAL_CHECK_TOKEN` from it.
+pub(crate) static KNOWN_TOKENS: [u8; TOKEN_LIMIT] = {
+    let mut known = [0; TOKEN_LIMIT];
+    let mut index = 0;
+    while index < Token::ALL.len() {
+        known[Token::ALL[index] as usize] = 1;
+        index += 1;
+    }
+    known
+};
 
 /// Memory of the OS, reached through ranges that the firmware has checked.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ pub use error::TreeError;
 
 use super::{
     Chip, Generation, LpcBus, MAX_CHIPS, MAX_MEMORY_RANGES, MAX_NPUS, MemoryRange, Platform,
-    TodRole,
+    TodRole, sort_by_key,
 };
 use crate::hardware::ChipId;
 use arrayvec::ArrayVec;
@@ -172,7 +172,7 @@ fn chips(root: Node<'_>) -> Result<(Generation, ArrayVec<Chip, MAX_CHIPS>), Tree
     {
         return Err(root.error("xscom/chiptod", "one that is primary"));
     }
-    chips.sort_unstable_by_key(|chip| chip.id);
+    sort_by_key(&mut chips, |chip| chip.id);
     Ok((generation, chips))
 }
 
@@ -237,7 +237,7 @@ fn memory(
     if memory.is_empty() {
         return Err(root.error("memory", "at least one range"));
     }
-    memory.sort_unstable_by_key(|range| range.start);
+    sort_by_key(&mut memory, |range| range.start);
     Ok(joined(memory))
 }
 

@@ -101,7 +101,8 @@ impl SkewMeter {
             readings: [const { AtomicU64::new(0) }; THREADS],
             enough: AtomicU64::new(0),
             again: AtomicU64::new(0),
-            steps: [const { [const { AtomicI64::new(NONE) }; THREADS] }; THREADS],
+            // Set anew at the begin of each measurement; zeros take no room in the image.
+            steps: [const { [const { AtomicI64::new(0) }; THREADS] }; THREADS],
         }
     }
 
@@ -204,9 +205,11 @@ impl SkewMeter {
 
     /// Works out the result of a measurement that ended. `None` if `interrupted` says so.
     pub fn result(&self, mut interrupted: impl FnMut() -> bool) -> Option<Skew> {
+        let begun = self.number.load(Ordering::Relaxed) != 0;
         let took_part = |index: &usize| {
             let steps = |step: &AtomicI64| step.load(Ordering::Relaxed) != NONE;
-            self.steps[*index].iter().any(steps) || self.steps.iter().any(|row| steps(&row[*index]))
+            let column = || self.steps.iter().any(|row| steps(&row[*index]));
+            begun && (self.steps[*index].iter().any(steps) || column())
         };
         let part: [bool; THREADS] = core::array::from_fn(|index| took_part(&index));
         let all = || (0..THREADS).filter(|index| part[*index]);

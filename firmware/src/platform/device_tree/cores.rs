@@ -4,7 +4,9 @@ use super::chip_id;
 use super::error::TreeError;
 use super::node::Node;
 use crate::hardware::Pir;
-use crate::platform::{Chip, Core, Generation, MAX_CORE_THREADS, MAX_CORES, MAX_THREADS};
+use crate::platform::{
+    Chip, Core, Generation, MAX_CORE_THREADS, MAX_CORES, MAX_THREADS, sort_by_key,
+};
 use arrayvec::ArrayVec;
 
 /// PIR has 15 bits from POWER9 on, 13 before.
@@ -72,7 +74,7 @@ pub(super) fn cores(
     if cores.is_empty() {
         return Err(root.error("cpus", "at least one core with status okay"));
     }
-    cores.sort_unstable_by_key(|core| core.threads.first().copied());
+    sort_by_key(&mut cores, |core| core.threads.first().copied());
     link_halves(&mut cores);
     Ok((cores, processor))
 }

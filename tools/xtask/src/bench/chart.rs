@@ -109,6 +109,7 @@ mod tests {
             title: "a < b",
             unit: Unit::Bytes,
             target,
+            limit: None,
             about: "",
         };
         let figures = collection.figures(&[definition("a", Some(0.5)), definition("b", None)]);

@@ -16,11 +16,12 @@ mod size;
 mod table;
 
 use crate::{
-    image::{self, shown},
+    image::{self, Image, shown},
     linux::debian::{self, System},
     payload,
     progress::Progress,
     qemu::topology::{Machine, Topology},
+    testing::tally::Tally,
     workspace,
 };
 use anyhow::{Context as _, Result, bail};
@@ -96,14 +97,16 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
         reference: &reference,
     };
     let payload = payload::build()?;
-    let mut measurements = bench.measurements(&system)?;
+    let mut measurements = bench.boots(&system.kernel)?;
     measurements.extend(bench.calls(&payload)?);
+    measurements.extend(bench.shells(&system)?);
     measurements.retain(|measurement| {
         let wanted = |key: &&str| key.contains(&arguments.only);
         measurement.keys.iter().any(wanted)
     });
     let collection = bench.run(&measurements, arguments.runs)?;
-    let figures = collection.figures(DEFINITIONS);
+    let mut figures = collection.figures(DEFINITIONS);
+    figures.retain(|figure| figure.key.contains(&arguments.only));
     if figures.is_empty() {
         bail!("no figure has a name with {:?}", arguments.only);
     }
@@ -112,6 +115,48 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     Ok(figures
         .iter()
         .all(|figure| figure.verdict != Verdict::Missed))
+}
+
+/// What every test run measures, without a kernel from elsewhere: once each, as it is exact. A figure
+/// beyond its bound fails.
+pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
+    const NAME: &str = "figures beside the reference";
+    let reference = match reference(qemu) {
+        Ok(reference) => reference,
+        Err(why) => return tally.skip(NAME, &format!("{why:#}")),
+    };
+    let bench = Bench {
+        qemu,
+        machine: Machine::Powernv10,
+        ours: &image.flat,
+        reference: &reference,
+    };
+    let collection = payload::build().and_then(|payload| {
+        let mut measurements = bench.boots(&payload)?;
+        measurements.extend(bench.calls(&payload)?);
+        measurements.retain(|measurement| measurement.exact);
+        bench.run(&measurements, 1)
+    });
+    let collection = match collection {
+        Ok(collection) => collection,
+        Err(why) => return tally.fail(NAME, &format!("{why:#}")),
+    };
+    for definition in DEFINITIONS {
+        for figure in collection.figures(&[*definition]) {
+            let Some(bound) = definition.bound() else {
+                continue;
+            };
+            let name = format!(
+                "{}: {:.3} of the reference's",
+                figure.title, figure.ratio.median
+            );
+            if figure.ratio.median <= bound {
+                tally.pass(&name);
+            } else {
+                tally.fail(&name, &format!("more than {bound}"));
+            }
+        }
+    }
 }
 
 /// The reference among QEMU's own files.
@@ -173,15 +218,15 @@ impl<'a> Bench<'a> {
         Topology::new(self.machine, threads, 1, None, false)
     }
 
-    /// Everything that can be measured.
-    fn measurements(&'a self, system: &'a System) -> Result<Vec<Measurement<'a>>> {
+    /// What is measured on the way to a kernel.
+    fn boots(&'a self, kernel: &'a Path) -> Result<Vec<Measurement<'a>>> {
         let mut all = vec![Measurement {
             name: "image".to_owned(),
             keys: vec!["image.raw", "image.xz"],
             exact: true,
             run: Box::new(size::run),
         }];
-        let address = entry::address(&system.kernel)?;
+        let address = entry::address(kernel)?;
         for (key, threads, counted, bare) in [
             ("entry.1", 1, true, false),
             ("entry.4", 4, true, false),
@@ -202,7 +247,7 @@ impl<'a> Bench<'a> {
                     machine: self.machine,
                     topology,
                     firmware,
-                    kernel: &system.kernel,
+                    kernel,
                     command_line: "console=hvc0",
                     counted,
                     bare,
@@ -226,6 +271,12 @@ impl<'a> Bench<'a> {
                 run: Box::new(run),
             });
         }
+        Ok(all)
+    }
+
+    /// Times to the shell.
+    fn shells(&'a self, system: &'a System) -> Result<Vec<Measurement<'a>>> {
+        let mut all = Vec::new();
         for (key, threads) in [("shell.1", 1), ("shell.4", 4), ("shell.8", 8)] {
             let topology = self.topology(threads)?;
             all.push(Measurement {

@@ -69,6 +69,7 @@ mod tests {
             title: "Something",
             unit: Unit::Seconds,
             target,
+            limit: None,
             about: "",
         };
         let figures = collection.figures(&[definition("a", Some(0.25)), definition("b", None)]);

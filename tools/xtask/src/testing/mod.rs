@@ -7,7 +7,7 @@ pub(crate) mod miri;
 pub(crate) mod orderings;
 pub(crate) mod tally;
 
-use crate::{image, linux};
+use crate::{bench, image, linux};
 use anyhow::Result;
 use std::time::Instant;
 use tally::Tally;
@@ -85,6 +85,9 @@ pub(crate) fn everything(tally: &mut Tally) {
         });
         part("Replay on QEMU: time counted in instructions", || {
             machines::replayed(tally, &qemu, &image);
+        });
+        part("Figures beside the reference, on QEMU", || {
+            bench::bounded(tally, &qemu, &image);
         });
         part("Linux", || linux::bounded(tally, &qemu, &image));
     } else {
