@@ -42,6 +42,15 @@ enum Access {
     Write(u64),
 }
 
+/// What is accessed.
+#[derive(Clone, Copy)]
+struct Register<'a> {
+    platform: &'a Platform,
+    chip: ChipId,
+    address: u32,
+    real: u64,
+}
+
 impl Default for Xscom {
     fn default() -> Self {
         Self::new()
@@ -106,10 +115,42 @@ impl Xscom {
         let waiting = self.budget(ENGINE_MICROSECONDS);
         let engine = self.engine.lock_within(hw, waiting);
         let (_engine, _) = engine.map_err(|_| XscomError::EngineHeld)?;
+        match self.issue(hw, real, access) {
+            Err(error) => {
+                let register = Register {
+                    platform,
+                    chip,
+                    address,
+                    real,
+                };
+                self.insist(hw, register, access, error)
+            }
+            done => done,
+        }
+    }
+
+    /// What an access needs that did not work at once: kept apart, so that those that do carry
+    /// nothing of it. The caller holds the engine.
+    #[cold]
+    #[inline(never)]
+    fn insist<H: Hardware>(
+        &self,
+        hw: &mut H,
+        register: Register<'_>,
+        access: Access,
+        first: XscomError,
+    ) -> Result<u64, XscomError> {
+        let Register {
+            platform,
+            chip,
+            address,
+            real,
+        } = register;
         let mut busy = 0;
         let mut wakeups = 0;
+        let mut done = Err(first);
         loop {
-            match self.issue(hw, real, access) {
+            match done {
                 Err(XscomError::Busy) if busy + 1 < BUSY_TRIES => {
                     busy += 1;
                     if busy % BUSY_TRIES_PER_RESET == 0 {
@@ -132,8 +173,9 @@ impl Xscom {
                     self.reset(hw, platform, chip);
                     return Err(error);
                 }
-                done => return done,
+                Ok(_) => return done,
             }
+            done = self.issue(hw, real, access);
         }
     }
 
