@@ -116,6 +116,8 @@ unsafe extern "C" {
     fn payload_nothing();
     /// Where a debugger may stop the machine.
     fn payload_strike();
+    /// And again.
+    fn payload_mended();
 }
 
 /// The block of the calling thread.
@@ -267,6 +269,11 @@ impl Measured for ThisThread {
     fn strike(&self) {
         // SAFETY: it returns at once, and changes nothing.
         unsafe { payload_strike() };
+    }
+
+    fn mended(&self) {
+        // SAFETY: as above.
+        unsafe { payload_mended() };
     }
 }
 

@@ -202,10 +202,14 @@ payload_back:
 payload_nothing:
     blr
 
-    /* A debugger stops the machine here. */
+    /* A debugger stops the machine at these. */
     .globl payload_strike
     .type  payload_strike, @function
 payload_strike:
+    blr
+    .globl payload_mended
+    .type  payload_mended, @function
+payload_mended:
     blr
 
     /* Copied to real address 0x100; each vector has 32 bytes. */

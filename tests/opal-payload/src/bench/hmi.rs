@@ -43,6 +43,7 @@ pub(super) fn run<C: Measured>(
         if !all_wait(client, threads) {
             return writeln!(out, "bench hmi failed: not all threads are back");
         }
+        client.mended();
         write!(out, "bench hmi")?;
         for calls in CALLS.iter().take(threads) {
             let [begin, end, code, flags] =

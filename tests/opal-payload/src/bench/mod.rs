@@ -19,6 +19,8 @@ pub trait Measured: Client {
     fn call_nothing(&self, token: u64, arguments: [u64; 8]) -> Answer;
     /// A place where a debugger may stop the machine and break something.
     fn strike(&self);
+    /// A place where a debugger may stop it when that is mended.
+    fn mended(&self);
 }
 
 /// Repetitions of calls that are short.

@@ -3,8 +3,10 @@
 use crate::qemu::topology::{Machine, Topology};
 use anyhow::{Context as _, Result};
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs::{self, File},
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -25,7 +27,12 @@ pub(super) struct Start<'a> {
     pub(super) bare: bool,
     /// Stands until a debugger says otherwise.
     pub(super) stopped: bool,
+    /// Can write down each instruction of the firmware, when a debugger says so.
+    pub(super) traced: bool,
 }
+
+/// Where the firmware is, of either side.
+const FIRMWARE: &str = "0x30000000+0x2000000";
 
 impl Start<'_> {
     fn arguments(&self, directory: &Path) -> Vec<String> {
@@ -67,6 +74,12 @@ impl Start<'_> {
             arguments.extend(bmc.iter().chain(&line).map(|text| (*text).to_owned()));
         }
         arguments.extend(["-serial".to_owned(), format!("file:{}", path("console"))]);
+        if self.traced {
+            let trace = path("trace");
+            let options = ["-accel", "tcg,one-insn-per-tb=on", "-D", &trace];
+            let filter = ["-dfilter", FIRMWARE];
+            arguments.extend(options.iter().chain(&filter).map(|text| (*text).to_owned()));
+        }
         if self.stopped {
             arguments.push("-S".to_owned());
         }
@@ -107,6 +120,18 @@ impl Guest {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Instructions of each thread that were written down.
+    pub(super) fn traced(&self) -> Result<BTreeMap<u32, u64>> {
+        let trace = File::open(self.directory.path().join("trace")).context("no trace")?;
+        let mut threads = BTreeMap::new();
+        for line in BufReader::new(trace).lines() {
+            if let Some(thread) = traced_thread(&line?) {
+                *threads.entry(thread).or_default() += 1;
+            }
+        }
+        Ok(threads)
+    }
+
     /// The last of what it and QEMU printed, for a message.
     pub(super) fn last_words(&self) -> String {
         let console = self.console();
@@ -119,6 +144,11 @@ impl Guest {
     pub(super) fn runs(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
+}
+
+/// The thread of a line of a trace: `Trace 3: 0x7f...`.
+fn traced_thread(line: &str) -> Option<u32> {
+    line.strip_prefix("Trace ")?.split_once(':')?.0.parse().ok()
 }
 
 impl Drop for Guest {
@@ -134,6 +164,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_of_a_trace_are_told() {
+        let line = "Trace 12: 0x7f75b810fb00 [00000000/0000000030003770/fc000006/ff002201] ";
+        assert_eq!(traced_thread(line), Some(12));
+        assert_eq!(traced_thread("Tracing 1: x"), None);
+        assert_eq!(traced_thread(""), None);
+    }
+
+    #[test]
     fn command_line() {
         let topology = Topology::new(Machine::Powernv9, 8, 1, None, true).unwrap();
         let start = Start {
@@ -146,6 +184,7 @@ mod tests {
             counted: true,
             bare: true,
             stopped: true,
+            traced: true,
         };
         let text = start.arguments(Path::new("/t")).join(" ");
         for part in [
@@ -154,7 +193,8 @@ mod tests {
             "-bios /x/skiboot.lid -kernel /x/vmlinux -append bench",
             "-icount shift=0,sleep=off -rtc base=2020-01-01,clock=vm",
             "-nodefaults -device ipmi-bmc-sim",
-            "-serial file:/t/console -S",
+            "-serial file:/t/console -accel tcg,one-insn-per-tb=on -D /t/trace -dfilter 0x",
+            " -S",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
@@ -162,10 +202,11 @@ mod tests {
             counted: false,
             bare: false,
             stopped: false,
+            traced: false,
             ..start
         };
         let text = plain.arguments(Path::new("/t")).join(" ");
-        for part in ["-icount", "-nodefaults", " -S"] {
+        for part in ["-icount", "-nodefaults", "-dfilter", " -S"] {
             assert!(!text.contains(part), "{part} in {text}");
         }
     }
