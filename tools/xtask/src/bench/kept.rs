@@ -93,6 +93,7 @@ fn overlap(mut ranges: Vec<Range<u64>>, memory: &[Range<u64>]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
     use tree_writer::TreeWriter;
 
     fn pairs(values: &[u64]) -> Vec<u8> {
@@ -132,8 +133,10 @@ mod tests {
 
     #[test]
     fn overlaps() {
-        assert_eq!(overlap(vec![5..9, 0..6, 8..8], &[0..100]), 9);
-        assert_eq!(overlap(vec![0..10], &[2..4, 6..20]), 6);
-        assert_eq!(overlap(vec![], &[0..10]), 0);
+        let (whole, start, end) = (0..100, 2..4, 6..20);
+        assert_eq!(overlap(vec![5..9, 0..6, 8..8], from_ref(&whole)), 9);
+        let ten = [(0, 10)].map(|(start, end)| start..end).to_vec();
+        assert_eq!(overlap(ten, &[start, end]), 6);
+        assert_eq!(overlap(vec![], from_ref(&whole)), 0);
     }
 }

@@ -63,8 +63,11 @@ struct Measurement<'a> {
     keys: Vec<&'static str>,
     /// Repeated runs give the same: two show that they do.
     exact: bool,
-    run: Box<dyn Fn(&Path) -> Result<Values> + 'a>,
+    run: Run<'a>,
 }
+
+/// Measures a firmware, once.
+type Run<'a> = Box<dyn Fn(&Path) -> Result<Values> + 'a>;
 
 /// What is measured on.
 struct Bench<'a> {
