@@ -15,7 +15,7 @@ const PATIENCE: u64 = 100_000_000;
 const FLAGS: usize = 0;
 const MESSAGE: usize = 2;
 
-/// When a thread called, when it was back, the code, and the flags.
+/// What [`told`] gives.
 static CALLS: [[AtomicU64; 4]; MAX_THREADS] =
     [const { [const { AtomicU64::new(0) }; 4] }; MAX_THREADS];
 
@@ -45,15 +45,21 @@ pub(super) fn run<C: Measured>(
         }
         client.mended();
         write!(out, "bench hmi")?;
-        for calls in CALLS.iter().take(threads) {
-            let [begin, end, code, flags] =
-                calls.each_ref().map(|word| word.load(Ordering::Acquire));
+        for thread in 0..threads {
+            let [begin, end, code, flags] = told(thread);
             write!(out, " {begin}:{end}:{}:{flags:x}", code as i64)?;
         }
         writeln!(out)?;
         fetch_messages(client);
     }
     Ok(())
+}
+
+/// When a thread called, when it was back, the code, and the flags.
+pub(super) fn told(thread: usize) -> [u64; 4] {
+    CALLS[thread]
+        .each_ref()
+        .map(|word| word.load(Ordering::Acquire))
 }
 
 /// What each thread does.

@@ -155,3 +155,136 @@ fn is_busy(code: i64) -> bool {
         .iter()
         .any(|error| error.code() == code)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use core::cell::{Cell, RefCell};
+    use std::{string::String, vec, vec::Vec};
+
+    /// A firmware that takes 100 bytes at once, and a clock that goes on with each call.
+    struct Fake {
+        words: RefCell<Vec<u64>>,
+        clock: Cell<u64>,
+        strikes: Cell<u32>,
+        code: i64,
+    }
+
+    const BASE: u64 = 0x1000;
+
+    impl Client for Fake {
+        fn call(&self, token: u64, arguments: [u64; 8]) -> Answer {
+            self.clock.set(self.clock.get() + 10);
+            if token == Token::ConsoleWrite as u64 {
+                let length = ((arguments[1] - BASE) / 8) as usize;
+                self.store(length, self.load(length).min(100));
+            }
+            let code = if token == Token::GetMessage as u64 {
+                OpalError::Resource.code()
+            } else {
+                self.code
+            };
+            Answer::Returned(code)
+        }
+
+        fn scratch(&self) -> u64 {
+            BASE
+        }
+
+        fn load(&self, word: usize) -> u64 {
+            self.words.borrow()[word]
+        }
+
+        fn store(&self, word: usize, value: u64) {
+            self.words.borrow_mut()[word] = value;
+        }
+
+        fn thread(&self) -> usize {
+            0
+        }
+
+        fn pir(&self) -> u64 {
+            0
+        }
+
+        fn clobbered(&self) -> u64 {
+            0
+        }
+
+        fn expect_thread(&self, _: usize) -> u64 {
+            0
+        }
+
+        fn give(&self, _: usize, _: u64) {}
+
+        fn waits(&self, _: usize) -> bool {
+            true
+        }
+
+        fn relax(&self) {}
+    }
+
+    impl Measured for Fake {
+        fn clock(&self) -> u64 {
+            self.clock.get()
+        }
+
+        fn call_nothing(&self, _: u64, _: [u64; 8]) -> Answer {
+            self.clock.set(self.clock.get() + 1);
+            Answer::Returned(0)
+        }
+
+        fn strike(&self) {
+            self.strikes.set(self.strikes.get() + 1);
+        }
+
+        fn mended(&self) {}
+    }
+
+    fn lines(client: &Fake) -> String {
+        let mut text = String::new();
+        console(client, &mut text).unwrap();
+        let ticks = repeat(
+            client,
+            3,
+            || matches!(call(client, Token::Test, [0; 3]), Answer::Returned(code) if code >= 0),
+        );
+        tell(&mut text, "test", 3, ticks).unwrap();
+        text
+    }
+
+    fn fake(code: i64) -> Fake {
+        Fake {
+            words: RefCell::new(vec![0; crate::client::SCRATCH_WORDS]),
+            clock: Cell::new(0),
+            strikes: Cell::new(0),
+            code,
+        }
+    }
+
+    #[test]
+    fn output_is_measured_until_all_of_it_is_taken() {
+        // 256 bytes in three calls, and one to flush, 16 times.
+        assert_eq!(
+            lines(&fake(SUCCESS)),
+            "bench console_write 16 480\nbench console_flush 16 160\nbench test 3 30\n"
+        );
+    }
+
+    #[test]
+    fn a_call_that_fails_is_no_figure() {
+        assert_eq!(
+            lines(&fake(OpalError::Hardware.code())),
+            "bench console_write failed\nbench console_flush failed\nbench test failed\n"
+        );
+    }
+
+    #[test]
+    fn an_interrupt_is_measured_on_each_thread() {
+        let client = fake(SUCCESS);
+        hmi::work(&client, hmi::JOB);
+        assert!(is_job(hmi::JOB) && !is_job(1));
+        assert_eq!(hmi::told(0), [0, 10, 0, 0]);
+    }
+}
