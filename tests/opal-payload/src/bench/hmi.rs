@@ -2,6 +2,7 @@
 
 use super::Measured;
 use crate::client::{Answer, call};
+use crate::line::{Line, print};
 use crate::tree::{MAX_THREADS, Machine};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -20,11 +21,7 @@ static CALLS: [[AtomicU64; 4]; MAX_THREADS] =
     [const { [const { AtomicU64::new(0) }; 4] }; MAX_THREADS];
 
 /// As many rounds as the command line says (`hmi=N`). A debugger breaks the timebase in each.
-pub(super) fn run<C: Measured>(
-    client: &C,
-    machine: &Machine<'_>,
-    out: &mut impl Write,
-) -> fmt::Result {
+pub(super) fn run<C: Measured>(client: &C, machine: &Machine<'_>) -> fmt::Result {
     let rounds = machine
         .command_line
         .split_whitespace()
@@ -34,22 +31,28 @@ pub(super) fn run<C: Measured>(
         return Ok(());
     }
     let Some(threads) = start(client, machine) else {
-        return writeln!(out, "bench hmi failed: not all threads start");
+        return print(
+            client,
+            format_args!("bench hmi failed: not all threads start"),
+        );
     };
     for _ in 0..rounds {
         client.strike();
         (1..threads).for_each(|thread| client.give(thread, JOB));
         work(client, JOB);
         if !all_wait(client, threads) {
-            return writeln!(out, "bench hmi failed: not all threads are back");
+            return print(
+                client,
+                format_args!("bench hmi failed: not all threads are back"),
+            );
         }
         client.mended();
-        write!(out, "bench hmi")?;
+        let mut line = Line::new();
         for thread in 0..threads {
             let [begin, end, code, flags] = told(thread);
-            write!(out, " {begin}:{end}:{}:{flags:x}", code as i64)?;
+            write!(line, " {begin}:{end}:{}:{flags:x}", code as i64)?;
         }
-        writeln!(out)?;
+        print(client, format_args!("bench hmi{}", line.as_str()))?;
         fetch_messages(client);
     }
     Ok(())

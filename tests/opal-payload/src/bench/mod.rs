@@ -7,8 +7,9 @@
 mod hmi;
 
 use crate::client::{Answer, Client, TEXT_BYTES, call};
+use crate::line::print;
 use crate::tree::Machine;
-use core::fmt::{self, Write};
+use core::fmt;
 use opal_abi::{OpalError, SUCCESS, Token};
 
 /// A client that can tell how long something took.
@@ -38,13 +39,13 @@ const TEXT: usize = 2;
 ///
 /// # Errors
 /// When the console fails, or a call does not answer as it must.
-pub fn run<C: Measured>(client: &C, machine: &Machine<'_>, out: &mut impl Write) -> fmt::Result {
+pub fn run<C: Measured>(client: &C, machine: &Machine<'_>) -> fmt::Result {
     let result = client.scratch() + 8 * RESULT as u64;
     let nothing = repeat(client, MANY, || {
         client.call_nothing(Token::Test as u64, [0; 8]);
         true
     });
-    tell(out, "nothing", MANY, nothing)?;
+    tell(client, "nothing", MANY, nothing)?;
     for (name, token, argument, times) in [
         ("test", Token::Test, 0, MANY),
         (
@@ -61,11 +62,13 @@ pub fn run<C: Measured>(client: &C, machine: &Machine<'_>, out: &mut impl Write)
             times,
             || matches!(call(client, token, [argument, 0, 0]), Answer::Returned(value) if value >= 0),
         );
-        tell(out, name, times, ticks)?;
+        tell(client, name, times, ticks)?;
     }
-    console(client, out)?;
-    hmi::run(client, machine, out)?;
-    writeln!(out, "bench done")
+    let [write, flush] = console(client);
+    tell(client, "console_write", FEW, write)?;
+    tell(client, "console_flush", FEW, flush)?;
+    hmi::run(client, machine)?;
+    print(client, format_args!("bench done"))
 }
 
 /// What a started thread does with a job.
@@ -90,15 +93,16 @@ fn repeat<C: Measured>(client: &C, times: u32, mut once: impl FnMut() -> bool) -
     Some(client.clock() - begin)
 }
 
-fn tell(out: &mut impl Write, name: &str, times: u32, ticks: Option<u64>) -> fmt::Result {
+fn tell<C: Measured>(client: &C, name: &str, times: u32, ticks: Option<u64>) -> fmt::Result {
     match ticks {
-        Some(ticks) => writeln!(out, "bench {name} {times} {ticks}"),
-        None => writeln!(out, "bench {name} failed"),
+        Some(ticks) => print(client, format_args!("bench {name} {times} {ticks}")),
+        None => print(client, format_args!("bench {name} failed")),
     }
 }
 
-/// 256 bytes of output: until the firmware has taken them, and until it has sent them.
-fn console<C: Measured>(client: &C, out: &mut impl Write) -> fmt::Result {
+/// Ticks of 256 bytes of output, [`FEW`] times: until the firmware has taken them, and from then until
+/// it has sent them.
+fn console<C: Measured>(client: &C) -> [Option<u64>; 2] {
     let (mut write, mut flush) = (Some(0), Some(0));
     for _ in 0..FEW {
         let line = [b'.'; TEXT_BYTES];
@@ -117,8 +121,7 @@ fn console<C: Measured>(client: &C, out: &mut impl Write) -> fmt::Result {
         write = write.filter(|_| all).map(|sum| sum + written - begin);
         flush = flush.filter(|_| sent).map(|sum| sum + end - written);
     }
-    tell(out, "console_write", FEW, write)?;
-    tell(out, "console_flush", FEW, flush)
+    [write, flush]
 }
 
 fn write_all<C: Measured>(client: &C) -> bool {
@@ -161,7 +164,7 @@ mod tests {
     extern crate std;
     use super::*;
     use core::cell::{Cell, RefCell};
-    use std::{string::String, vec, vec::Vec};
+    use std::{vec, vec::Vec};
 
     /// A firmware that takes 100 bytes at once, and a clock that goes on with each call.
     struct Fake {
@@ -223,6 +226,18 @@ mod tests {
         }
 
         fn relax(&self) {}
+
+        fn store_low(&self, _: bool, _: u64) {}
+
+        fn little_endian_interrupts(&self) -> bool {
+            false
+        }
+
+        fn mark(&self) -> u64 {
+            0
+        }
+
+        fn set_mark(&self, _: u64) {}
     }
 
     impl Measured for Fake {
@@ -242,18 +257,6 @@ mod tests {
         fn mended(&self) {}
     }
 
-    fn lines(client: &Fake) -> String {
-        let mut text = String::new();
-        console(client, &mut text).unwrap();
-        let ticks = repeat(
-            client,
-            3,
-            || matches!(call(client, Token::Test, [0; 3]), Answer::Returned(code) if code >= 0),
-        );
-        tell(&mut text, "test", 3, ticks).unwrap();
-        text
-    }
-
     fn fake(code: i64) -> Fake {
         Fake {
             words: RefCell::new(vec![0; crate::client::SCRATCH_WORDS]),
@@ -263,21 +266,26 @@ mod tests {
         }
     }
 
+    fn tests(client: &Fake) -> Option<u64> {
+        repeat(
+            client,
+            3,
+            || matches!(call(client, Token::Test, [0; 3]), Answer::Returned(code) if code >= 0),
+        )
+    }
+
     #[test]
     fn output_is_measured_until_all_of_it_is_taken() {
         // 256 bytes in three calls, and one to flush, 16 times.
-        assert_eq!(
-            lines(&fake(SUCCESS)),
-            "bench console_write 16 480\nbench console_flush 16 160\nbench test 3 30\n"
-        );
+        assert_eq!(console(&fake(SUCCESS)), [Some(480), Some(160)]);
+        assert_eq!(tests(&fake(SUCCESS)), Some(30));
     }
 
     #[test]
     fn a_call_that_fails_is_no_figure() {
-        assert_eq!(
-            lines(&fake(OpalError::Hardware.code())),
-            "bench console_write failed\nbench console_flush failed\nbench test failed\n"
-        );
+        let broken = fake(OpalError::Hardware.code());
+        assert_eq!(console(&broken), [None, None]);
+        assert_eq!(tests(&broken), None);
     }
 
     #[test]

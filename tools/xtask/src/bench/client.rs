@@ -28,6 +28,9 @@ const STRIKE: &str = "payload_strike";
 /// And here when that is mended.
 const MENDED: &str = "payload_mended";
 
+/// How its lines begin that are meant here.
+const MARK: &str = "payload| bench ";
+
 /// What the client writes for a call, and the figure that comes of it.
 const CALLS: &[(&str, &str)] = &[
     ("test", "call.test"),
@@ -47,7 +50,7 @@ pub(super) fn run(start: &Start<'_>, path: Option<&'static str>, calls: bool) ->
     let console = converse(start, path.is_some())?;
     let lines: Vec<&str> = console
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("bench "))
+        .filter_map(|line| line.trim().strip_prefix(MARK))
         .collect();
     let mut values = Values::new();
     if let Some(path) = path {
@@ -107,7 +110,7 @@ fn converse(start: &Start<'_>, errors: bool) -> Result<String> {
     let begin = Instant::now();
     loop {
         let console = guest.console();
-        if console.contains("bench done") {
+        if console.contains(&format!("{MARK}done")) {
             return Ok(console);
         }
         if !guest.runs()? || begin.elapsed() > PATIENCE {
