@@ -65,6 +65,8 @@ pub struct Outcome {
     pub plan: String,
     /// What each thread of the core was at.
     pub doing: Vec<Doing>,
+    /// Threads that took their HMI in a guest.
+    pub taken_in_guests: u32,
     /// Moves of the TOD that the firmware asked for.
     pub moves: Vec<Move>,
     /// From the strike until every thread was well again.
@@ -97,6 +99,7 @@ struct Target {
     doing: Doing,
     damage: crate::stuffing::Change,
     delivered: bool,
+    taken_in_guest: bool,
 }
 
 impl Struck {
@@ -218,6 +221,7 @@ impl Struck {
         let mut outcome = Outcome {
             plan: plan.in_words(),
             doing: targets.iter().map(|target| target.doing).collect(),
+            taken_in_guests: 0,
             moves: Vec::new(),
             milliseconds: 0.0,
             off: Vec::new(),
@@ -260,6 +264,8 @@ impl Struck {
         self.machine
             .client
             .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
+        let in_guests = targets.iter().filter(|target| target.taken_in_guest);
+        outcome.taken_in_guests = in_guests.count() as u32;
         outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
         if !well {
             for target in &targets {
@@ -311,6 +317,7 @@ impl Struck {
                 doing,
                 damage: plan.damage[index % plan.damage.len()],
                 delivered: false,
+                taken_in_guest: false,
             });
         }
         Ok(targets)
@@ -342,6 +349,7 @@ impl Struck {
         } else {
             self.machine.forget_way_in(vcpu, &visit)?;
             take_hmi(&mut self.machine, vcpu, visit.place)?;
+            target.taken_in_guest = state.in_guest();
         }
         target.delivered = true;
         Ok(())

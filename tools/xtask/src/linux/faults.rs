@@ -55,7 +55,7 @@ pub(crate) struct Report {
 pub(crate) fn verb(bench: &Bench<'_>, shape: &Shape, campaign: Campaign<'_>) -> Result<bool> {
     let report = strike(bench, shape, campaign, &mut |text| println!("> {text}"))?;
     if campaign.faults > 0 {
-        print(&report);
+        print(&report, !campaign.guests.is_empty());
     }
     for verdict in &report.verdicts {
         println!("{verdict}");
@@ -66,12 +66,19 @@ pub(crate) fn verb(bench: &Bench<'_>, shape: &Shape, campaign: Campaign<'_>) -> 
     Ok(report.failures.is_empty())
 }
 
-fn print(report: &Report) {
+fn print(report: &Report, guests: bool) {
     let mut doing: BTreeMap<Doing, usize> = BTreeMap::new();
     for state in report.outcomes.iter().flat_map(|outcome| &outcome.doing) {
         *doing.entry(*state).or_default() += 1;
     }
     println!("Threads when they were struck: {doing:?}");
+    if guests {
+        let taken = report
+            .outcomes
+            .iter()
+            .map(|outcome| outcome.taken_in_guests);
+        println!("HMIs that were taken in a guest: {}", taken.sum::<u32>());
+    }
     let largest = report.outcomes.iter().flat_map(|outcome| &outcome.off);
     let largest = largest.map(|off| off.unsigned_abs()).max().unwrap_or(0);
     println!("TB after a repair: off by at most {largest} ticks");
@@ -238,6 +245,15 @@ pub(crate) fn strike(
         }
     }
     struck.leave()?;
+    let in_guests: u32 = report
+        .outcomes
+        .iter()
+        .map(|outcome| outcome.taken_in_guests)
+        .sum();
+    if !guests.is_empty() && faults > 0 && in_guests == 0 {
+        let why = "no HMI was taken in a guest, so nothing was shown of them";
+        report.failures.push(why.to_owned());
+    }
     if report.failures.is_empty() {
         match kvm::end(&mut session, guests) {
             Ok(verdicts) => report.verdicts = verdicts,

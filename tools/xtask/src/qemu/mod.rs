@@ -55,7 +55,7 @@ pub(crate) struct Payload<'a> {
 }
 
 impl Payload<'_> {
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, debugged: bool) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
         let mut arguments = vec!["-kernel".to_owned(), path(self.kernel)];
         if let Some(initrd) = self.initrd {
@@ -63,7 +63,10 @@ impl Payload<'_> {
         }
         arguments.extend(["-append".to_owned(), self.command_line.to_owned()]);
         if self.counted {
-            arguments.extend(["-icount", "shift=1,sleep=off"].map(str::to_owned));
+            // Threads that a debugger holds count as idle: time must not skip to the next timer
+            // for them.
+            let sleep = if debugged { "on" } else { "off" };
+            arguments.extend(["-icount".to_owned(), format!("shift=1,sleep={sleep}")]);
         }
         arguments
     }
@@ -133,7 +136,8 @@ impl Configuration<'_> {
         if !self.payload.is_some_and(|payload| payload.restarts) {
             arguments.push("-no-reboot".to_owned());
         }
-        arguments.extend(self.payload.iter().flat_map(Payload::arguments));
+        let payload = self.payload.iter();
+        arguments.extend(payload.flat_map(|payload| payload.arguments(self.debugged)));
         if self.debugged || self.counted {
             let chardev = format!("socket,id=g,path={},server=on,wait=off", path("gdb"));
             arguments.extend(["-chardev", &chardev, "-gdb", "chardev:g"].map(str::to_owned));
