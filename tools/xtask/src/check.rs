@@ -1,7 +1,7 @@
 //! The verb `check`: everything that a change must pass.
 
 use crate::{
-    image,
+    image, linux,
     testing::{self, tally::Tally},
     workspace,
 };
@@ -24,7 +24,12 @@ pub(crate) fn verb(strict: bool) -> Result<bool> {
         "warnings",
     ];
     cargo(&mut tally, "clippy of the host packages", &clippy, &[]);
-    image_clippy(&mut tally);
+    target_clippy(&mut tally, "clippy of the image", image::clippy);
+    target_clippy(
+        &mut tally,
+        "clippy of the monitor for KVM",
+        linux::monitor_clippy,
+    );
     let docs = [
         "doc",
         "--workspace",
@@ -57,15 +62,14 @@ fn cargo(tally: &mut Tally, name: &str, arguments: &[&str], variables: &[(&str, 
     }
 }
 
-fn image_clippy(tally: &mut Tally) {
-    const NAME: &str = "clippy of the image";
+fn target_clippy(tally: &mut Tally, name: &str, clippy: fn() -> Result<bool>) {
     match image::clippy_possible() {
-        Ok(true) => match image::clippy() {
-            Ok(true) => tally.pass(NAME),
-            Ok(false) => tally.fail(NAME, "warnings"),
-            Err(error) => tally.fail(NAME, &format!("{error:#}")),
+        Ok(true) => match clippy() {
+            Ok(true) => tally.pass(name),
+            Ok(false) => tally.fail(name, "warnings"),
+            Err(error) => tally.fail(name, &format!("{error:#}")),
         },
-        Ok(false) => tally.skip(NAME, "clippy belongs to another compiler than the image's"),
-        Err(error) => tally.skip(NAME, &format!("{error:#}")),
+        Ok(false) => tally.skip(name, "clippy belongs to another compiler than the image's"),
+        Err(error) => tally.skip(name, &format!("{error:#}")),
     }
 }

@@ -1,9 +1,20 @@
 //! Guests of KVM under Debian's kernel, each with a TB of its own, while the timebase breaks.
 
-use super::session::Session;
+use super::{
+    checks::Shape,
+    debian, faults, program,
+    session::Session,
+    suite::{Bench, name},
+};
+use crate::{
+    image::{self, Image},
+    progress::Progress,
+    qemu::topology::{Machine, Topology},
+    testing::tally::Tally,
+};
 use anyhow::{Context as _, Result, ensure};
 use fault_injector::os::Guests;
-use std::time::Duration;
+use std::{ffi::OsStr, time::Duration};
 
 /// For a command on a loaded machine.
 const WORK: Duration = Duration::from_secs(240);
@@ -85,6 +96,127 @@ pub(crate) fn end(session: &mut Session, guests: &[Guest]) -> Result<Vec<String>
         guests.len()
     );
     Ok(said)
+}
+
+/// The machine in that shape. Its threads run in turns, by instructions: KVM takes for granted that
+/// 2^24 ticks, 33 ms, never pass between two steps of an entry, and a host that runs many threads on
+/// few real ones would keep a thread for longer.
+pub(crate) const fn shape(machine: Machine, topology: Topology) -> Shape {
+    Shape {
+        machine,
+        topology,
+        hash: false,
+        counted: true,
+    }
+}
+
+/// Machines, threads and chips.
+type Case = (Machine, u32, u32);
+
+use Machine::{Powernv9, Powernv10};
+
+const BOUNDED: &[Case] = &[(Powernv9, 4, 1), (Powernv10, 4, 1)];
+const MATRIX: &[Case] = &[
+    (Powernv9, 2, 1),
+    (Powernv9, 4, 1),
+    (Powernv9, 8, 1),
+    (Powernv9, 8, 2),
+    (Powernv10, 2, 1),
+    (Powernv10, 4, 1),
+    (Powernv10, 8, 1),
+    (Powernv10, 8, 2),
+];
+/// Takes the reload of TB out of the image.
+const MUTATION: &str = "mutate-skip-tb-repair";
+
+/// The guests of every test run.
+pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
+    match program::build().and_then(|program| debian::kvm_system(&program)) {
+        Ok(system) => {
+            let bench = Bench {
+                qemu,
+                image,
+                system: &system,
+                append: "",
+                only: "",
+            };
+            struck(tally, &bench, BOUNDED, 6);
+        }
+        Err(error) => tally.skip("KVM", &format!("{error:#}")),
+    }
+}
+
+/// All of them, and one with an image that repairs nothing.
+pub(crate) fn matrix(tally: &mut Tally, bench: &Bench<'_>) {
+    struck(tally, bench, MATRIX, 20);
+    unrepaired(tally, bench);
+}
+
+fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
+    for (machine, threads, chips) in cases {
+        let shape = match Topology::new(*machine, *threads, *chips, None, false) {
+            Ok(topology) => shape(*machine, topology),
+            Err(error) => {
+                tally.fail("a machine", &format!("{error:#}"));
+                continue;
+            }
+        };
+        let seed = crate::run::random_seed();
+        let text = format!(
+            "{}, guests of KVM, {faults} faults, seed {seed}",
+            name(&shape)
+        );
+        if !bench.wants(&text) {
+            continue;
+        }
+        let progress = Progress::start(&text);
+        let report = strike(bench, &shape, faults, seed, &mut |line| {
+            progress.say(&format!("{text}: {line}"));
+        });
+        drop(progress);
+        match report {
+            Ok(report) => tally.check(&text, &report.failures),
+            Err(error) => tally.fail(&text, &format!("{error:#}")),
+        }
+    }
+}
+
+fn strike(
+    bench: &Bench<'_>,
+    shape: &Shape,
+    faults: u32,
+    seed: u64,
+    on_text: &mut dyn FnMut(&str),
+) -> Result<faults::Report> {
+    let guests = guests(shape.topology.total());
+    let campaign = faults::Campaign {
+        faults,
+        seed,
+        guests: &guests,
+    };
+    faults::strike(bench, shape, campaign, on_text)
+}
+
+/// A run that would pass with an image that does not repair TB would show that nothing is checked.
+fn unrepaired(tally: &mut Tally, bench: &Bench<'_>) {
+    let text = format!("KVM: {MUTATION} is noticed");
+    if !bench.wants(&text) {
+        return;
+    }
+    let done = image::build(&[MUTATION.to_owned()]).and_then(|image| {
+        let topology = Topology::new(Powernv9, 4, 1, None, false)?;
+        let bench = Bench {
+            image: &image,
+            ..*bench
+        };
+        let seed = crate::run::random_seed();
+        strike(&bench, &shape(Powernv9, topology), 1, seed, &mut |_| {})
+    });
+    match done {
+        Ok(report) if report.failures.is_empty() => tally.fail(&text, "every check held"),
+        Ok(_) => tally.pass(&text),
+        Err(error) => tally.fail(&text, &format!("{error:#}")),
+    }
 }
 
 #[cfg(test)]

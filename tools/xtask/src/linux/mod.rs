@@ -9,6 +9,8 @@ mod program;
 pub(crate) mod session;
 mod suite;
 
+pub(crate) use kvm::bounded as bounded_guests;
+pub(crate) use program::clippy as monitor_clippy;
 pub(crate) use suite::{bounded, matrix};
 
 use crate::{
@@ -35,14 +37,15 @@ pub(crate) struct Arguments {
     /// More for the kernel's command line
     #[arg(long, value_name = "TEXT", default_value = "")]
     append: String,
-    /// Instead of a shell: boot every machine in every shape, and check each
+    /// Instead of a shell: boot every machine in every shape, and check each; with --kvm, strike under
+    /// guests on each
     #[arg(long)]
     matrix: bool,
     /// Of the matrix, only the tests whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "", requires = "matrix")]
     only: String,
     /// Instead of a shell: start guests under the kernel's KVM, with time of their own, and check it
-    #[arg(long, conflicts_with_all = ["matrix", "kernel", "initrd"])]
+    #[arg(long, conflicts_with_all = ["kernel", "initrd"])]
     kvm: bool,
     /// Instead of a shell: break the timebase so many times under the running kernel
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -71,7 +74,11 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
             append: &arguments.append,
             only: &arguments.only,
         };
-        matrix(&mut tally, &bench);
+        if arguments.kvm {
+            kvm::matrix(&mut tally, &bench);
+        } else {
+            matrix(&mut tally, &bench);
+        }
         tally.print(false);
         return Ok(tally.good(false));
     }
@@ -98,11 +105,15 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
             append: &arguments.append,
             only: "",
         };
-        let shape = checks::Shape {
-            machine,
-            topology,
-            hash: false,
-            counted: arguments.kvm,
+        let shape = if arguments.kvm {
+            kvm::shape(machine, topology)
+        } else {
+            checks::Shape {
+                machine,
+                topology,
+                hash: false,
+                counted: false,
+            }
         };
         let campaign = faults::Campaign {
             faults: arguments.faults,

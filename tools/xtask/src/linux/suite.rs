@@ -182,7 +182,7 @@ impl Case {
 }
 
 impl Bench<'_> {
-    fn wants(&self, name: &str) -> bool {
+    pub(crate) fn wants(&self, name: &str) -> bool {
         name.contains(self.only)
     }
 
@@ -218,7 +218,7 @@ impl Bench<'_> {
     }
 }
 
-fn name(shape: &Shape) -> String {
+pub(crate) fn name(shape: &Shape) -> String {
     let hash = if shape.hash { ", hash" } else { "" };
     let turns = if shape.counted { ", in turns" } else { "" };
     format!(

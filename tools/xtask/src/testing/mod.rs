@@ -90,6 +90,9 @@ pub(crate) fn everything(tally: &mut Tally) {
             bench::bounded(tally, &qemu, &image);
         });
         part("Linux", || linux::bounded(tally, &qemu, &image));
+        part("Guests of Linux's KVM", || {
+            linux::bounded_guests(tally, &qemu, &image);
+        });
     } else {
         tally.skip("QEMU tests", "the image does not build");
     }
