@@ -402,9 +402,8 @@ impl Struck {
                 let on_the_way = !state.in_guest() && state.msr & (MSR_EE | MSR_PR) == 0;
                 let with = state.timebase.wrapping_sub(now) as i64;
                 let without = with.wrapping_sub(guest);
-                let off = if state.in_guest() {
-                    without
-                } else if on_the_way && without.unsigned_abs() < with.unsigned_abs() {
+                let nearer = without.unsigned_abs() < with.unsigned_abs();
+                let off = if state.in_guest() || (on_the_way && nearer) {
                     without
                 } else {
                     with

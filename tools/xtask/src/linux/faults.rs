@@ -198,6 +198,8 @@ pub(crate) fn strike(
         "a shell after {:.1} s",
         session.boot.as_secs_f64()
     ));
+    // What the kernel says of the faults would get into the output of commands. It is asked for.
+    session.run("dmesg -n 1", WORK)?;
     let places = kvm::start(&mut session, guests)?;
     for thread in 0..shape.topology.total() {
         if guests.iter().any(|guest| guest.thread == thread) {
