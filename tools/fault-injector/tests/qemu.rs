@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fault_injector::chip_tod::ChipTod;
 use fault_injector::forge::{Delivery, HMI_VECTOR, strike};
 use fault_injector::image::Image;
+use fault_injector::instructions::mtspr;
 use fault_injector::machine::{Halt, MSR_HV, MSR_SF, Machine, Vcpu};
 use fault_injector::plan::Plan;
 use fault_injector::stuffing::{Change, SCRATCH};
@@ -374,8 +375,21 @@ fn a_move_of_the_tod_loads_the_true_time() {
             return;
         };
         let machine = &mut rig.machine;
-        let tod = ChipTod::watch(machine, REFERENCE, false).expect("watch");
+        let mut tod = ChipTod::watch(machine, REFERENCE, false).expect("watch");
         let vcpus = machine.vcpus();
+        // As KVM does: it leaves its guest's VTB in a thread, which is no clock any more.
+        let with_guest = vcpus[3];
+        let write = mtspr(Spr::Vtb, 3);
+        machine
+            .stuff(with_guest, &[write], &[(3, 77 << 30)], &[], &[])
+            .expect("VTB");
+        let apart = machine
+            .clock_difference(vcpus[0], with_guest)
+            .expect("difference");
+        let error = apart.wrapping_add(77 << 30) as i64;
+        // VTB went on from 0 before, and both since then.
+        assert!(error.unsigned_abs() < 1 << 30, "{model}: {error}");
+        tod.guests.insert(with_guest.pir, 5 << 24);
         for vcpu in &vcpus {
             machine.write(*vcpu, "r4", chip_1).expect("r4");
             machine.write(*vcpu, "r5", 1 << 63).expect("r5");

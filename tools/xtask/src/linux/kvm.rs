@@ -110,21 +110,23 @@ pub(crate) const fn shape(machine: Machine, topology: Topology) -> Shape {
     }
 }
 
-/// Machines, threads and chips.
-type Case = (Machine, u32, u32);
+/// Machine, threads and chips, and whether two small cores act as one.
+type Case = (Machine, u32, u32, bool);
 
 use Machine::{Powernv9, Powernv10};
 
-const BOUNDED: &[Case] = &[(Powernv9, 4, 1), (Powernv10, 4, 1)];
+const BOUNDED: &[Case] = &[(Powernv9, 4, 1, false), (Powernv10, 4, 1, false)];
 const MATRIX: &[Case] = &[
-    (Powernv9, 2, 1),
-    (Powernv9, 4, 1),
-    (Powernv9, 8, 1),
-    (Powernv9, 8, 2),
-    (Powernv10, 2, 1),
-    (Powernv10, 4, 1),
-    (Powernv10, 8, 1),
-    (Powernv10, 8, 2),
+    (Powernv9, 2, 1, false),
+    (Powernv9, 4, 1, false),
+    (Powernv9, 8, 1, false),
+    (Powernv9, 8, 2, false),
+    (Powernv9, 8, 1, true),
+    (Powernv10, 2, 1, false),
+    (Powernv10, 4, 1, false),
+    (Powernv10, 8, 1, false),
+    (Powernv10, 8, 2, false),
+    (Powernv10, 8, 1, true),
 ];
 /// Takes the reload of TB out of the image.
 const MUTATION: &str = "mutate-skip-tb-repair";
@@ -153,8 +155,8 @@ pub(crate) fn matrix(tally: &mut Tally, bench: &Bench<'_>) {
 }
 
 fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
-    for (machine, threads, chips) in cases {
-        let shape = match Topology::new(*machine, *threads, *chips, None, false) {
+    for (machine, threads, chips, big_core) in cases {
+        let shape = match Topology::new(*machine, *threads, *chips, None, *big_core) {
             Ok(topology) => shape(*machine, topology),
             Err(error) => {
                 tally.fail("a machine", &format!("{error:#}"));
