@@ -1,13 +1,15 @@
 //! The command line.
 
 use crate::OFFSET_UNIT_TICKS;
-use core::fmt;
+use core::{fmt, num::NonZeroU64};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments<'a> {
     /// TB of the guest minus TB of the host, in ticks.
     pub offset: i64,
+    /// Readings of TB from one hypercall of the guest to the next.
+    pub rounds: NonZeroU64,
     /// End when this file exists.
     pub until: &'a str,
 }
@@ -15,9 +17,9 @@ pub struct Arguments<'a> {
 /// What is wrong with the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentError {
-    /// There must be two.
+    /// There must be three.
     Count,
-    /// The offset is no number.
+    /// One of the first two is no number, or there are no rounds.
     Number,
     /// It is none that KVM can set.
     Offset,
@@ -26,8 +28,10 @@ pub enum ArgumentError {
 impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count => f.write_str("wanted: the offset in ticks, and a file that ends it"),
-            Self::Number => f.write_str("the offset is no number"),
+            Self::Count => {
+                f.write_str("wanted: the offset in ticks, rounds, and a file that ends it")
+            }
+            Self::Number => f.write_str("offset and rounds must be numbers, and rounds not 0"),
             Self::Offset => write!(f, "the offset is no multiple of {OFFSET_UNIT_TICKS}"),
         }
     }
@@ -41,14 +45,19 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// [`ArgumentError`].
     pub fn parse(words: &[&'a str]) -> Result<Self, ArgumentError> {
-        let [offset, until] = words else {
+        let [offset, rounds, until] = words else {
             return Err(ArgumentError::Count);
         };
         let offset: i64 = offset.parse().map_err(|_| ArgumentError::Number)?;
         if !offset.unsigned_abs().is_multiple_of(OFFSET_UNIT_TICKS) {
             return Err(ArgumentError::Offset);
         }
-        Ok(Self { offset, until })
+        let rounds = rounds.parse().map_err(|_| ArgumentError::Number)?;
+        Ok(Self {
+            offset,
+            rounds,
+            until,
+        })
     }
 }
 
@@ -59,19 +68,20 @@ mod tests {
     #[test]
     fn offsets_of_both_signs() {
         for offset in ["0", "16777216", "-1152921504606846976"] {
-            let parsed = Arguments::parse(&[offset, "/tmp/stop"]).unwrap();
+            let parsed = Arguments::parse(&[offset, "50", "/tmp/stop"]).unwrap();
             assert_eq!(parsed.offset, offset.parse::<i64>().unwrap());
-            assert_eq!(parsed.until, "/tmp/stop");
+            assert_eq!((parsed.rounds.get(), parsed.until), (50, "/tmp/stop"));
         }
     }
 
     #[test]
     fn what_kvm_would_round_is_refused() {
         for (words, error) in [
-            (&["1", "x"][..], ArgumentError::Offset),
-            (&["-16777217", "x"], ArgumentError::Offset),
-            (&["many", "x"], ArgumentError::Number),
-            (&["0"], ArgumentError::Count),
+            (&["1", "1", "x"][..], ArgumentError::Offset),
+            (&["-16777217", "1", "x"], ArgumentError::Offset),
+            (&["many", "1", "x"], ArgumentError::Number),
+            (&["0", "0", "x"], ArgumentError::Number),
+            (&["0", "1"], ArgumentError::Count),
             (&[], ArgumentError::Count),
         ] {
             assert_eq!(Arguments::parse(words), Err(error));

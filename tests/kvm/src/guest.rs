@@ -8,9 +8,9 @@ use core::arch::global_asm;
 
 /// Number of its hypercall: none that KVM would handle by itself.
 pub(crate) const REPORT: u64 = 0xf100;
-/// Readings between two reports.
-const ROUNDS: u64 = 20_000;
 
+/// In this register it finds how many readings it makes between two reports.
+pub(crate) const ROUNDS_REGISTER: usize = 14;
 /// Where the handler of DEC begins, from the beginning of the guest's memory.
 const DEC_VECTOR: u64 = 0x900;
 /// Where the loop begins.
@@ -70,8 +70,7 @@ kvm_guest_begin:
 1:
     li      24, 0
     li      25, 0
-    li      9, {rounds}
-    mtctr   9
+    mtctr   {rounds}
 2:
     mr      19, 26
     mftb    5
@@ -132,7 +131,7 @@ kvm_guest_end:
     dec_vector = const DEC_VECTOR,
     entry = const ENTRY,
     period = const PERIOD_TICKS,
-    rounds = const ROUNDS,
+    rounds = const ROUNDS_REGISTER,
     report = const REPORT,
 );
 

@@ -77,7 +77,7 @@ pub(crate) struct Registers {
     srr: [u64; 2],
     pid: u64,
     sprg: [u64; 8],
-    gpr: [u64; 32],
+    pub(crate) gpr: [u64; 32],
 }
 
 /// A hypercall of the guest.

@@ -30,7 +30,7 @@ pub(crate) fn run(words: &[&str]) -> bool {
         say(format_args!("kvm-guest: the file's name is too long\n"));
         return false;
     };
-    let mut vcpu = match start(arguments.offset) {
+    let mut vcpu = match start(&arguments) {
         Ok(vcpu) => vcpu,
         Err((what, error)) => {
             say(format_args!("kvm-guest: {what}: {error}\n"));
@@ -54,14 +54,15 @@ fn path_of<'a>(text: &str, place: &'a mut [u8; MOST_PATH]) -> Option<&'a CStr> {
     CStr::from_bytes_until_nul(place).ok()
 }
 
-fn start(offset: i64) -> Result<Vcpu, Failure> {
+fn start(arguments: &Arguments<'_>) -> Result<Vcpu, Failure> {
     let vcpu = Vcpu::create(guest::program(), MEMORY_BYTES)?;
     let mut registers = vcpu.registers()?;
     registers.pc = guest::ENTRY;
     registers.msr = MSR;
+    registers.gpr[guest::ROUNDS_REGISTER] = arguments.rounds.get();
     vcpu.set_registers(registers)?;
     vcpu.take_interrupts_little_endian()?;
-    vcpu.set_timebase_offset(offset)?;
+    vcpu.set_timebase_offset(arguments.offset)?;
     Ok(vcpu)
 }
 

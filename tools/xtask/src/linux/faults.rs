@@ -77,7 +77,12 @@ fn print(report: &Report, guests: bool) {
             .outcomes
             .iter()
             .map(|outcome| outcome.taken_in_guests);
-        println!("HMIs that were taken in a guest: {}", taken.sum::<u32>());
+        let found = doing.get(&Doing::Guest).copied().unwrap_or(0);
+        println!(
+            "HMIs that were taken in a guest: {}; {found} of these threads stood there, the others \
+             entered it with the HMI pending",
+            taken.sum::<u32>()
+        );
     }
     let largest = report.outcomes.iter().flat_map(|outcome| &outcome.off);
     let largest = largest.map(|off| off.unsigned_abs()).max().unwrap_or(0);

@@ -26,6 +26,8 @@ const VERDICT: &str = "KVM guest, ";
 const UNIT: i64 = 1 << 24;
 /// Ahead of the host and behind it in turns, by little and by much.
 const OFFSETS: [i64; 4] = [12_345 * UNIT, -UNIT, -(1 << 60), UNIT];
+/// Readings from one hypercall to the next: a guest that stays for long, and one that is in and out.
+const ROUNDS: [u32; 4] = [20_000, 50, 50, 20_000];
 
 /// One guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +36,20 @@ pub(crate) struct Guest {
     pub(crate) thread: u32,
     /// Its TB minus the host's, as after a migration.
     pub(crate) offset: i64,
+    /// How often it reads TB between two hypercalls.
+    pub(crate) rounds: u32,
 }
 
 /// Guests on every second thread. The others are the host's; the first of them tells the time.
 pub(crate) fn guests(threads: u32) -> Vec<Guest> {
     (1..threads)
         .step_by(2)
-        .zip(OFFSETS.into_iter().cycle())
-        .map(|(thread, offset)| Guest { thread, offset })
+        .zip(OFFSETS.into_iter().zip(ROUNDS).cycle())
+        .map(|(thread, (offset, rounds))| Guest {
+            thread,
+            offset,
+            rounds,
+        })
         .collect()
 }
 
@@ -52,10 +60,15 @@ pub(crate) fn start(session: &mut Session, guests: &[Guest]) -> Result<Guests> {
     }
     session.run("load-kvm", WORK).context("loading KVM")?;
     let mut places = Guests::new();
-    for Guest { thread, offset } in guests {
+    for Guest {
+        thread,
+        offset,
+        rounds,
+    } in guests
+    {
         session.run(
             &format!(
-                "taskset -c {thread} kvm-guest {offset} {END} > /tmp/guest{thread} 2>&1 & sleep 0"
+                "taskset -c {thread} kvm-guest {offset} {rounds} {END} > /tmp/guest{thread} 2>&1 & sleep 0"
             ),
             WORK,
         )?;
