@@ -6,7 +6,7 @@ use crate::machine::ThisThread;
 use crate::thread::{ThreadBlock, opal_depth};
 use crate::{SYSTEM, console, handover};
 use opal_abi::{OpalError, Token};
-use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
+use opaline_firmware::opal::{Call, Context, OsMemory, RealAddress, dispatch};
 
 /// No token is as large.
 pub(crate) const TOKEN_LIMIT: usize = 256;
@@ -27,16 +27,18 @@ pub(crate) static KNOWN_TOKENS: [u8; TOKEN_LIMIT] = {
 struct RealMemory;
 
 impl OsMemory for RealMemory {
-    fn read(&mut self, real: u64, into: &mut [u8]) {
+    fn read(&mut self, from: RealAddress, into: &mut [u8]) {
+        let real = from.number();
         for (at, byte) in into.iter_mut().enumerate() {
-            // SAFETY: the caller has checked that the range lies in one range of memory and
-            // outside the firmware's own, so no Rust object is there; volatile, byte by byte,
-            // because the OS may write at the same time.
+            // SAFETY: such an address comes from a check alone: the range lies in one range of
+            // memory and outside the firmware's own, so no Rust object is there; volatile, byte by
+            // byte, because the OS may write at the same time.
             *byte = unsafe { ((real as *const u8).wrapping_add(at)).read_volatile() };
         }
     }
 
-    fn write(&mut self, real: u64, from: &[u8]) {
+    fn write(&mut self, to: RealAddress, from: &[u8]) {
+        let real = to.number();
         for (at, byte) in from.iter().enumerate() {
             // SAFETY: as for `read`.
             unsafe { ((real as *mut u8).wrapping_add(at)).write_volatile(*byte) };

@@ -6,6 +6,7 @@
 use crate::budget::Budget;
 use crate::hardware::{Hardware, Pir};
 use crate::hmi;
+use crate::opal::OsEntry;
 use crate::platform::{Generation, MAX_THREADS};
 use crate::system::{Participation, System};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -154,10 +155,10 @@ pub fn start<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
     pir: Pir,
-    address: u64,
+    entry: OsEntry,
 ) -> Result<(), OpalError> {
     let order = order_of(system, pir).ok_or(OpalError::Parameter)?;
-    give(hw, system, pir, order, Order::Start(address))
+    give(hw, system, pir, order, Order::Start(entry.number()))
 }
 
 fn give<H: Hardware>(

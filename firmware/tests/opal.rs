@@ -9,7 +9,6 @@ mod world;
 
 use opal_abi::{OpalError, Token, events, message};
 use opaline_firmware::console::Patience;
-use opaline_firmware::opal::OsMemory;
 use proptest::prelude::*;
 use std::sync::mpsc;
 use world::{
@@ -139,7 +138,7 @@ fn the_last_bytes_of_memory_and_those_beside_the_firmware_are_the_os_s() {
     let mut world = World::new(P9);
     for buffer in [MEMORY.start, MEMORY.end - 16, OWN.start - 16, OWN.end] {
         world.memory.set_word(WORD, 16);
-        world.memory.write(buffer, b"0123456789abcdef");
+        world.memory.put(buffer, b"0123456789abcdef");
         world.machine.serial().sent.clear();
         assert_eq!(
             world.call(Token::ConsoleWrite, &[0, WORD, buffer]),

@@ -15,6 +15,7 @@ use core::fmt;
 use core::ops::Range;
 use opal_abi::{OpalError, SUCCESS, Token};
 use pointer::{Checker, PointerError};
+pub use pointer::{OsEntry, RealAddress};
 
 /// An OPAL call as it comes in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +26,27 @@ pub struct Call {
     pub arguments: [u64; 8],
 }
 
-/// The memory of the OS. Called only with ranges that were checked.
+/// The memory of the OS. A [`RealAddress`] comes from a check alone, so a number that a caller
+/// passed does not get here:
+///
+/// ```compile_fail
+/// # use opaline_firmware::opal::OsMemory;
+/// fn forgetful(memory: &mut impl OsMemory, argument: u64) {
+///     memory.write(argument, &[0]);
+/// }
+/// ```
+///
+/// nor can one be made into an address, or an address be moved beyond what was checked:
+///
+/// ```compile_fail
+/// # use opaline_firmware::opal::RealAddress;
+/// let anywhere = RealAddress(0x3000_0000);
+/// ```
 pub trait OsMemory {
-    /// Copies from a real address.
-    fn read(&mut self, real: u64, into: &mut [u8]);
-    /// Copies to a real address.
-    fn write(&mut self, real: u64, from: &[u8]);
+    /// Copies from a real address; all of `into` lies in the range that was checked.
+    fn read(&mut self, from: RealAddress, into: &mut [u8]);
+    /// Copies to a real address; all of `from` lies in the range that was checked.
+    fn write(&mut self, to: RealAddress, from: &[u8]);
 }
 
 /// What a call acts on.

@@ -1,7 +1,7 @@
 //! Pointers that the OS passes: parsed once into buffers that may be used, or refused.
 //!
-//! The memory of the OS is reachable only through these types, so a call that forgets to check a
-//! pointer does not compile. The caller is the most privileged software of the machine and could
+//! The memory of the OS takes no numbers, only a [`RealAddress`], which nobody else can make: a call
+//! that forgets to check a pointer does not compile. The caller is the most privileged software of the machine and could
 //! write to the firmware anyway: this is for kernels with bugs and registers that an error
 //! damaged, not for isolation.
 
@@ -128,7 +128,7 @@ impl<'a> Checker<'a> {
     ///
     /// # Errors
     /// [`PointerError`].
-    pub fn code(self, address: u64) -> Result<u64, PointerError> {
+    pub fn code(self, address: u64) -> Result<OsEntry, PointerError> {
         const INSTRUCTION: u64 = 4;
         if address & TOP_NIBBLE != 0 {
             return Err(PointerError::NotReal);
@@ -143,7 +143,7 @@ impl<'a> Checker<'a> {
         let is_memory =
             memory.any(|range| range.start <= address && address - range.start < range.size);
         if is_memory {
-            Ok(address)
+            Ok(OsEntry(address))
         } else {
             Err(PointerError::NotMemory)
         }
@@ -159,6 +159,36 @@ impl<'a> Checker<'a> {
             return Err(PointerError::Misaligned);
         }
         Ok(buffer)
+    }
+}
+
+/// A real address of the OS's memory, inside a range that was checked. Only this module makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RealAddress(u64);
+
+impl RealAddress {
+    /// The number, for whoever is the memory.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Where a thread may enter the OS: an address that was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OsEntry(u64);
+
+impl OsEntry {
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// One that a test knows to be good.
+    #[cfg(test)]
+    pub(crate) const fn known_good(address: u64) -> Self {
+        Self(address)
     }
 }
 
@@ -180,7 +210,7 @@ impl OsBuffer {
     pub fn read<M: OsMemory>(&self, memory: &mut M, offset: u64, into: &mut [u8]) -> usize {
         let count = self.count(offset, into.len());
         if count != 0 {
-            memory.read(self.real + offset, &mut into[..count]);
+            memory.read(RealAddress(self.real + offset), &mut into[..count]);
         }
         count
     }
@@ -189,7 +219,7 @@ impl OsBuffer {
     pub fn write<M: OsMemory>(&self, memory: &mut M, offset: u64, from: &[u8]) -> usize {
         let count = self.count(offset, from.len());
         if count != 0 {
-            memory.write(self.real + offset, &from[..count]);
+            memory.write(RealAddress(self.real + offset), &from[..count]);
         }
         count
     }

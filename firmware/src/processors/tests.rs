@@ -8,6 +8,10 @@ use std::boxed::Box;
 
 const ENTRY: u64 = 0xde5c;
 
+fn entry(address: u64) -> OsEntry {
+    OsEntry::known_good(address)
+}
+
 /// A core whose thread 0 runs the OS; 1 and 2 wait, 3 never came.
 fn system(generation: Generation) -> &'static System<'static> {
     let platform = Box::leak(Box::new(platform(generation, 4)));
@@ -41,15 +45,15 @@ fn a_thread_is_started_once() {
             None
         ]
     );
-    assert_eq!(start(&mut boot, system, Pir(1), ENTRY), Ok(()));
+    assert_eq!(start(&mut boot, system, Pir(1), entry(ENTRY)), Ok(()));
     assert_eq!(boot.woken, [Pir(1)]);
     assert_eq!(status(system, Pir(1)), Some(STARTED), "promised");
     for pir in [0, 1, 3] {
-        let refused = start(&mut boot, system, Pir(pir), ENTRY);
+        let refused = start(&mut boot, system, Pir(pir), entry(ENTRY));
         assert_eq!(refused, Err(OpalError::WrongState), "PIR {pir}");
     }
     assert_eq!(
-        start(&mut boot, system, Pir(9), ENTRY),
+        start(&mut boot, system, Pir(9), entry(ENTRY)),
         Err(OpalError::Parameter)
     );
     let mut second = thread(1);
@@ -63,7 +67,7 @@ fn a_thread_is_started_once() {
     assert_eq!(attend(&mut thread(2), system), None);
     // It comes back and is started again.
     system.set_participation(Pir(1), Participation::FirmwareIdle);
-    assert_eq!(start(&mut boot, system, Pir(1), ENTRY + 4), Ok(()));
+    assert_eq!(start(&mut boot, system, Pir(1), entry(ENTRY + 4)), Ok(()));
     assert_eq!(attend(&mut second, system), Some(ENTRY + 4));
 }
 
@@ -102,7 +106,7 @@ fn nothing_is_set_up_while_another_thread_belongs_to_the_os() {
     let system = system(Generation::Power9);
     let mut boot = thread(0);
     let modes = Modes::from_flags(Generation::Power9, reinit_flags::LITTLE_ENDIAN).unwrap();
-    assert_eq!(start(&mut boot, system, Pir(2), ENTRY), Ok(()));
+    assert_eq!(start(&mut boot, system, Pir(2), entry(ENTRY)), Ok(()));
     assert_eq!(
         set_up_all(&mut boot, system, modes),
         Err(OpalError::WrongState),

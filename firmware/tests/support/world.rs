@@ -5,7 +5,7 @@ use crate::machine::Machine;
 use flight_recorder::FlightRecorder;
 use opal_abi::{OpalError, Token, hmi_flags};
 use opaline_firmware::console::Console;
-use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
+use opaline_firmware::opal::{Call, Context, OsMemory, RealAddress, dispatch};
 use opaline_firmware::platform::{Platform, device_tree};
 use opaline_firmware::system::System;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ impl Memory {
     }
 
     pub(crate) fn set_word(&mut self, real: u64, value: u64) {
-        self.write(real, &value.to_be_bytes());
+        self.put(real, &value.to_be_bytes());
     }
 
     pub(crate) fn word(&self, real: u64) -> u64 {
@@ -67,17 +67,25 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// What the OS itself writes.
+    pub(crate) fn put(&mut self, real: u64, from: &[u8]) {
+        Self::check(real, from.len());
+        self.0.extend((real..).zip(from.iter().copied()));
+    }
+}
+
 impl OsMemory for Memory {
-    fn read(&mut self, real: u64, into: &mut [u8]) {
+    fn read(&mut self, from: RealAddress, into: &mut [u8]) {
+        let real = from.number();
         Self::check(real, into.len());
         for (at, byte) in (real..).zip(into) {
             *byte = self.byte(at);
         }
     }
 
-    fn write(&mut self, real: u64, from: &[u8]) {
-        Self::check(real, from.len());
-        self.0.extend((real..).zip(from.iter().copied()));
+    fn write(&mut self, to: RealAddress, from: &[u8]) {
+        self.put(to.number(), from);
     }
 }
 
@@ -139,7 +147,7 @@ impl World {
     pub(crate) fn put_text(&mut self, text: &[u8]) {
         self.memory.set_word(WORD, text.len() as u64);
         if !text.is_empty() {
-            self.memory.write(BUFFER, text);
+            self.memory.put(BUFFER, text);
         }
     }
 

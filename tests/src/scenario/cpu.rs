@@ -8,7 +8,7 @@ use hardware_model::Thread;
 use opal_abi::{Token, message};
 use opaline_firmware::console::Console;
 use opaline_firmware::hardware::{Hardware, Pir};
-use opaline_firmware::opal::{Call, Context, OsMemory, dispatch};
+use opaline_firmware::opal::{Call, Context, OsMemory, RealAddress, dispatch};
 use power_registers::Spr;
 use std::sync::atomic::Ordering;
 
@@ -193,7 +193,7 @@ impl<'a> Cpu<'a> {
             &mut memory,
         );
         let mut flags = [0; 8];
-        memory.read(memory.base + FLAGS_AT, &mut flags);
+        memory.get(memory.base + FLAGS_AT, &mut flags);
         let answer = (code, u64::from_be_bytes(flags));
         let mut scene = self.stage.scene();
         let own = &mut scene.threads[self.index];
@@ -212,7 +212,7 @@ impl<'a> Cpu<'a> {
         let arguments = [at, message::SIZE as u64, 0, 0, 0, 0, 0, 0];
         let code = self.call(Token::GetMessage, arguments, &mut memory);
         let mut message = [0; message::SIZE];
-        memory.read(at, &mut message);
+        memory.get(at, &mut message);
         (code == opal_abi::SUCCESS).then_some(message)
     }
 
@@ -288,13 +288,21 @@ struct OsBytes {
     bytes: [u8; OS_BYTES as usize],
 }
 
-impl OsMemory for OsBytes {
-    fn read(&mut self, real: u64, into: &mut [u8]) {
+impl OsBytes {
+    /// What the OS itself reads.
+    fn get(&self, real: u64, into: &mut [u8]) {
         let at = (real - self.base) as usize;
         into.copy_from_slice(&self.bytes[at..at + into.len()]);
     }
+}
 
-    fn write(&mut self, real: u64, from: &[u8]) {
+impl OsMemory for OsBytes {
+    fn read(&mut self, from: RealAddress, into: &mut [u8]) {
+        self.get(from.number(), into);
+    }
+
+    fn write(&mut self, to: RealAddress, from: &[u8]) {
+        let real = to.number();
         let at = (real - self.base) as usize;
         self.bytes[at..at + from.len()].copy_from_slice(from);
     }

@@ -3,7 +3,7 @@
 use super::super::Input;
 use hardware_model::Random;
 use opal_abi::{Token, message};
-use opaline_firmware::opal::{Call, OsMemory};
+use opaline_firmware::opal::{Call, OsMemory, RealAddress};
 use std::ops::Range;
 
 /// Memory of the machine, without the vectors.
@@ -112,7 +112,8 @@ impl Memory {
 }
 
 impl OsMemory for Memory {
-    fn read(&mut self, real: u64, into: &mut [u8]) {
+    fn read(&mut self, from: RealAddress, into: &mut [u8]) {
+        let real = from.number();
         self.check(real, into.len(), self.reads);
         let word = match &mut self.shifty {
             Some(random) => random.word() >> (random.word() % 64),
@@ -126,7 +127,8 @@ impl OsMemory for Memory {
         }
     }
 
-    fn write(&mut self, real: u64, from: &[u8]) {
+    fn write(&mut self, to: RealAddress, from: &[u8]) {
+        let real = to.number();
         self.check(real, from.len(), self.writes);
         if let Ok(word) = <[u8; 8]>::try_from(from)
             && self.word_at == Some(real)
