@@ -262,17 +262,15 @@ pub(super) fn reboot<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>) 
 }
 
 /// `OPAL_CEC_REBOOT2`. Nothing here gathers data about an error of the platform or keeps memory
-/// for a dump: then the OS does what it can do itself, and reboots after that.
+/// for a dump: then the OS does what it can do itself, and reboots after that. So it does with a
+/// type that only a later firmware knows.
 pub(super) fn reboot2<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     kind: u64,
 ) -> Answer {
     match kind {
         reboot_type::NORMAL | reboot_type::FULL | reboot_type::FAST => reboot(context),
-        reboot_type::PLATFORM_ERROR | reboot_type::MEMORY_PRESERVING => {
-            Err(OpalError::Unsupported.into())
-        }
-        _ => Err(OpalError::Parameter.into()),
+        _ => Err(OpalError::Unsupported.into()),
     }
 }
 
