@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod campaign;
 mod check;
+mod conformance;
 mod coverage;
 mod hostile;
 mod image;
@@ -51,6 +52,8 @@ enum Verb {
     Linux(linux::Arguments),
     /// Measure the image and the reference firmware side by side: instructions, times, sizes
     Bench(bench::Arguments),
+    /// Call every OPAL token, rightly and wrongly, on the image and on skiboot; compare each answer
+    Conformance(conformance::Arguments),
     /// Run all tests: host, big-endian, Miri, image audits, QEMU, mutations
     Test(Strictness),
     /// Everything before a commit: format, clippy, docs, audits, then all tests
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Verb::Replay(arguments) => replay::verb(&arguments),
         Verb::Linux(arguments) => linux::verb(&arguments),
         Verb::Bench(arguments) => bench::verb(&arguments),
+        Verb::Conformance(arguments) => conformance::verb(&arguments),
         Verb::Test(arguments) => testing::verb(arguments.strict),
         Verb::Check(arguments) => check::verb(arguments.strict),
         Verb::Campaign(arguments) => campaign::verb(&arguments),

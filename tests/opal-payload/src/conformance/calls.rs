@@ -5,6 +5,9 @@ use opal_abi::Token;
 /// Who makes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
+    /// The boot thread, when all else is done: a firmware may hold up the calls of other threads
+    /// from then on.
+    Last,
     /// The boot thread, while it is alone.
     Alone,
     /// Each thread, one after the other.
@@ -229,7 +232,7 @@ pub(super) const CALLS: &[Template] = &[
         template(
             Token::CecPowerDown,
             "CEC_POWER_DOWN",
-            Reach::Alone,
+            Reach::Last,
             &[number(2)],
             &[
                 value("request:-1", 0, u64::MAX),
@@ -331,7 +334,7 @@ pub(super) const CALLS: &[Template] = &[
         template(
             Token::CecReboot2,
             "CEC_REBOOT2",
-            Reach::Alone,
+            Reach::Last,
             &[number(5), number(0)],
             &[
                 value("type:-1", 0, u64::MAX),

@@ -7,7 +7,7 @@ use core::fmt::{self, Display, Write};
 use opal_abi::{OpalError, SUCCESS, Token};
 
 /// Calls that are made again while the firmware is busy.
-const PATIENCE: u32 = 10_000;
+const PATIENCE: u32 = 300_000;
 /// Doublewords between the places of a call's arguments.
 const PLACE_WORDS: usize = 64;
 
@@ -30,13 +30,18 @@ impl Case {
     /// All cases, in order.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         CALLS.iter().flat_map(|call| {
-            let pointers = call.arguments.iter().enumerate();
-            let pointers = pointers
-                .filter(|(_, argument)| matches!(argument, Argument::Pointer(_)))
-                .flat_map(|(index, _)| {
-                    Kind::BAD
-                        .iter()
-                        .map(move |kind| Twist::Pointer(index, *kind))
+            let pointers = call
+                .arguments
+                .iter()
+                .enumerate()
+                .flat_map(|(index, argument)| {
+                    let bytes = match argument {
+                        Argument::Pointer(place) => place.bytes,
+                        Argument::Value(_) => 0,
+                    };
+                    let kinds = Kind::BAD.iter().filter(move |kind| kind.is_for(bytes));
+                    let kinds = kinds.take(if bytes == 0 { 0 } else { usize::MAX });
+                    kinds.map(move |kind| Twist::Pointer(index, *kind))
                 });
             let variants = call.variants.iter().map(Twist::Variant);
             core::iter::once(Twist::Good)
@@ -44,6 +49,17 @@ impl Case {
                 .chain(variants)
                 .map(move |twist| Self { call, twist })
         })
+    }
+
+    /// Whether a firmware that believes what it says puts out as much as its buffers hold.
+    pub(super) const fn is_long(&self) -> bool {
+        matches!(
+            self.twist,
+            Twist::Variant(Variant {
+                change: Change::Content(1..),
+                ..
+            })
+        )
     }
 
     /// Whether a firmware that takes its pointer works with memory of all threads.
@@ -168,6 +184,7 @@ pub(super) fn settled(client: &impl Client, token: u64, arguments: [u64; 8]) -> 
             break;
         };
         client.call(Token::PollEvents as u64, [0; 8]);
+        client.relax();
         answer = client.call(token, arguments);
     }
     answer

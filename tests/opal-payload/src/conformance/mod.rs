@@ -16,6 +16,7 @@ mod wanted;
 use crate::client::{Answer, Client, call};
 use crate::line::{Line, print};
 use crate::tree::Machine;
+use calls::Reach;
 use case::{Case, Code};
 use core::fmt::{self, Write as _};
 use opal_abi::Token;
@@ -37,26 +38,52 @@ pub fn run<C: Client>(client: &C, machine: &Machine<'_>) -> fmt::Result {
     if restart::goes_on(client, &wanted)? {
         return Ok(());
     }
-    for (number, case) in Case::all().enumerate() {
-        if wanted.wants(&case) {
-            let mut line = Line::new();
-            case.tell(client, around, &mut line)?;
-            repeat::remember(number, line.as_str());
-            print(
-                client,
-                format_args!("{} {case} -> {}", case.call.token as i64, line.as_str()),
-            )?;
-        }
-    }
+    cases(client, around, &wanted, false)?;
     if wanted.wants(&"CHECK_TOKEN.which") {
         tokens(client)?;
     }
     threads::run(client, machine, around, &wanted)?;
+    cases(client, around, &wanted, true)?;
     print(
         client,
         format_args!("registers that calls changed: {}", client.clobbered()),
     )?;
     restart::begin(client, &wanted)
+}
+
+/// The cases of the boot thread: those that come last, or the others.
+fn cases<C: Client>(
+    client: &C,
+    around: Surroundings,
+    wanted: &Wanted<'_>,
+    last: bool,
+) -> fmt::Result {
+    for (number, case) in Case::all().enumerate() {
+        if (case.call.reach == Reach::Last) != last || !wanted.wants(&case) {
+            continue;
+        }
+        let mut line = Line::new();
+        case.tell(client, around, &mut line)?;
+        settle(client, case.call.token);
+        repeat::remember(number, line.as_str());
+        print(
+            client,
+            format_args!("{} {case} -> {}", case.call.token as i64, line.as_str()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Lets a firmware finish what it only began: it may talk to the BMC little by little.
+fn settle(client: &impl Client, token: u64) {
+    const POLLS: u32 = 50;
+    const LOOKS: u32 = 500;
+    if token == Token::RtcWrite as u64 {
+        for _ in 0..POLLS {
+            call(client, Token::PollEvents, [0; 3]);
+            (0..LOOKS).for_each(|_| client.relax());
+        }
+    }
 }
 
 /// Which tokens there are.

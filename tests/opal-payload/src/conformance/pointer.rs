@@ -78,6 +78,12 @@ impl Kind {
         }
     }
 
+    /// Whether there is such a pointer to `bytes` bytes: one byte is never misaligned, and does not
+    /// lie across anything.
+    pub(super) const fn is_for(self, bytes: u64) -> bool {
+        bytes > 1 || !matches!(self, Self::Misaligned | Self::AcrossEnd)
+    }
+
     /// Whether what it points to is at the good address.
     pub(super) const fn reaches(self) -> bool {
         matches!(self, Self::Good | Self::Linear)
@@ -102,8 +108,8 @@ impl Kind {
             Self::Data => CONSOLE_END,
             Self::Vectors => 0x2f00,
             Self::OtherNibble => good | 4 << 60,
-            Self::Top => 0_u64.wrapping_sub(bytes / 2),
-            Self::LinearTop => LINEAR_MAP + (1 << 60) - bytes / 2,
+            Self::Top => 0_u64.wrapping_sub(bytes.div_ceil(2)),
+            Self::LinearTop => LINEAR_MAP + (1 << 60) - bytes.div_ceil(2),
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use super::case::{Code, settled};
 use super::wanted::Wanted;
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::line::print;
 use core::fmt;
-use opal_abi::{Token, reboot_type};
+use opal_abi::{SUCCESS, Token, reboot_type};
 
 /// The tokens that have their good cases here.
 #[cfg(test)]
@@ -61,7 +61,9 @@ fn reboot<C: Client>(client: &C, wanted: &Wanted<'_>, first: usize) -> fmt::Resu
         }
         client.set_mark(MARK | index as u64);
         let answer = settled(client, *token as u64, [*kind, 0, 0, 0, 0, 0, 0, 0]);
-        for _ in 0..PATIENCE {
+        // A firmware that accepts may do it little by little.
+        let accepted = answer == Answer::Returned(SUCCESS);
+        for _ in 0..if accepted { PATIENCE } else { 0 } {
             settled(client, Token::PollEvents as u64, [0; 8]);
             client.relax();
         }

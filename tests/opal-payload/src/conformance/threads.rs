@@ -8,7 +8,7 @@ use crate::client::{Answer, Client};
 use crate::line::print;
 use crate::tree::Machine;
 use core::fmt::{self, Display};
-use opal_abi::{Token, cpu_status};
+use opal_abi::{SUCCESS, Token, cpu_status};
 
 /// The tokens that have their cases here.
 #[cfg(test)]
@@ -18,6 +18,9 @@ pub(super) const TOKENS: &[Token] = &[Token::StartCpu, Token::ReturnCpu, Token::
 const PATIENCE: u32 = 20_000_000;
 /// Looks between two calls that let a firmware work.
 const LOOKS: u32 = 1000;
+
+/// The one case here that a firmware may take long for.
+const BESIDE: &str = "REINIT_CPUS.beside-other-threads";
 
 /// Everything that has to do with threads.
 struct Threads<'a, C> {
@@ -56,13 +59,16 @@ pub(super) fn run<C: Client>(
     };
     repeat::share(around);
     threads.refused()?;
-    if !wanted.is_whole() {
+    if !wanted.is_whole() && !wanted.wants(&BESIDE) {
         return Ok(());
     }
     print(client, format_args!("other threads: {count}"))?;
     if count != 0 {
         threads.start_all()?;
         threads.beside_others()?;
+        if !wanted.is_whole() {
+            return Ok(());
+        }
         threads.repeat()?;
         threads.give_back_all()?;
     }
@@ -113,13 +119,7 @@ impl<C: Client> Threads<'_, C> {
         let Some(pir) = waiting else { return Ok(()) };
         let name = "START_CPU.thread:beyond-32-bits";
         if self.wanted.wants(&name) {
-            let code = start(pir | 1 << 32, entry);
-            let status = Code(self.status(pir));
-            self.tell(
-                Token::StartCpu,
-                name,
-                format_args!("{code} status={status}"),
-            )?;
+            self.tell_start(name, self.call(Token::StartCpu, pir | 1 << 32, entry), pir)?;
         }
         for kind in Kind::BAD {
             // These are places where code may be.
@@ -128,16 +128,23 @@ impl<C: Client> Threads<'_, C> {
             }
             let name = Named("START_CPU.address:", kind.name());
             if self.wanted.wants(&name) {
-                let code = start(pir, kind.address(entry, 4, self.around));
-                let status = Code(self.status(pir));
-                self.tell(
-                    Token::StartCpu,
-                    name,
-                    format_args!("{code} status={status}"),
-                )?;
+                let address = kind.address(entry, 4, self.around);
+                self.tell_start(name, self.call(Token::StartCpu, pir, address), pir)?;
             }
         }
         Ok(())
+    }
+
+    /// A refusal, and that the thread is still where it was. After anything else it is on its way,
+    /// and its state is not known.
+    fn tell_start(&self, name: impl Display, answer: Answer, pir: u64) -> fmt::Result {
+        let code = Code(answer);
+        if answer == Answer::Returned(SUCCESS) {
+            return self.tell(Token::StartCpu, name, code);
+        }
+        let status = Code(self.status(pir));
+        let rest = format_args!("{code} status={status}");
+        self.tell(Token::StartCpu, name, rest)
     }
 
     fn start(&self, thread: usize) -> (Answer, bool) {
@@ -180,12 +187,11 @@ impl<C: Client> Threads<'_, C> {
     fn beside_others(&self) -> fmt::Result {
         let answer = self.call(Token::StartCpu, self.pir(1), self.entry);
         self.tell(Token::StartCpu, "START_CPU.thread:started", Code(answer))?;
+        if !self.wanted.wants(&BESIDE) {
+            return Ok(());
+        }
         let answer = self.call(Token::ReinitCpus, 1, 0);
-        self.tell(
-            Token::ReinitCpus,
-            "REINIT_CPUS.beside-other-threads",
-            Code(answer),
-        )
+        self.tell(Token::ReinitCpus, BESIDE, Code(answer))
     }
 
     fn repeat(&self) -> fmt::Result {

@@ -185,10 +185,20 @@ pub(crate) struct Remains {
 
 impl Vm {
     /// Starts QEMU.
-    pub(crate) fn start(configuration: &Configuration<'_>, mut on_line: OnLine) -> Result<Self> {
+    pub(crate) fn start(configuration: &Configuration<'_>, on_line: OnLine) -> Result<Self> {
+        Self::start_with(configuration, &[], on_line)
+    }
+
+    /// Starts QEMU with more arguments.
+    pub(crate) fn start_with(
+        configuration: &Configuration<'_>,
+        more: &[&str],
+        mut on_line: OnLine,
+    ) -> Result<Self> {
         // Short, because the path of a unix socket has about 100 characters.
         let directory = tempfile::Builder::new().prefix("opaline-").tempdir()?;
-        let arguments = configuration.arguments(directory.path());
+        let mut arguments = configuration.arguments(directory.path());
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let mut child = Command::new(configuration.program)
             .args(&arguments)
             .stdin(if configuration.payload.is_some() {

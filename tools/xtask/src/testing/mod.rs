@@ -7,7 +7,7 @@ pub(crate) mod miri;
 pub(crate) mod orderings;
 pub(crate) mod tally;
 
-use crate::{bench, image, linux};
+use crate::{bench, conformance, image, linux};
 use anyhow::Result;
 use std::time::Instant;
 use tally::Tally;
@@ -88,6 +88,9 @@ pub(crate) fn everything(tally: &mut Tally) {
         });
         part("Figures beside the reference, on QEMU", || {
             bench::bounded(tally, &qemu, &image);
+        });
+        part("OPAL calls, compared with skiboot's", || {
+            conformance::bounded(tally, &qemu, &image);
         });
         part("Linux", || linux::bounded(tally, &qemu, &image));
         part("Guests of Linux's KVM", || {
