@@ -1,7 +1,7 @@
 //! The verb `check`: everything that a change must pass.
 
 use crate::{
-    image, linux,
+    image, linux, payload,
     testing::{self, tally::Tally},
     workspace,
 };
@@ -25,6 +25,7 @@ pub(crate) fn verb(strict: bool) -> Result<bool> {
     ];
     cargo(&mut tally, "clippy of the host packages", &clippy, &[]);
     target_clippy(&mut tally, "clippy of the image", image::clippy);
+    target_clippy(&mut tally, "clippy of the OPAL payload", payload::clippy);
     target_clippy(
         &mut tally,
         "clippy of the monitor for KVM",

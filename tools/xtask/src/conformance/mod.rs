@@ -20,9 +20,10 @@ use compare::{Answers, Compared, compare};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
-use table::Table;
+use table::{Table, When};
 
 /// The reference, which QEMU finds by its name.
 const REFERENCE: &str = "skiboot.lid";
@@ -35,7 +36,9 @@ const WITHOUT_BRIDGES: &[&str] = &[
     "isa-ipmi-bt,bmc=bmc0,irq=10",
 ];
 /// For a whole run on a host with other things to do.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(400);
+/// Between two looks at a console.
+const LOOK: Duration = Duration::from_millis(50);
 /// For one case; the reference boots in one or two seconds.
 const PATIENCE_APART: Duration = Duration::from_secs(40);
 
@@ -92,8 +95,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     let mut good = true;
     for machine in machines {
         let topology = Topology::new(*machine, arguments.smp, 1, None, false)?;
-        let ends = if arguments.reboots { "ends" } else { "" };
-        let (ours, theirs, compared) = bench.both(*machine, topology, ends)?;
+        let (ours, theirs, compared) = bench.both(*machine, topology, arguments.reboots)?;
         if arguments.lines {
             print(&ours, &theirs);
         }
@@ -127,7 +129,7 @@ pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
     for machine in Machine::ALL {
         let name = format!("{machine}: OPAL calls as on skiboot, or as the table has it");
         let compared = Topology::new(machine, THREADS, 1, None, false)
-            .and_then(|topology| bench.both(machine, topology, ""));
+            .and_then(|topology| bench.both(machine, topology, false));
         match compared {
             Ok((_, _, compared)) => {
                 let name = format!("{name} ({})", in_words(&compared));
@@ -159,16 +161,25 @@ impl Bench<'_> {
         &self,
         machine: Machine,
         topology: Topology,
-        more: &str,
+        reboots: bool,
     ) -> Result<(Answers, Answers, Compared)> {
-        let without: Vec<_> = self.table.apart(machine).map(|(case, _)| case).collect();
-        let without = format!("without={} {more}", without.join(","));
-        let ours = self.run(machine, topology, self.image, more, PATIENCE)?;
-        let theirs = self.run(machine, topology, Path::new(REFERENCE), &without, PATIENCE)?;
+        let others = (topology.total() > 1).then_some(When::OtherThreads);
+        let reboot = reboots.then_some(When::Reboots);
+        let these: Vec<_> = others.into_iter().chain(reboot).collect();
+        let table = self.table.clone().in_a_run_with(&these);
+        let ends = if reboots { "ends" } else { "" };
+        let without: Vec<_> = table.apart(machine).map(|(case, _)| case).collect();
+        let without = format!("{ends} without={}", without.join(","));
+        let run = |firmware, words| {
+            self.start(machine, topology, firmware, words)?
+                .wait(PATIENCE)
+        };
+        let ours = run(self.image, ends)?;
+        let theirs = run(Path::new(REFERENCE), &without)?;
         let absent = theirs.errors.contains("Could not find OPAL firmware");
         ensure!(!absent, "QEMU has no {REFERENCE}: {}", theirs.errors.trim());
         let (ours, theirs) = (Answers::read(&ours.console), Answers::read(&theirs.console));
-        let compared = compare(&ours, &theirs, &self.table, machine);
+        let compared = compare(&ours, &theirs, &table, machine);
         Ok((ours, theirs, compared))
     }
 
@@ -177,10 +188,20 @@ impl Bench<'_> {
     fn apart(&self, machine: Machine, topology: Topology) -> Result<Vec<String>> {
         let mut failures = Vec::new();
         for (case, expected) in self.table.apart(machine) {
-            let only = format!("only={case}");
-            let reference = Path::new(REFERENCE);
-            let remains = self.run(machine, topology, reference, &only, PATIENCE_APART)?;
-            let found = alone(case, &remains);
+            let ends = if self.table.restarts(case) {
+                "ends "
+            } else {
+                ""
+            };
+            let only = format!("{ends}only={case}");
+            let mut vm = self.start(machine, topology, Path::new(REFERENCE), &only)?;
+            let start = Instant::now();
+            let answered = |vm: &Vm| Answers::read(&vm.lines(0)).get(case).is_some();
+            while vm.is_alive() && !answered(&vm) && start.elapsed() < PATIENCE_APART {
+                thread::sleep(LOOK);
+            }
+            // What comes after an answer is of no interest, and may be a hang.
+            let found = alone(case, &vm.wait(Duration::ZERO)?);
             println!("{machine}, {case}: {found}");
             if found != expected {
                 failures.push(format!(
@@ -191,14 +212,13 @@ impl Bench<'_> {
         Ok(failures)
     }
 
-    fn run(
+    fn start(
         &self,
         machine: Machine,
         topology: Topology,
         firmware: &Path,
         words: &str,
-        patience: Duration,
-    ) -> Result<Remains> {
+    ) -> Result<Vm> {
         let command_line = format!("conformance {words}");
         let configuration = Configuration {
             program: self.qemu,
@@ -218,7 +238,7 @@ impl Bench<'_> {
         };
         let bare = machine == Machine::Powernv8 && firmware == Path::new(REFERENCE);
         let more = if bare { WITHOUT_BRIDGES } else { &[] };
-        Vm::start_with(&configuration, more, Box::new(|_| {}))?.wait(patience)
+        Vm::start_with(&configuration, more, Box::new(|_| {}))
     }
 }
 

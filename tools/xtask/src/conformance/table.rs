@@ -25,7 +25,20 @@ pub(crate) struct Group<A> {
     /// Who is laxer, or whose answer is the better one.
     pub(crate) verdict: String,
     pub(crate) why: String,
+    /// In which runs its cases are made; in all, if nothing is said.
+    #[serde(default)]
+    when: Option<When>,
     pub(crate) answers: BTreeMap<String, ByMachine<A>>,
+}
+
+/// What a run has that not all have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum When {
+    /// Threads beside the boot thread.
+    OtherThreads,
+    /// Calls that restart the machine.
+    Reboots,
 }
 
 /// Ours, then the reference's.
@@ -87,6 +100,14 @@ impl Table {
         of(&self.difference).chain(of(&self.apart))
     }
 
+    /// What of it counts in a run that has `these`.
+    pub(crate) fn in_a_run_with(mut self, these: &[When]) -> Self {
+        let counts = |when: &Option<When>| when.is_none_or(|when| these.contains(&when));
+        self.difference.retain(|group| counts(&group.when));
+        self.apart.retain(|group| counts(&group.when));
+        self
+    }
+
     /// The two answers of a case that are explained on a machine.
     pub(crate) fn explained(&self, case: &str, machine: Machine) -> Option<&Pair> {
         self.difference
@@ -100,6 +121,13 @@ impl Table {
             let answers = group.answers.iter();
             answers.filter_map(move |(case, by)| Some((case.as_str(), by.on(machine)?.as_str())))
         })
+    }
+
+    /// Whether a case that is made apart is a call that restarts the machine.
+    pub(crate) fn restarts(&self, case: &str) -> bool {
+        self.apart
+            .iter()
+            .any(|group| group.when == Some(When::Reboots) && group.answers.contains_key(case))
     }
 
     /// All cases with explained differences on a machine.
@@ -127,6 +155,18 @@ mod tests {
 
     fn parse(answers: &str) -> Result<Table> {
         Table::parse(&format!("apart = []\n{GROUP}{answers}"))
+    }
+
+    #[test]
+    fn groups_count_where_their_cases_are_made() {
+        let text = "apart = []\n[[difference]]\ntitle = 'a'\nverdict = 'b'\nwhy = 'c'\n\
+                    when = 'other-threads'\n[difference.answers]\n'A.x' = ['1', '2']\n";
+        let with = |these: &[When]| {
+            let table = Table::parse(text).unwrap().in_a_run_with(these);
+            table.difference.len()
+        };
+        assert_eq!(with(&[When::OtherThreads, When::Reboots]), 1);
+        assert_eq!(with(&[When::Reboots]), 0);
     }
 
     #[test]
