@@ -278,6 +278,7 @@ impl Passage {
                 }
             }
             (Place::Leaving, Answered(..)) => Place::Over(Outcome::Left),
+            (SUMMONED, Answered(_, Answer::Past)) => Place::Over(Outcome::Attended),
             (Place::Closing { .. }, Answered(word, _)) => {
                 let others = who.others_in_guest(word);
                 Place::Ringing { others }

@@ -72,6 +72,9 @@ pub enum Answer {
     Resolved,
     /// To [`Event::Claim`]: a sibling closed meanwhile; wait for it.
     Early,
+    /// To [`Event::Close`] of a thread that was summoned: all have opened meanwhile, and this one is in no
+    /// guest. If it closed the core once more, two could summon each other for ever.
+    Past,
     /// To [`Event::Open`]: the core is open, a new epoch begins.
     Opened,
     /// Nothing to tell.
@@ -91,6 +94,10 @@ pub const fn step(word: CoreWord, event: Event) -> (CoreWord, Answer) {
             thread,
             interrupted,
         } => {
+            let in_guest = word.in_guest() & 1 << thread != 0;
+            if !interrupted && word.closing() == 0 && !in_guest {
+                return (word, Answer::Past);
+            }
             let again = interrupted && word.closing() != 0 && word.resolved();
             let round = if again { RESOLVED | EPOCH_MASK } else { 0 };
             let epoch = if again { word.next_epoch() } else { 0 };

@@ -42,6 +42,23 @@ fn an_interrupt_after_the_claim_begins_an_epoch_and_summons_those_who_opened() {
     assert_eq!(word.closing(), 2);
 }
 
+/// Two could summon each other for ever: each comes when the other has just opened.
+#[test]
+fn who_was_summoned_does_not_close_a_core_that_all_have_opened() {
+    let summoned = |thread| Event::Close {
+        thread,
+        interrupted: false,
+    };
+    let (open, _) = go(CoreWord::default(), &[close(1), Event::Open { thread: 1 }]);
+    assert_eq!(step(open, summoned(0)), (open, Answer::Past));
+    let (closing, answer) = go(CoreWord::default(), &[close(1), summoned(0)]);
+    assert_eq!((closing.closing(), answer), (0b11, Answer::Noted));
+    // What it sees for itself is another matter, and a guest that is left has to be taken out.
+    assert_eq!(step(open, close(0)).0.closing(), 1);
+    let inside = step(open, enter(0, ALONE[0])).0;
+    assert_eq!(step(inside, summoned(0)).0.closing(), 1);
+}
+
 #[test]
 fn who_goes_to_the_firmware_again_is_not_back() {
     let events = [close(0), back(0), go_to(0)];

@@ -28,12 +28,22 @@ impl Core {
     }
 
     fn close(&self, thread: u8) -> CoreWord {
-        let interrupted = false;
+        let interrupted = true;
         let event = Event::Close {
             thread,
             interrupted,
         };
         self.word.apply(event).0
+    }
+
+    /// Thread 0 was interrupted, the others may be summoned. `None`: nothing is to be attended.
+    fn come(&self, thread: u8) -> Option<CoreWord> {
+        let interrupted = thread == 0;
+        let (word, answer) = self.word.apply(Event::Close {
+            thread,
+            interrupted,
+        });
+        (answer != Answer::Past).then_some(word)
     }
 
     fn back(&self, thread: u8) {
@@ -163,7 +173,8 @@ fn nobody_is_in_a_guest_while_the_timebase_is_rewritten() {
     });
 }
 
-/// Threads close, as they come; of those of one epoch one decides, and its work is there for all.
+/// One takes an interrupt, the others come if they see it in time; one of them decides, and its work is
+/// there for all.
 fn claims<const THREADS: usize>(preemptions: usize) {
     check(Some(preemptions), || {
         let core = Core::new();
@@ -172,7 +183,10 @@ fn claims<const THREADS: usize>(preemptions: usize) {
             let (core, won) = (core.clone(), won.clone());
             thread::spawn(move || {
                 let number = number as u8;
-                let epoch = core.close(number).epoch();
+                let Some(word) = core.come(number) else {
+                    return;
+                };
+                let epoch = word.epoch();
                 core.back(number);
                 loop {
                     match core.word.apply(Event::Claim).1 {
