@@ -110,6 +110,7 @@ fn passage() -> Arrows {
         Answer::Held,
         Answer::Resolved,
         Answer::Early,
+        Answer::Past,
         Answer::Opened,
         Answer::Noted,
     ];
@@ -153,6 +154,7 @@ fn fits(place: Place, answer: Answer) -> bool {
             Answer::Won | Answer::Held | Answer::Resolved | Answer::Early
         ),
         Place::Opening => matches!(answer, Answer::Opened | Answer::Noted),
+        Place::Closing { interrupted: false } => matches!(answer, Answer::Past | Answer::Noted),
         _ => answer == Answer::Noted,
     }
 }

@@ -2,6 +2,7 @@
 //! breaks. The checks of record are Stateright's.
 
 use crate::model::Protocol;
+use crate::progress::{self, CIRCLE, TRAP};
 use crate::sets::Run;
 use std::collections::{HashSet, VecDeque};
 
@@ -44,4 +45,20 @@ pub fn first_broken(run: &Run) -> Option<&'static str> {
 pub fn first_broken_of(runs: &[Run]) -> Option<(&'static str, &Protocol)> {
     runs.iter()
         .find_map(|run| first_broken(run).map(|rule| (rule, &run.model)))
+}
+
+/// The first run in which not every way of the threads comes to an end.
+#[must_use]
+pub fn first_endless_of(runs: &[Run]) -> Option<(&'static str, &Protocol)> {
+    runs.iter().find_map(|run| {
+        let found = progress::of(&run.model);
+        let broken = if found.traps != 0 {
+            TRAP
+        } else if found.circling != 0 {
+            CIRCLE
+        } else {
+            return None;
+        };
+        Some((broken, &run.model))
+    })
 }

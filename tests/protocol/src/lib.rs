@@ -18,6 +18,7 @@
 //! | `words` | a trace in words |
 //! | [`model`], [`rules`] | the whole: what can begin and happen, what must hold |
 //! | `checker` | the whole for Stateright |
+//! | [`progress`] | whether everybody gets on, or can go round for ever |
 //! | [`explore`] | a small search for the mutants, without Stateright |
 #![forbid(unsafe_code)]
 
@@ -36,6 +37,7 @@ pub mod hardware;
 pub mod hazards;
 pub mod model;
 pub mod moves;
+pub mod progress;
 pub mod rules;
 pub mod sets;
 pub mod state;

@@ -2,9 +2,10 @@
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use protocol::sets::{Run, bounded, full};
+use protocol::progress::{CIRCLE, TRAP};
+use protocol::sets::{Run, bounded, full, progressing, progressing_bounded, progressing_full};
 use protocol::state::Shape;
-use protocol::{check, diagrams, hazards};
+use protocol::{check, diagrams, hazards, progress, words};
 use stateright::Model as _;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -63,11 +64,16 @@ fn work(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let mut runs = bounded();
+    let mut ends = progressing();
+    ends.extend(progressing_bounded());
     if arguments.full {
         runs.extend(full());
+        ends.extend(progressing_full());
     }
     if !arguments.shape.is_empty() {
-        runs.retain(|run| arguments.shape.contains(&run.model.shape));
+        let wanted = |run: &Run| arguments.shape.contains(&run.model.shape);
+        runs.retain(wanted);
+        ends.retain(wanted);
     }
     if let Some(address) = &arguments.explore {
         let Some(run) = runs.first() else {
@@ -77,10 +83,10 @@ fn work(arguments: &Arguments) -> Result<()> {
         run.model.clone().checker().serve(address.as_str());
         return Ok(());
     }
-    all(&runs, arguments.jobs)
+    all(&runs, &ends, arguments.jobs)
 }
 
-fn all(runs: &[Run], jobs: usize) -> Result<()> {
+fn all(runs: &[Run], ends: &[Run], jobs: usize) -> Result<()> {
     let start = Instant::now();
     let (mut states, mut steps, mut wrong) = (0, 0, 0);
     println!("shape  states       steps        depth  seconds  what");
@@ -107,10 +113,35 @@ fn all(runs: &[Run], jobs: usize) -> Result<()> {
             println!("NEVER REACHED: {name}");
         }
     }
+    wrong += ends.iter().map(come_to_rest).sum::<usize>();
     let seconds = start.elapsed().as_secs_f64();
     println!("{states} states, {steps} steps, {seconds:.0} s, {wrong} wrong");
     if wrong != 0 {
         bail!("the protocol does not hold");
     }
     Ok(())
+}
+
+/// Whether all ways end, and after how many steps. Gives how many rules are broken.
+fn come_to_rest(run: &Run) -> usize {
+    let start = Instant::now();
+    let found = progress::of(&run.model);
+    println!(
+        "{:<5}  {:<11}  {:<11}  at rest after {} steps at most, {:.1} s: {} ({} start elsewhere)",
+        run.model.shape.to_string(),
+        found.states,
+        found.steps,
+        found.longest,
+        start.elapsed().as_secs_f64(),
+        run.name,
+        run.model.elsewhere,
+    );
+    let broken = [(TRAP, found.way_to_trap), (CIRCLE, found.way_round)];
+    let broken = broken.into_iter().filter_map(|(rule, way)| {
+        let (first, moves) = way?;
+        Some((rule, words::trace(&run.model, first, &moves)))
+    });
+    broken
+        .inspect(|(rule, trace)| println!("BROKEN: {rule}\n  {}", trace.join("\n  ")))
+        .count()
 }

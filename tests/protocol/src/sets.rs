@@ -153,8 +153,49 @@ pub fn telling() -> Vec<Run> {
         late(shape(1, 2)),
         mortal(shape(1, 2)),
         lone(shape(2, 1), 1),
+        unaware(shape(1, 2)),
         single(shape(2, 2), 0),
         single(shape(1, 3), 0),
+    ]
+}
+
+/// In what is looked for circles, and for states from which there is no way to rest.
+#[must_use]
+pub fn progressing() -> Vec<Run> {
+    vec![
+        mortal(shape(1, 2)),
+        double(shape(1, 2), 1),
+        triple(shape(1, 2), 0),
+    ]
+}
+
+/// What is looked at so besides, beyond the mutants.
+#[must_use]
+pub fn progressing_bounded() -> Vec<Run> {
+    vec![
+        double(shape(2, 1), 1),
+        triple(shape(1, 2), 1),
+        dead_tod(shape(1, 2), 2),
+        lone(shape(2, 1), 1),
+        single(shape(1, 3), 0),
+        mortal_under_faults(shape(1, 2), 2),
+        two_mortals(shape(1, 3)),
+        double(shape(1, 3), 0),
+        single(shape(2, 2), 0),
+        single(shape(1, 4), 0),
+    ]
+}
+
+/// And in the full set.
+#[must_use]
+pub fn progressing_full() -> Vec<Run> {
+    vec![
+        triple(shape(2, 1), 1),
+        dead_tod(shape(1, 2), 3),
+        double(shape(1, 3), 3),
+        double(shape(3, 1), 0),
+        single(shape(1, 5), 0),
+        single(shape(2, 3), 0),
     ]
 }
 

@@ -3,10 +3,11 @@
 use hypervisor_shim::core_word::{Event, step};
 use hypervisor_shim::passage::{Passage, Place, Wait};
 use protocol::moves::{What, can, is_stuck};
-use protocol::sets::bounded;
+use protocol::progress::{self, CIRCLE, TRAP};
+use protocol::sets::{bounded, progressing, progressing_bounded};
 use protocol::state::{Shape, State};
 use protocol::thread::Life;
-use protocol::{check, document, hazards};
+use protocol::{check, document, hazards, words};
 use std::path::Path;
 
 #[test]
@@ -26,6 +27,27 @@ fn the_bounded_set_holds() {
         states > 1_000_000,
         "the model became smaller: {states} states"
     );
+}
+
+/// No schedule, however hostile, keeps the threads at it for ever.
+#[test]
+fn every_way_comes_to_rest() {
+    for run in progressing().into_iter().chain(progressing_bounded()) {
+        let found = progress::of(&run.model);
+        let what = format!("{} {}", run.model.shape, run.name);
+        for (rule, way) in [(TRAP, &found.way_to_trap), (CIRCLE, &found.way_round)] {
+            if let Some((first, moves)) = way {
+                let trace = words::trace(&run.model, *first, moves);
+                panic!("{what}: {rule}\n{}", trace.join("\n"));
+            }
+        }
+        println!("{what}: {} steps at most", found.longest);
+        assert!(
+            (40..400).contains(&found.longest),
+            "{what}: {}",
+            found.longest
+        );
+    }
 }
 
 /// Two wait for a claim. The word does not say whose it is: the budget of their waits depends on the
