@@ -46,7 +46,8 @@ impl System<'_> {
     /// checks stay until [`Self::clear_after_reload`]: they tell the restart which path failed.
     ///
     /// Whatever could not be repaired is masked or remembered, so that it is reported once and not
-    /// by each thread of the chip.
+    /// by each thread of the chip: by who gets [`TodRecovery::Failed`], or [`TodRecovery::Stopped`]
+    /// and with it [`Self::take_unsaid`].
     pub(crate) fn recover_tod_errors<H: Hardware>(
         &self,
         hw: &mut H,
@@ -56,6 +57,32 @@ impl System<'_> {
         let Some(tod) = self.tod_of(core.chip) else {
             return TodRecovery::Failed;
         };
+        let result = self.recover(hw, tod, core, timebase_runs, false);
+        if result != TodRecovery::Stopped && self.take_unsaid(tod) {
+            return TodRecovery::Failed;
+        }
+        result
+    }
+
+    /// The same for who makes no event of it: a failure is left to the next who does.
+    pub(crate) fn recover_tod_errors_quietly<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+        core: &Core,
+        timebase_runs: bool,
+    ) {
+        let _ = self.recover(hw, tod, core, timebase_runs, true);
+    }
+
+    fn recover<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+        core: &Core,
+        timebase_runs: bool,
+        quiet: bool,
+    ) -> TodRecovery {
         let mut repair = Repair {
             tod,
             core,
@@ -79,7 +106,7 @@ impl System<'_> {
             Err(_) => TodRecovery::Failed,
             Ok(()) => self.judge_repair(hw, &repair),
         };
-        if !repair.failed.is_empty() {
+        if (quiet || result == TodRecovery::Stopped) && !repair.failed.is_empty() {
             self.chip_tod.unsaid.fetch_or(tod.bit(), Ordering::AcqRel);
         }
         self.decisions.hit_all(Table::Tod, repair.tried.bits());

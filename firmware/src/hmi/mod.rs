@@ -282,13 +282,15 @@ fn handle_alone<H: Hardware>(
         // Now it is the core's affair.
         return false;
     }
-    let unsaid = system
-        .tod_of(core.chip)
-        .is_some_and(|tod| system.take_unsaid(tod));
-    if recovery != TodRecovery::Nothing || unsaid {
+    if recovery != TodRecovery::Nothing {
+        if recovery == TodRecovery::Stopped
+            && let Some(tod) = system.tod_of(core.chip)
+        {
+            // One event says both.
+            let _ = system.take_unsaid(tod);
+        }
         let scope = Scope::Chip(core.chip.0);
-        let failed = matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped);
-        let disposition = disposition(failed || unsaid);
+        let disposition = disposition(recovery != TodRecovery::Recovered);
         caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
     }
     true

@@ -220,15 +220,16 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
         return Report::Abort(AbortReason::ReloadFailed);
     };
     let mut findings = Findings::NONE;
-    let mut tod_failed = false;
-    if tod_error {
-        let runs = tfmr.tb_usable();
-        let recovery = system.recover_tod_errors(hw, core, runs);
-        tod_failed = matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped);
-        // If TB is to be reloaded, that shows whether the TOD is of use.
-        if runs && tod_failed {
+    let fails =
+        |recovery: TodRecovery| matches!(recovery, TodRecovery::Failed | TodRecovery::Stopped);
+    if tod_error && tfmr.tb_usable() {
+        if fails(system.recover_tod_errors(hw, core, true)) {
             findings = Findings::FAILED;
         }
+    } else if tod_error {
+        // Whether the TOD is of use the load shows, and it may have to be tried again: what cannot be
+        // repaired is said at its end.
+        system.recover_tod_errors_quietly(hw, tod, core, false);
     }
     // The repair of the TOD took time: judge by what is now.
     if hw.tfmr().tb_usable() && !plan.reload {
@@ -248,18 +249,19 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
         state.note_timebase_loaded();
         system.clear_after_reload(hw, tod);
         // A SCOM that failed may have left errors in the TOD: what stays now is not recovered.
-        if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
-            let failed = match system.recover_tod_errors(hw, core, true) {
-                TodRecovery::Failed | TodRecovery::Stopped => true,
-                TodRecovery::Nothing => tod_failed,
-                TodRecovery::Recovered => false,
-            };
-            if failed {
-                findings = Findings::FAILED;
-            }
+        if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT)
+            && fails(system.recover_tod_errors(hw, core, true))
+        {
+            findings = Findings::FAILED;
         }
     }
-    if system.take_unsaid(tod) {
+    let again = matches!(
+        loaded,
+        Err(ReloadError::Tfmr(
+            TfmrError::EnteredError { .. } | TfmrError::Corrupt
+        ))
+    );
+    if !again && system.take_unsaid(tod) {
         findings = Findings::FAILED;
     }
     match loaded {
@@ -273,9 +275,7 @@ fn reload_timebase<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller
             Report::Done(findings.with(Findings::RELOADED).with(Findings::FAILED))
         }
         // A new error of the core while TB was loading: its registers may be dirty again.
-        Err(ReloadError::Tfmr(TfmrError::EnteredError { .. } | TfmrError::Corrupt)) => {
-            Report::Retry
-        }
+        Err(_) if again => Report::Retry,
         Err(_) => Report::Abort(AbortReason::ReloadFailed),
     }
 }

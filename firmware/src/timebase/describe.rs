@@ -54,6 +54,9 @@ impl fmt::Display for ReloadError {
             Self::Contradicted { timebase } => {
                 write!(f, "other chips contradict TB {timebase:#x}")
             }
+            Self::Doubtful { timebase } => {
+                write!(f, "the TOD changed while TB {timebase:#x} was loaded")
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn was_loaded_wrongly<H: Hardware>(
 ) -> bool {
     if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
         // What cannot be repaired stays unsaid until the event of this recovery is made.
-        let _ = system.recover_tod_errors(hw, target.core, false);
+        system.recover_tod_errors_quietly(hw, tod, target.core, false);
     }
     // Another core may have been faster: then the error is gone, and the suspicion is there, or the TOD
     // has its next value already.

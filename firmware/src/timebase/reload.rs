@@ -64,6 +64,11 @@ pub enum ReloadError {
         /// TB after the load.
         timebase: u64,
     },
+    /// TB ran with a time that was damaged, or replaced, while it was loaded. It was stopped again.
+    Doubtful {
+        /// TB after the load.
+        timebase: u64,
+    },
 }
 
 impl ReloadError {
@@ -152,22 +157,26 @@ pub(crate) fn reload<H: Hardware>(
         }
         match result {
             Ok(timebase) => {
-                let again = attempts < ATTEMPTS
-                    && match dead {
-                        DeadTod::Fail => was_doubtful(hw, system, tod, epoch, lost),
-                        DeadTod::Restart { .. } => {
-                            was_loaded_wrongly(hw, system, target, tod, epoch, lost)
-                        }
-                    };
-                if !again {
+                let doubtful = match dead {
+                    DeadTod::Fail => was_doubtful(hw, system, tod, epoch, lost),
+                    DeadTod::Restart { .. } => {
+                        was_loaded_wrongly(hw, system, target, tod, epoch, lost)
+                    }
+                };
+                if !doubtful {
                     return Ok(Reloaded { timebase, attempts });
                 }
-                attempts += 1;
                 if dead == DeadTod::Fail {
                     // If no other try works, it must not pass for the truth.
                     system.core(target.place.core).doubt_timebase();
+                }
+                if dead == DeadTod::Fail || attempts == ATTEMPTS {
                     to_not_set(hw, system)?;
                 }
+                if attempts == ATTEMPTS {
+                    return Err(ReloadError::Doubtful { timebase });
+                }
+                attempts += 1;
             }
             // The TOD itself may say why.
             Err(ReloadError::WentBackwards { .. })
@@ -185,7 +194,7 @@ pub(crate) fn reload<H: Hardware>(
                 attempts += 1;
                 if dead != DeadTod::Fail && hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
                     // The TOD may have said why. Whether it is of use the next try shows.
-                    let _ = system.recover_tod_errors(hw, target.core, false);
+                    system.recover_tod_errors_quietly(hw, tod, target.core, false);
                 }
             }
         }
