@@ -19,8 +19,9 @@ const BUSYBOX: &str = "busybox-static";
 /// Modules of the kernel that make a KVM of the processor's hypervisor mode, in the order in which
 /// they are loaded.
 const KVM_MODULES: &[&str] = &["arch/powerpc/kvm/kvm.ko", "arch/powerpc/kvm/kvm-hv.ko"];
-/// How a module's name may go on.
-const PACKED: &[&str] = &["", ".xz", ".zst", ".gz"];
+/// How a module's name may go on, and what unpacks it there.
+const PACKED: &[(&str, Option<&str>)] =
+    &[("", None), (".xz", Some("unxz")), (".gz", Some("gunzip"))];
 
 /// The first program of the small system.
 const INIT: &[u8] = include_bytes!("init.sh");
@@ -76,9 +77,9 @@ pub(crate) fn kvm_system(program: &Path) -> Result<System> {
     archive.directory("modules");
     let mut script = "#!/bin/sh\nset -e\n".to_owned();
     for module in KVM_MODULES {
-        let (name, content) = module_in(&kept, module)?;
-        script.push_str(&format!("insmod /modules/{name}\n"));
-        archive.program(&format!("modules/{name}"), &content);
+        let found = module_in(&kept, module)?;
+        archive.program(&format!("modules/{}", found.file), &found.content);
+        script.push_str(&found.commands());
     }
     archive.program("bin/load-kvm", script.as_bytes());
     archive.program("bin/kvm-guest", &fs::read(program)?);
@@ -122,21 +123,49 @@ fn keep_modules(unpacked: &Path, kept: &Path) -> Result<()> {
     for module in KVM_MODULES {
         let directory = modules.join(module);
         let directory = directory.parent().context("a module has a place")?;
-        let (name, content) = module_in(directory, module)?;
-        fs::write(partial.join(name), content)?;
+        let found = module_in(directory, module)?;
+        fs::write(partial.join(found.file), found.content)?;
     }
     fs::rename(&partial, kept)?;
     Ok(())
 }
 
+/// A kernel's module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Module {
+    /// Its name as loaded.
+    name: String,
+    /// The same, as packed.
+    file: String,
+    unpacker: Option<&'static str>,
+    content: Vec<u8>,
+}
+
+impl Module {
+    /// What loads it from `/modules`.
+    fn commands(&self) -> String {
+        let unpack = match self.unpacker {
+            Some(unpacker) => format!("{unpacker} /modules/{}\n", self.file),
+            None => String::new(),
+        };
+        format!("{unpack}insmod /modules/{}\n", self.name)
+    }
+}
+
 /// A module by its path in the kernel's tree, from a directory where it may be packed.
-fn module_in(directory: &Path, module: &str) -> Result<(String, Vec<u8>)> {
+fn module_in(directory: &Path, module: &str) -> Result<Module> {
     let name = module.rsplit('/').next().unwrap_or(module);
     PACKED
         .iter()
-        .map(|end| format!("{name}{end}"))
-        .find_map(|name| Some((fs::read(directory.join(&name)).ok()?, name)))
-        .map(|(content, name)| (name, content))
+        .find_map(|(end, unpacker)| {
+            let file = format!("{name}{end}");
+            Some(Module {
+                name: name.to_owned(),
+                content: fs::read(directory.join(&file)).ok()?,
+                file,
+                unpacker: *unpacker,
+            })
+        })
         .with_context(|| format!("{name} is not in {}", directory.display()))
 }
 
@@ -294,6 +323,33 @@ fn dependency(depends: &str, prefix: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_are_kept_and_loaded_as_they_are_packed() {
+        let package = tempfile::tempdir().unwrap();
+        let place = package
+            .path()
+            .join("lib/modules/6.12.1/kernel/arch/powerpc/kvm");
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("kvm.ko"), "plain").unwrap();
+        let kept = package.path().join("kept");
+        let error = keep_modules(package.path(), &kept).unwrap_err();
+        assert!(error.to_string().contains("kvm-hv.ko"), "{error:#}");
+        assert!(!kept.exists());
+        fs::write(place.join("kvm-hv.ko.xz"), "packed").unwrap();
+        keep_modules(package.path(), &kept).unwrap();
+        let commands: Vec<_> = KVM_MODULES
+            .iter()
+            .map(|module| module_in(&kept, module).unwrap().commands())
+            .collect();
+        assert_eq!(
+            commands,
+            [
+                "insmod /modules/kvm.ko\n",
+                "unxz /modules/kvm-hv.ko.xz\ninsmod /modules/kvm-hv.ko\n"
+            ]
+        );
+    }
 
     #[test]
     fn what_apt_says() {
