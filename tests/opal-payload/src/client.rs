@@ -52,7 +52,7 @@ pub const SCRATCH_WORDS: usize = 512;
 /// The part of it that output of text uses: a length, then the bytes.
 pub const TEXT_WORD: usize = SCRATCH_WORDS - TEXT_BYTES / 8 - 1;
 /// Most bytes of text in one call.
-pub const TEXT_BYTES: usize = 256;
+pub const TEXT_BYTES: usize = 1024;
 
 /// A call with few arguments.
 pub fn call(client: &impl Client, token: Token, arguments: [u64; 3]) -> Answer {

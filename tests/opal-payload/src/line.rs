@@ -59,10 +59,9 @@ impl Write for Line {
 /// When the console fails.
 pub fn print(client: &impl Client, text: fmt::Arguments<'_>) -> fmt::Result {
     let mut line = Line::new();
-    write!(line, "{MARK}{text}")?;
-    let mut console = Console::new(client);
-    console.write_str(line.as_str())?;
-    console.write_str("\r\n")
+    // With its end in the same call: a firmware that logs that call took long would write behind it.
+    write!(line, "{MARK}{text}\r\n")?;
+    Console::new(client).write_str(line.as_str())
 }
 
 #[cfg(test)]

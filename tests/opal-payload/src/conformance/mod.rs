@@ -11,6 +11,7 @@ mod pointer;
 mod repeat;
 mod restart;
 mod threads;
+mod typed;
 mod wanted;
 
 use crate::client::{Answer, Client, call};
@@ -39,6 +40,7 @@ pub fn run<C: Client>(client: &C, machine: &Machine<'_>) -> fmt::Result {
         return Ok(());
     }
     cases(client, around, &wanted, false)?;
+    typed::run(client, &wanted)?;
     if wanted.wants(&"CHECK_TOKEN.which") {
         tokens(client)?;
     }

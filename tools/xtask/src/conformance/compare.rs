@@ -26,7 +26,12 @@ impl Answers {
         for line in console {
             // The last mark: memory that a firmware prints may hold another.
             let Some(at) = line.rfind(MARK) else { continue };
-            let text = line[at + MARK.len()..].trim_end();
+            // A log line of the firmware's that came before the end of the payload's.
+            let text = line[at + MARK.len()..]
+                .split('[')
+                .next()
+                .unwrap_or_default();
+            let text = text.trim_end();
             let text: String = text.chars().filter(|c| !c.is_control()).collect();
             found.ended |= text == "end";
             let Some((case, answer)) = text.split_once(ARROW) else {
@@ -160,11 +165,12 @@ mod tests {
             "[ 1.0,5] hello",
             "\0\0payload| 1 A.x -> 0 length=0x4",
             "memory: payload| 1 A.x -> payload| -1 A.y -> -1",
-            "payload| thread 1, others -> 0",
+            "payload| thread 1, others -> 0[    1.5,4] Spent 1388 msecs in OPAL call 1!",
         ];
         let found = Answers::read(&console.map(str::to_owned));
         assert_eq!(found.order, ["A.x", "A.y", "thread 1, others"]);
         assert_eq!(found.get("A.x"), Some("0 length=0x4"));
+        assert_eq!(found.get("thread 1, others"), Some("0"));
         assert!(!found.ended && found.contradictions.is_empty());
     }
 
