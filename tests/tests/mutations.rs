@@ -7,20 +7,13 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a part of a package's tests with a feature on, and gives what cargo printed.
-fn mutated(package: &str, target: &[&str], feature: &str, filter: &str) -> String {
+/// Runs a program or tests of a package with features on, sees it fail, and gives what it printed.
+fn failing(verb: &str, package: &str, features: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
     let output = Command::new(env!("CARGO"))
-        .args([
-            "test",
-            "--offline",
-            "--package",
-            package,
-            "--features",
-            feature,
-        ])
-        .args(target)
-        .args(["--", filter])
+        .args([verb, "--offline", "--package", package])
+        .args(["--features", features])
+        .args(arguments)
         .env("CARGO_TARGET_DIR", folder)
         .env_remove("RUST_BACKTRACE")
         .output()
@@ -30,8 +23,15 @@ fn mutated(package: &str, target: &[&str], feature: &str, filter: &str) -> Strin
     let text = text.concat();
     assert!(
         !output.status.success(),
-        "nobody noticed {feature}:\n{text}"
+        "nobody noticed {features}:\n{text}"
     );
+    text
+}
+
+/// Runs a part of a package's tests with a feature on, and gives what cargo printed.
+fn mutated(package: &str, target: &[&str], feature: &str, filter: &str) -> String {
+    let arguments = [target, &["--", filter]].concat();
+    let text = failing("test", package, feature, &arguments);
     assert!(
         text.contains("test result: FAILED"),
         "the tests did not even run:\n{text}"
@@ -100,4 +100,29 @@ fn the_wait_for_guests() {
 )]
 fn the_offset_before_the_repair() {
     assert_shim_notices("mutate-skip-offset");
+}
+
+/// So many orders of many threads are enough for shuttle to find what was taken out: a run of
+/// `cargo xtask schedules` has a hundred times as many.
+fn assert_schedules_notice(feature: &str, orders: u32) {
+    let features = format!("shuttle,{feature}");
+    let count = orders.to_string();
+    let program = ["--bin", "schedules", "--", "--count", &count];
+    let text = failing("run", "opaline-tests", &features, &program);
+    // The runs were made, and some of them judged to be wrong.
+    let wrong = text
+        .matches("WRONG: cargo xtask schedules --replay")
+        .count();
+    let ran = text.contains(" orders of ");
+    assert!(ran && wrong != 0, "the schedules were not run:\n{text}");
+}
+
+/// In which order the threads of a meeting clean must not matter; that one does not, must.
+#[test]
+#[cfg_attr(
+    any(miri, target_endian = "big"),
+    ignore = "starts cargo, so it runs on the host only"
+)]
+fn the_scrub_in_the_orders_that_shuttle_chooses() {
+    assert_schedules_notice("mutate-skip-scrub", 100);
 }
