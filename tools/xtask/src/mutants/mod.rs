@@ -87,7 +87,7 @@ fn table<J: Judge>() -> Result<Vec<Mutant>> {
 /// What the tests run: a few of each table.
 pub(crate) fn sample() -> Result<bool> {
     verb(&Arguments {
-        every: 8,
+        every: 10,
         name: None,
     })
 }

@@ -49,7 +49,7 @@ pub(crate) fn everything(tally: &mut Tally) {
     });
     part("Concurrent code: schedules", || orderings::schedules(tally));
     part(
-        "Mutants of the protocol, every sixth",
+        "Mutants of the protocol and of its orderings, every tenth",
         || match crate::mutants::sample() {
             Ok(true) => tally.pass("mutants are noticed by the checks that they name"),
             Ok(false) => tally.fail(
