@@ -39,26 +39,7 @@ pub(crate) fn everything(tally: &mut Tally) {
     // Before the host tests: some of them talk to a real QEMU, and would go without if it came later.
     let qemu = image::require_qemu();
     part("Host tests", || cargo_tests::host(tally, qemu.is_ok()));
-    part("The same as a big-endian program", || {
-        big_endian::run(tally)
-    });
-    part("The same under Miri", || miri::run(tally));
-    part("Concurrent code: memory orderings", || {
-        orderings::loom(tally);
-        miri::seeds(tally, miri::SEEDS);
-    });
-    part("Concurrent code: schedules", || orderings::schedules(tally));
-    part(
-        "Mutants of the protocol and of its orderings, every tenth",
-        || match crate::mutants::sample() {
-            Ok(true) => tally.pass("mutants are noticed by the checks that they name"),
-            Ok(false) => tally.fail(
-                "mutants",
-                "not all are noticed by the checks that they name",
-            ),
-            Err(error) => tally.fail("mutants", &format!("{error:#}")),
-        },
-    );
+    side_by_side(tally, emulated_and_explored, under_miri);
     let mut built = None;
     part("Image and audits", || match image::build(&[]) {
         Ok(image) => {
@@ -102,9 +83,49 @@ pub(crate) fn everything(tally: &mut Tally) {
     part("Mutations on QEMU", || machines::mutations(tally, &qemu));
 }
 
+/// What needs no machine of its own and has no clock.
+fn emulated_and_explored(tally: &mut Tally) {
+    part("The same as a big-endian program", || {
+        big_endian::run(tally)
+    });
+    part("Concurrent code: memory orderings", || {
+        orderings::loom(tally);
+    });
+    part("Concurrent code: schedules", || orderings::schedules(tally));
+    part(
+        "Mutants of the protocol and of its orderings, every tenth",
+        || match crate::mutants::sample() {
+            Ok(true) => tally.pass("mutants are noticed by the checks that they name"),
+            Ok(false) => tally.fail(
+                "mutants",
+                "not all are noticed by the checks that they name",
+            ),
+            Err(error) => tally.fail("mutants", &format!("{error:#}")),
+        },
+    );
+}
+
+/// Miri uses one processor, whatever there is.
+fn under_miri(tally: &mut Tally) {
+    part("The same under Miri", || miri::run(tally));
+    part("Concurrent code under Miri", || {
+        miri::seeds(tally, miri::SEEDS);
+    });
+}
+
+/// Runs both at the same time.
+fn side_by_side(tally: &mut Tally, one: fn(&mut Tally), other: fn(&mut Tally)) {
+    let mut beside = Tally::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| other(&mut beside));
+        one(tally);
+    });
+    tally.join(beside);
+}
+
 fn part(name: &str, work: impl FnOnce()) {
     println!("\n{name}");
     let start = Instant::now();
     work();
-    println!("  {:.1} s", start.elapsed().as_secs_f64());
+    println!("  {name}: {:.1} s", start.elapsed().as_secs_f64());
 }

@@ -56,6 +56,13 @@ impl Tally {
         );
     }
 
+    /// Adds what another part counted.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failures.extend(other.failures);
+        self.skips.extend(other.skips);
+    }
+
     /// Whether the whole is a success; with `strict`, skips are not.
     pub(crate) fn good(&self, strict: bool) -> bool {
         self.failures.is_empty() && self.passed > 0 && (!strict || self.skips.is_empty())
