@@ -272,6 +272,7 @@ fn who_waits_for_a_report_in_vain_makes_it() {
     assert_eq!(go(&mut word, abort), Verdict::Accepted);
     for (thread, dead) in [(1, 2), (3, 1)] {
         assert_eq!(word.task(thread, 1), Task::Wait(Phase::Depart));
+        assert_eq!(word.missing(), mask_of(dead), "nobody waits for who waits");
         let expire = Event::Expire {
             thread,
             generation: 1,

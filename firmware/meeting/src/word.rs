@@ -175,10 +175,12 @@ impl Word {
         )
     }
 
-    /// Who has not done his part of the present phase.
+    /// Who has not done his part of the present phase; in the end of a meeting that failed it is the
+    /// leader alone, until it has reported.
     #[must_use]
     pub const fn missing(self) -> ThreadMask {
-        let working = if self.phase().is_leaders() {
+        let reports = matches!(self.phase(), Phase::Depart) && self.owes_report();
+        let working = if self.phase().is_leaders() || reports {
             mask_of(self.leader)
         } else {
             self.participants

@@ -46,8 +46,7 @@ pub(crate) fn awaited(state: &State, shape: Shape, number: usize) -> u8 {
     let others = |mask: u8| mask & !mask_of(number as u8);
     match way.place {
         Place::Meeting => match word.task(way.thread, way.generation) {
-            Task::Wait(phase) if phase.is_leaders() => others(mask_of(word.leader)),
-            Task::Wait(_) => others(word.participants & !word.done),
+            Task::Wait(_) => others(word.missing()),
             _ => 0,
         },
         Place::AwaitingIdle if !is_over(word) => others(word.participants & !word.done),
