@@ -15,6 +15,9 @@ pub enum Answer {
 pub trait Client {
     /// Calls the firmware on the calling thread.
     fn call(&self, token: u64, arguments: [u64; 8]) -> Answer;
+    /// The same without arguments and with interrupts open (`MSR[EE]`), which no caller may do.
+    /// None comes: what could raise one is far away.
+    fn call_with_interrupts(&self, token: u64) -> Answer;
     /// Real address of the calling thread's scratch memory: [`SCRATCH_WORDS`] doublewords, aligned
     /// to a page.
     fn scratch(&self) -> u64;

@@ -29,6 +29,8 @@ struct Block {
     entry: AtomicU64,
     base: AtomicU64,
     token: AtomicU64,
+    /// Bits of MSR that the call is made with, beside those that every call has.
+    msr: AtomicU64,
     arguments: [AtomicU64; 8],
     result: AtomicU64,
     /// Registers that a call did not preserve, summed up by [`Client::call`].
@@ -72,6 +74,7 @@ impl Block {
             entry: AtomicU64::new(0),
             base: AtomicU64::new(0),
             token: AtomicU64::new(0),
+            msr: AtomicU64::new(0),
             arguments: [const { AtomicU64::new(0) }; 8],
             result: AtomicU64::new(0),
             clobbered: AtomicU64::new(0),
@@ -99,6 +102,7 @@ global_asm!(
     entry = const offset_of!(Block, entry),
     base = const offset_of!(Block, base),
     token = const offset_of!(Block, token),
+    msr = const offset_of!(Block, msr),
     arguments = const offset_of!(Block, arguments),
     result = const offset_of!(Block, result),
     clobbered = const offset_of!(Block, clobbered),
@@ -132,13 +136,14 @@ fn index() -> usize {
     (core::ptr::from_ref(block()).addr() - (&raw const BLOCKS).addr()) / size_of::<Block>()
 }
 
-/// Calls a firmware with this entry on the calling thread.
-fn call_at(entry: u64, token: u64, arguments: [u64; 8]) -> Answer {
+/// Calls a firmware with this entry on the calling thread, with so much more of MSR set.
+fn call_at(entry: u64, token: u64, arguments: [u64; 8], more: u64) -> Answer {
     let block = block();
     let set = |place: &AtomicU64, value| place.store(value, Ordering::Relaxed);
     set(&block.base, FIRMWARE[0].load(Ordering::Relaxed));
     set(&block.entry, entry);
     set(&block.token, token);
+    set(&block.msr, more);
     for (place, value) in block.arguments.iter().zip(arguments) {
         set(place, value);
     }
@@ -162,7 +167,15 @@ pub(crate) struct ThisThread;
 
 impl Client for ThisThread {
     fn call(&self, token: u64, arguments: [u64; 8]) -> Answer {
-        call_at(FIRMWARE[1].load(Ordering::Relaxed), token, arguments)
+        call_at(FIRMWARE[1].load(Ordering::Relaxed), token, arguments, 0)
+    }
+
+    fn call_with_interrupts(&self, token: u64) -> Answer {
+        const FAR: u64 = 0x7fff_ffff;
+        const EE: u64 = 1 << 15;
+        // SAFETY: the next decrementer interrupt is four seconds away.
+        unsafe { asm!("mtspr 22, {}", in(reg) FAR, options(nomem, nostack)) };
+        call_at(FIRMWARE[1].load(Ordering::Relaxed), token, [0; 8], EE)
     }
 
     fn scratch(&self) -> u64 {
@@ -263,7 +276,7 @@ impl Measured for ThisThread {
 
     fn call_nothing(&self, token: u64, arguments: [u64; 8]) -> Answer {
         let entry = (payload_nothing as *const ()).addr() as u64;
-        call_at(entry, token, arguments)
+        call_at(entry, token, arguments, 0)
     }
 
     fn strike(&self) {

@@ -148,7 +148,12 @@ payload_call:
     lis   11, 0x0055
     ori   11, 11, 0x5000
     mtcrf 0x38, 11                   /* CR2 to CR4 */
-    ld    10, {arguments}+56(3)
+    ld    12, {msr}(3)
+    cmpdi 12, 0
+    beq+  1f
+    ori   12, 12, 2                  /* RI */
+    mtmsrd 12, 1                     /* EE open */
+1:  ld    10, {arguments}+56(3)
     ld    9, {arguments}+48(3)
     ld    8, {arguments}+40(3)
     ld    7, {arguments}+32(3)
@@ -179,6 +184,11 @@ payload_call:
     beq   1f
     addi  4, 4, 1
 1:  std   4, {clobbered}(12)
+    ld    4, {msr}(12)
+    cmpdi 4, 0
+    beq+  payload_back
+    li    4, 2
+    mtmsrd 4, 1                      /* EE closed */
     b     payload_back
 payload_resume:
     mfspr 12, 304

@@ -1,6 +1,7 @@
 //! One case: a call with one thing changed, made, and told in a line.
 
-use super::calls::{Argument, CALLS, Change, Place, Shown, Template, UNTOUCHED, Value, Variant};
+use super::calls::{Argument, Change, Place, Shown, Template, UNTOUCHED, Value, Variant};
+use super::list::CALLS;
 use super::pointer::{Kind, Surroundings};
 use crate::client::{Answer, Client};
 use core::fmt::{self, Display, Write};

@@ -7,6 +7,7 @@
 
 mod calls;
 mod case;
+mod list;
 mod pointer;
 mod repeat;
 mod restart;
@@ -40,6 +41,14 @@ pub fn run<C: Client>(client: &C, machine: &Machine<'_>) -> fmt::Result {
         return Ok(());
     }
     cases(client, around, &wanted, false)?;
+    let name = "TEST.interrupts-open";
+    if wanted.wants(&name) {
+        let answer = Code(client.call_with_interrupts(Token::Test as u64));
+        print(
+            client,
+            format_args!("{} {name} -> {answer}", Token::Test as u64),
+        )?;
+    }
     typed::run(client, &wanted)?;
     if wanted.wants(&"CHECK_TOKEN.which") {
         tokens(client)?;

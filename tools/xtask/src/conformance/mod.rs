@@ -2,6 +2,7 @@
 
 mod compare;
 mod document;
+mod reference;
 mod table;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     },
     testing::tally::Tally,
 };
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use compare::{Answers, Compared, compare};
 use std::{
@@ -25,8 +26,6 @@ use std::{
 };
 use table::{Table, When};
 
-/// The reference, which QEMU finds by its name.
-const REFERENCE: &str = "skiboot.lid";
 /// QEMU's devices that the reference waits long for on POWER8, left out, and the BMC, which stays.
 const WITHOUT_BRIDGES: &[&str] = &[
     "-nodefaults",
@@ -77,6 +76,7 @@ const THREADS: u32 = 4;
 struct Bench<'a> {
     qemu: &'a OsStr,
     image: &'a Path,
+    reference: PathBuf,
     payload: PathBuf,
     table: Table,
 }
@@ -92,6 +92,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     let bench = Bench {
         qemu: &qemu,
         image: &image.flat,
+        reference: reference::find(&qemu)?,
         payload: payload::build()?,
         table: Table::read()?,
     };
@@ -119,10 +120,15 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
 
 /// The test: all machines, without what takes long.
 pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
+    let reference = match reference::find(qemu) {
+        Ok(reference) => reference,
+        Err(error) => return tally.skip("OPAL payload", &format!("{error:#}")),
+    };
     let bench = payload::build().and_then(|payload| {
         Ok(Bench {
             qemu,
             image: &image.flat,
+            reference,
             payload,
             table: Table::read()?,
         })
@@ -177,9 +183,7 @@ impl Bench<'_> {
         let without = format!("{ends} without={}", without.join(","));
         let run = |firmware, words| attend(self.start(machine, topology, firmware, words)?);
         let ours = run(self.image, ends)?;
-        let theirs = run(Path::new(REFERENCE), &without)?;
-        let absent = theirs.errors.contains("Could not find OPAL firmware");
-        ensure!(!absent, "QEMU has no {REFERENCE}: {}", theirs.errors.trim());
+        let theirs = run(&self.reference, &without)?;
         let (ours, theirs) = (Answers::read(&ours.console), Answers::read(&theirs.console));
         let compared = compare(&ours, &theirs, &table, machine);
         Ok((ours, theirs, compared))
@@ -196,7 +200,7 @@ impl Bench<'_> {
                 ""
             };
             let only = format!("{ends}only={case}");
-            let mut vm = self.start(machine, topology, Path::new(REFERENCE), &only)?;
+            let mut vm = self.start(machine, topology, &self.reference, &only)?;
             let start = Instant::now();
             let answered = |vm: &Vm| Answers::read(&vm.lines(0)).get(case).is_some();
             while vm.is_alive() && !answered(&vm) && start.elapsed() < PATIENCE_APART {
@@ -238,7 +242,7 @@ impl Bench<'_> {
                 counted: false,
             }),
         };
-        let bare = machine == Machine::Powernv8 && firmware == Path::new(REFERENCE);
+        let bare = machine == Machine::Powernv8 && firmware == self.reference;
         let more = if bare { WITHOUT_BRIDGES } else { &[] };
         Vm::start_with(&configuration, more, Box::new(|_| {}))
     }
