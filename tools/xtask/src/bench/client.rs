@@ -7,7 +7,7 @@ use super::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use fault_injector::{forge::broken, machine::Machine};
-use gdb_remote::{Resume, StopReply, Timeouts, Watch};
+use gdb_remote::{Resume, StopReply, Watch};
 use object::{Object as _, ObjectSymbol as _};
 use opal_abi::hmi_flags;
 use power_registers::{Hmer, Tfmr};
@@ -66,7 +66,7 @@ pub(super) fn run(start: &Start<'_>, path: Option<&'static str>, calls: bool) ->
 pub(super) fn trace(start: &Start<'_>, busiest: &'static str) -> Result<Values> {
     let (stop, mended) = (symbol(start.kernel, STRIKE)?, symbol(start.kernel, MENDED)?);
     let guest = Guest::start(start)?;
-    let mut machine = Machine::connect(&guest.socket(), Timeouts::default())?;
+    let mut machine = guest.debugger()?;
     machine.client.plant(Watch::Breakpoint, stop, 4)?;
     run_to_stop(&mut machine, &guest)?;
     strike(&mut machine, stop)?;
@@ -100,7 +100,7 @@ fn run_to_stop(machine: &mut Machine, guest: &Guest) -> Result<()> {
 fn converse(start: &Start<'_>, errors: bool) -> Result<String> {
     let stop = symbol(start.kernel, STRIKE)?;
     let mut guest = Guest::start(start)?;
-    let mut machine = Machine::connect(&guest.socket(), Timeouts::default())?;
+    let mut machine = guest.debugger()?;
     machine.client.plant(Watch::Breakpoint, stop, 4)?;
     for _ in 0..if errors { ROUNDS } else { 0 } {
         run_to_stop(&mut machine, &guest)?;

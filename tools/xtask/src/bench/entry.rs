@@ -9,7 +9,7 @@ use fault_injector::{
     instructions::{Gpr, mfspr},
     machine::{Machine, Vcpu},
 };
-use gdb_remote::{Resume, StopReply, Timeouts, Watch};
+use gdb_remote::{Resume, StopReply, Watch};
 use object::{
     Endianness,
     elf::FileHeader64,
@@ -79,7 +79,7 @@ const INSTRUCTION: u64 = 4;
 pub(super) fn run(start: &Start<'_>, address: u64) -> Result<Arrival> {
     ensure!(start.stopped, "it would be gone");
     let guest = Guest::start(start)?;
-    let mut machine = Machine::connect(&guest.socket(), Timeouts::default())?;
+    let mut machine = guest.debugger()?;
     // A kernel is entered big-endian, whatever it makes of itself then.
     let look = mfspr(CLOCK, Spr::Vtb).to_be_bytes();
     machine.client.write_memory(address, &look)?;

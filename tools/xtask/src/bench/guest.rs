@@ -2,13 +2,16 @@
 
 use crate::qemu::topology::{Machine, Topology};
 use anyhow::{Context as _, Result};
+use fault_injector::machine::Machine as Debugged;
+use gdb_remote::Timeouts;
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -109,9 +112,17 @@ impl Guest {
         Ok(Self { child, directory })
     }
 
-    /// Socket of the debugger.
-    pub(super) fn socket(&self) -> PathBuf {
-        self.directory.path().join("gdb")
+    /// Connects a debugger, with the patience that a busy host asks for: a packet that is sent twice
+    /// would be answered twice.
+    pub(super) fn debugger(&self) -> Result<Debugged> {
+        const LONG: Duration = Duration::from_secs(60);
+        let timeouts = Timeouts {
+            connect: LONG,
+            reply: LONG,
+            acknowledge: LONG,
+            stop: LONG,
+        };
+        Debugged::connect(&self.directory.path().join("gdb"), timeouts)
     }
 
     /// What it has printed so far.

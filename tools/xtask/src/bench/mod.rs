@@ -27,7 +27,7 @@ use crate::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use definitions::DEFINITIONS;
-use figure::{Collection, Figure, Side, Values, Verdict};
+use figure::{Collection, Figure, Side, Unit, Values, Verdict};
 use guest::Start;
 use serde::Serialize;
 use std::{
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// Only the figures whose name contains this, as in target/bench.json: image, entry, call...
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
+    /// Only what is exact: no times of the host
+    #[arg(long)]
+    exact: bool,
     /// Only what every test run measures, once, against the bounds of the tests
     #[arg(long)]
     check: bool,
@@ -114,7 +117,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     measurements.extend(bench.shells(&system)?);
     measurements.retain(|measurement| {
         let wanted = |key: &&str| key.contains(&arguments.only);
-        measurement.keys.iter().any(wanted)
+        measurement.keys.iter().any(wanted) && (measurement.exact || !arguments.exact)
     });
     let collection = bench.run(&measurements, arguments.runs)?;
     let mut figures = collection.figures(DEFINITIONS);
@@ -216,12 +219,12 @@ fn write(
     println!("All values: {}", shown(&json));
     // A part of the figures, or another machine, would replace the picture of the whole.
     if arguments.only.is_empty() && arguments.machine == Machine::Powernv10 {
-        let about = format!(
-            "QEMU {version}, {machine}; medians of {} runs in turns; a mark is a target",
-            arguments.runs
-        );
+        let about = format!("QEMU {version}, {machine}; a mark is a target");
         let picture = workspace::root().join("docs/bench.svg");
-        fs::write(&picture, chart::svg(figures, &about))?;
+        // Times are of this host, at this moment.
+        let mut lasting = figures.to_vec();
+        lasting.retain(|figure| figure.unit != Unit::Seconds);
+        fs::write(&picture, chart::svg(&lasting, &about))?;
         println!("Picture: {}", shown(&picture));
     }
     Ok(())
