@@ -44,7 +44,7 @@ const TYPED: &str = "opal";
 /// Between two looks at a console.
 const LOOK: Duration = Duration::from_millis(50);
 /// For one case; the reference boots in one or two seconds.
-const PATIENCE_APART: Duration = Duration::from_secs(40);
+const PATIENCE_APART: Duration = Duration::from_secs(120);
 
 /// Arguments of `conformance`.
 #[derive(Clone, Debug, Args)]
