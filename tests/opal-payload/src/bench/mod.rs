@@ -191,6 +191,10 @@ mod tests {
             Answer::Returned(code)
         }
 
+        fn call_with_interrupts(&self, token: u64) -> Answer {
+            self.call(token, [0; 8])
+        }
+
         fn scratch(&self) -> u64 {
             BASE
         }
