@@ -9,7 +9,7 @@
 //! | [`bench`] | how long calls take |
 //! | [`client`] | what a client needs of its machine |
 //! | [`console`] | text, by OPAL calls |
-//! | [`line`] | one line of it |
+//! | [`mod@line`] | one line of it |
 //! | [`tree`] | what the device tree says |
 //! | [`conformance`] | every token with good and bad arguments, one line each |
 #![no_std]
