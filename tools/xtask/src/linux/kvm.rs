@@ -80,7 +80,7 @@ pub(crate) fn start(session: &mut Session, guests: &[Guest]) -> Result<Guests> {
         places.insert(pir, *offset);
     }
     // A monitor that cannot work says so and ends.
-    session.run("sleep 2", WORK)?;
+    session.run("usleep 300000", WORK)?;
     let alive = session.run("pidof kvm-guest | wc -w", WORK)?;
     if alive != [guests.len().to_string()] {
         let said = session.run("cat /tmp/guest*", WORK)?;
@@ -97,7 +97,7 @@ pub(crate) fn end(session: &mut Session, guests: &[Guest]) -> Result<Vec<String>
     // In one command: a shell that reads when a program in the background ends takes that for the
     // end of its input.
     session.run(
-        &format!("touch {END}; while pidof kvm-guest > /dev/null; do sleep 1; done"),
+        &format!("touch {END}; while pidof kvm-guest > /dev/null; do usleep 20000; done"),
         WORK,
     )?;
     let said = session.run("cat /tmp/guest*", WORK)?;
