@@ -6,7 +6,7 @@
 
 mod hmi;
 
-use crate::client::{Answer, Client, TEXT_BYTES, call};
+use crate::client::{Answer, Client, call};
 use crate::line::print;
 use crate::tree::Machine;
 use core::fmt;
@@ -34,6 +34,8 @@ const PATIENCE: u32 = 100_000;
 const RESULT: usize = 0;
 const LENGTH: usize = 1;
 const TEXT: usize = 2;
+/// Bytes of output that are measured at a time.
+const OUTPUT_BYTES: usize = 256;
 
 /// Measures everything.
 ///
@@ -105,10 +107,10 @@ fn tell<C: Measured>(client: &C, name: &str, times: u32, ticks: Option<u64>) -> 
 fn console<C: Measured>(client: &C) -> [Option<u64>; 2] {
     let (mut write, mut flush) = (Some(0), Some(0));
     for _ in 0..FEW {
-        let line = [b'.'; TEXT_BYTES];
+        let line = [b'.'; OUTPUT_BYTES];
         for (index, chunk) in line.as_chunks::<8>().0.iter().enumerate() {
             let mut chunk = *chunk;
-            if 8 * (index + 1) == TEXT_BYTES {
+            if 8 * (index + 1) == OUTPUT_BYTES {
                 chunk[6..].copy_from_slice(b"\r\n");
             }
             client.store(TEXT + index, u64::from_be_bytes(chunk));
@@ -128,14 +130,14 @@ fn write_all<C: Measured>(client: &C) -> bool {
     let address = |word: usize| client.scratch() + 8 * word as u64;
     let mut done = 0;
     for _ in 0..PATIENCE {
-        client.store(LENGTH, TEXT_BYTES as u64 - done);
+        client.store(LENGTH, OUTPUT_BYTES as u64 - done);
         let arguments = [0, address(LENGTH), address(TEXT) + done];
         match call(client, Token::ConsoleWrite, arguments) {
             Answer::Returned(SUCCESS) => done += client.load(LENGTH),
             Answer::Returned(code) if is_busy(code) => {}
             _ => return false,
         }
-        if done >= TEXT_BYTES as u64 {
+        if done >= OUTPUT_BYTES as u64 {
             return true;
         }
     }
