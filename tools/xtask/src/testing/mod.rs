@@ -39,7 +39,7 @@ pub(crate) fn everything(tally: &mut Tally) {
     // Before the host tests: some of them talk to a real QEMU, and would go without if it came later.
     let qemu = image::require_qemu();
     part("Host tests", || cargo_tests::host(tally, qemu.is_ok()));
-    side_by_side(tally, emulated_and_explored, under_miri);
+    side_by_side(tally, emulated, interpreted_and_mutated);
     let mut built = None;
     part("Image and audits", || match image::build(&[]) {
         Ok(image) => {
@@ -83,15 +83,23 @@ pub(crate) fn everything(tally: &mut Tally) {
     part("Mutations on QEMU", || machines::mutations(tally, &qemu));
 }
 
-/// What needs no machine of its own and has no clock.
-fn emulated_and_explored(tally: &mut Tally) {
+/// Two halves of what needs no machine and has no clock. Miri uses one processor, whatever there is.
+fn emulated(tally: &mut Tally) {
     part("The same as a big-endian program", || {
         big_endian::run(tally)
+    });
+    part("Concurrent code: schedules", || orderings::schedules(tally));
+}
+
+/// The other half.
+fn interpreted_and_mutated(tally: &mut Tally) {
+    part("The same under Miri", || miri::run(tally));
+    part("Concurrent code under Miri", || {
+        miri::seeds(tally, miri::SEEDS);
     });
     part("Concurrent code: memory orderings", || {
         orderings::loom(tally);
     });
-    part("Concurrent code: schedules", || orderings::schedules(tally));
     part(
         "Mutants of the protocol and of its orderings, every tenth",
         || match crate::mutants::sample() {
@@ -103,14 +111,6 @@ fn emulated_and_explored(tally: &mut Tally) {
             Err(error) => tally.fail("mutants", &format!("{error:#}")),
         },
     );
-}
-
-/// Miri uses one processor, whatever there is.
-fn under_miri(tally: &mut Tally) {
-    part("The same under Miri", || miri::run(tally));
-    part("Concurrent code under Miri", || {
-        miri::seeds(tally, miri::SEEDS);
-    });
 }
 
 /// Runs both at the same time.
