@@ -120,8 +120,11 @@ fn strike_all(session: &mut Session, progress: &mut dyn FnMut(&str)) -> Result<(
         if hang {
             break;
         }
+        // Of a machine that failed already it would tell nothing more, and it may last until nobody waits
+        // any longer.
+        let failed = !session.report.failures.is_empty();
         let last = number == session.options.faults;
-        if last || number.is_multiple_of(session.options.faults_per_skew.max(1)) {
+        if !failed && (last || number.is_multiple_of(session.options.faults_per_skew.max(1))) {
             measure(session, number, progress)?;
         }
     }
