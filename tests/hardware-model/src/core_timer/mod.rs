@@ -213,24 +213,33 @@ impl CoreTimer {
         self.struck = struck;
     }
 
-    /// A thread looks at TFMR, or writes it: gives whether it must already have known the state.
+    /// Whether a thread that writes TFMR must know the state.
     ///
     /// Between its look and its command anything can strike, and it may look without judging (to
     /// record): so the first few looks after an error do not count.
-    pub(crate) fn look(&mut self, thread: usize) -> bool {
+    pub(crate) fn knows(&self, thread: usize) -> bool {
         const LOOKS_WITHOUT_JUDGING: u64 = 4;
+        let (entry, looks) = self.threads[thread].seen;
+        let few = if self.struck {
+            LOOKS_WITHOUT_JUDGING
+        } else {
+            0
+        };
+        entry == self.entry && looks > few
+    }
+
+    /// A thread reads TFMR.
+    pub(crate) fn look(&mut self, thread: usize) {
         let seen = &mut self.threads[thread].seen;
         if seen.0 != self.entry {
             *seen = (self.entry, 0);
         }
-        let looks = seen.1;
         seen.1 += 1;
-        looks
-            > if self.struck {
-                LOOKS_WITHOUT_JUDGING
-            } else {
-                0
-            }
+    }
+
+    /// The present entry into a state, to notice another.
+    pub(crate) const fn entry(&self) -> u64 {
+        self.entry
     }
 
     /// An error that stops TB.

@@ -115,10 +115,12 @@ impl CoreTimer {
         value: u64,
         now: u64,
     ) -> WriteEffects {
-        let knew = self.look(thread);
+        let (knew, entry) = (self.knows(thread), self.entry());
         let effects = self.act(thread, global_thread, value, now, knew);
-        // What a write brings about its writer knows.
-        self.look(thread);
+        // What a write brings about its writer knows. Nothing else is seen by writing.
+        if self.entry() != entry {
+            self.look(thread);
+        }
         effects
     }
 
