@@ -337,8 +337,20 @@ fn run(threads_per_timebase: u8, faults: u64) -> Vec<String> {
                 }
             });
         }
+        let stays = || -> u64 {
+            let threads = control.threads[..THREADS].iter();
+            threads
+                .map(|status| status.entries.load(Ordering::Relaxed))
+                .sum()
+        };
         'faults: for fault in 0..faults {
+            let before = stays();
             for _ in 0..200 {
+                std::thread::yield_now();
+            }
+            // Where the threads get little time the guests would hardly run between two faults.
+            let patience = std::time::Instant::now() + std::time::Duration::from_secs(2);
+            while stays() == before && std::time::Instant::now() < patience {
                 std::thread::yield_now();
             }
             world
