@@ -6,7 +6,7 @@
 //!
 //! | module | concern |
 //! |---|---|
-//! | [`bench`] | how long calls take |
+//! | [`mod@bench`] | how long calls take |
 //! | [`client`] | what a client needs of its machine |
 //! | [`console`] | text, by OPAL calls |
 //! | [`mod@line`] | one line of it |
