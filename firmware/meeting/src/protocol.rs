@@ -151,12 +151,8 @@ pub const fn step(word: Word, event: Event) -> (Word, Verdict) {
             let next = match phase {
                 Phase::Idle => return (word, IGNORED),
                 // One who waits for the leader's report makes it.
-                Phase::Depart
-                    if word.owes_report()
-                        && word.participants & !word.done & mask_of(thread) != 0
-                        && word.leader != thread & 7 =>
-                {
-                    word.without_leader().led_by(thread)
+                Phase::Depart if matches!(word.task(thread, generation), Task::Wait(_)) => {
+                    word.without_missing().led_by(thread)
                 }
                 Phase::Arrive | Phase::Depart => Word {
                     participants: word.done,

@@ -208,14 +208,6 @@ impl Word {
             && self.done & leader == 0
     }
 
-    /// Without its leader, who is not waited for any more.
-    pub(crate) const fn without_leader(self) -> Self {
-        Self {
-            participants: self.participants & !mask_of(self.leader),
-            ..self
-        }
-    }
-
     /// With this participant as the leader, who owes the report; the same for any other thread.
     pub(crate) const fn led_by(self, thread: u8) -> Self {
         if self.participants & mask_of(thread) == 0 {
