@@ -75,6 +75,17 @@ const TERMINALS: [Variant; 3] = [
     value("terminal:-1", 0, u64::MAX),
 ];
 
+/// Text to and from a terminal: its number, and the length that a pointer leads to.
+const TEXTS: [Variant; 7] = [
+    TERMINALS[0],
+    TERMINALS[1],
+    TERMINALS[2],
+    content("length:none", 1, 0),
+    content("length:beyond-memory", 1, 1 << 40),
+    content("length:sign-bit", 1, 1 << 63),
+    content("length:-1", 1, u64::MAX),
+];
+
 /// All calls that come back and leave the machine as it was.
 pub(super) const CALLS: &[Template] = &[
     template(Token::Test, "TEST", Reach::All, &[], &[]),
@@ -88,15 +99,7 @@ pub(super) const CALLS: &[Template] = &[
             // Bytes of 0, which a terminal does not show.
             pointer("buffer", 4, 0, Shown::Bytes(8)),
         ],
-        &[
-            TERMINALS[0],
-            TERMINALS[1],
-            TERMINALS[2],
-            content("length:none", 1, 0),
-            content("length:beyond-memory", 1, 1 << 40),
-            content("length:sign-bit", 1, 1 << 63),
-            content("length:-1", 1, u64::MAX),
-        ],
+        &TEXTS,
     ),
     template(
         Token::ConsoleRead,
@@ -107,15 +110,7 @@ pub(super) const CALLS: &[Template] = &[
             pointer("length", 8, 16, Shown::Bytes(8)),
             pointer("buffer", 16, UNTOUCHED, Shown::Bytes(8)),
         ],
-        &[
-            TERMINALS[0],
-            TERMINALS[1],
-            TERMINALS[2],
-            content("length:none", 1, 0),
-            content("length:beyond-memory", 1, 1 << 40),
-            content("length:sign-bit", 1, 1 << 63),
-            content("length:-1", 1, u64::MAX),
-        ],
+        &TEXTS,
     ),
     template(
         Token::RtcRead,
