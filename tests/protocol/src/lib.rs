@@ -11,6 +11,7 @@
 //! | [`moves`] | what can happen next: the shim's program |
 //! | [`firmware`] | the firmware's program |
 //! | [`hardware`] | what a fault breaks, what the work of a phase mends |
+//! | [`reduction`] | steps that nobody can tell from no step |
 //! | [`symmetry`] | states that differ only in the numbers of threads |
 //! | [`sets`], `check` | what is explored every day and at length, and one run of it |
 //! | `hazards` | negative controls: protocols that the field had, in which the checker finds the bug |
@@ -38,6 +39,7 @@ pub mod hazards;
 pub mod model;
 pub mod moves;
 pub mod progress;
+pub mod reduction;
 pub mod rules;
 pub mod sets;
 pub mod state;

@@ -32,6 +32,8 @@ pub struct Protocol {
     pub dirty_thread: Option<u8>,
     /// Whether states that differ only in the numbers of threads count as one.
     pub symmetric: bool,
+    /// Whether steps that nobody can tell from no step are made at once: [`crate::reduction`].
+    pub reduced: bool,
 }
 
 /// One thing that happens.
@@ -70,6 +72,7 @@ impl Protocol {
             dead_tod: false,
             dirty_thread: None,
             symmetric: true,
+            reduced: false,
         }
     }
 
@@ -91,6 +94,9 @@ impl Protocol {
             } => {
                 let number = usize::from(thread);
                 let mut next = act(state, self.shape, number, what, lowest)?;
+                if self.reduced && what == What::Enter {
+                    next = act(&next, self.shape, number, What::Step, lowest)?;
+                }
                 if self.dirty_thread == Some(thread) && state.threads[number].has(Flag::Dirty) {
                     next.threads[number]
                         .set(Flag::Dirty, next.threads[number].life() != Life::Dead);
@@ -191,6 +197,14 @@ impl Protocol {
     /// What can happen next.
     pub fn moves(&self, state: &State, moves: &mut Vec<Move>) {
         if state.broken != Broken::Nothing {
+            return;
+        }
+        if self.reduced && let Some(thread) = crate::reduction::private_step(self, state) {
+            moves.push(Move::Act {
+                thread: thread as u8,
+                what: What::Step,
+                lowest: 0,
+            });
             return;
         }
         let threads = self.shape.all() as u8;

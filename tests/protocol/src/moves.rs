@@ -166,7 +166,8 @@ fn claimants(state: &State, shape: Shape) -> u8 {
     state.which(shape, claims)
 }
 
-fn has_step(state: &State, shape: Shape, number: usize) -> bool {
+/// Whether the next action of a thread's program can be carried out now.
+pub(crate) fn has_step(state: &State, shape: Shape, number: usize) -> bool {
     let thread = state.threads[number];
     if thread.has(Flag::InFirmware) {
         return firmware::has_step(state, shape, number);

@@ -103,6 +103,23 @@ fn unaware(shape: Shape) -> Run {
     })
 }
 
+/// Many threads, by the reduction of [`crate::reduction`]. An error that breaks TB brings all together;
+/// after one that does not, each goes its own way.
+fn many(shape: Shape, faults: u8, classes: &[Fault]) -> Run {
+    let name = match (faults, classes) {
+        (1, [Fault::NotTimebase]) => "an HMI that is not about TB, private steps at once",
+        (1, _) => "one fault of each class that is, private steps at once",
+        _ => "two faults, private steps at once",
+    };
+    run(name, shape, |model| {
+        model.faults = faults;
+        model.classes = classes.to_vec();
+        model.reduced = true;
+    })
+}
+
+const OF_TIMEBASE: [Fault; 4] = [Fault::Thread, Fault::Core, Fault::Chip, Fault::NoReason];
+
 fn without_timebase(shape: Shape) -> Run {
     run("HMIs that are not about TB", shape, |model| {
         model.faults = 2;
@@ -139,6 +156,11 @@ pub fn bounded() -> Vec<Run> {
         single(shape(4, 1), 1),
         single(shape(1, 5), 0),
         without_timebase(shape(1, 4)),
+        many(shape(1, 8), 1, &OF_TIMEBASE),
+        many(shape(2, 4), 1, &OF_TIMEBASE),
+        many(shape(4, 2), 1, &OF_TIMEBASE),
+        many(shape(8, 1), 1, &OF_TIMEBASE),
+        many(shape(1, 6), 1, &[Fault::NotTimebase]),
     ]
 }
 
@@ -156,6 +178,21 @@ pub fn telling() -> Vec<Run> {
         unaware(shape(1, 2)),
         single(shape(2, 2), 0),
         single(shape(1, 3), 0),
+    ]
+}
+
+/// What is explored in both ways, whole and reduced, and compared: [`crate::reduction`].
+#[must_use]
+pub fn reducible() -> Vec<Run> {
+    vec![
+        double(shape(1, 2), 2),
+        double(shape(2, 1), 2),
+        lone(shape(1, 2), 1),
+        triple(shape(1, 2), 0),
+        single(shape(1, 3), 2),
+        double(shape(1, 3), 0),
+        single(shape(2, 2), 0),
+        single(shape(1, 4), 0),
     ]
 }
 
@@ -219,13 +256,16 @@ pub fn full() -> Vec<Run> {
         single(shape(1, 6), 1),
         single(shape(2, 3), 0),
         single(shape(3, 2), 0),
-        single(shape(1, 7), 0),
-        single(shape(1, 8), 0),
-        single(shape(8, 1), 0),
-        single(shape(2, 4), 0),
-        single(shape(4, 2), 0),
-        double(shape(1, 4), 0),
-        double(shape(4, 1), 0),
-        double(shape(2, 2), 0),
+        many(shape(1, 7), 1, &[Fault::NotTimebase]),
+        many(shape(1, 8), 1, &[Fault::NotTimebase]),
+        many(shape(8, 1), 1, &[Fault::NotTimebase]),
+        many(shape(2, 3), 1, &[Fault::NotTimebase]),
+        many(shape(3, 2), 1, &[Fault::NotTimebase]),
+        many(shape(1, 4), 2, &Fault::ALL),
+        many(shape(4, 1), 2, &Fault::ALL),
+        many(shape(2, 2), 2, &Fault::ALL),
+        many(shape(1, 5), 2, &OF_TIMEBASE),
+        many(shape(2, 4), 1, &[Fault::NotTimebase]),
+        many(shape(4, 2), 1, &[Fault::NotTimebase]),
     ]
 }

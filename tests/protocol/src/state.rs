@@ -242,8 +242,11 @@ impl State {
                     .iter()
                     .any(|thread| thread.is_in_last_meeting());
                 if forgot {
-                    // Nobody takes part in it any more: here they mark that the leader still counts.
-                    self.meeting.participants = mask_of(over.leader);
+                    // Only who led it asks who leads it now. Nobody takes part in it any more: here they
+                    // mark that the leader still counts.
+                    let asked = self.threads.iter().any(|thread| thread.led_last_meeting());
+                    self.meeting.leader = if asked { over.leader } else { 0 };
+                    self.meeting.participants = if asked { mask_of(over.leader) } else { 0 };
                 } else {
                     self.meeting = Word::default();
                     self.meeting.generation = GENERATION;

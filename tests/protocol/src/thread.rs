@@ -332,6 +332,12 @@ impl Thread {
         self.has(Flag::InFirmware) && meets && self.field(AGE, 3) == 0
     }
 
+    /// Whether it led the meeting that began last, when it looked last.
+    #[must_use]
+    pub const fn led_last_meeting(self) -> bool {
+        self.is_in_last_meeting() && self.field(LED, 1) != 0
+    }
+
     /// A meeting began: what it knows of earlier ones is one older.
     pub const fn grow_older(&mut self) {
         let kind = self.field(KIND, 5);
