@@ -199,7 +199,9 @@ impl Protocol {
         if state.broken != Broken::Nothing {
             return;
         }
-        if self.reduced && let Some(thread) = crate::reduction::private_step(self, state) {
+        if self.reduced
+            && let Some(thread) = crate::reduction::private_step(self, state)
+        {
             moves.push(Move::Act {
                 thread: thread as u8,
                 what: What::Step,

@@ -220,6 +220,9 @@ pub fn progressing_bounded() -> Vec<Run> {
         double(shape(1, 3), 0),
         single(shape(2, 2), 0),
         single(shape(1, 4), 0),
+        many(shape(1, 8), 1, &OF_TIMEBASE),
+        many(shape(8, 1), 1, &OF_TIMEBASE),
+        many(shape(1, 5), 1, &[Fault::NotTimebase]),
     ]
 }
 

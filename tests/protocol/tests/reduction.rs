@@ -54,7 +54,12 @@ fn nothing_else_is_left_out() {
         let few = states(&reduced);
         let without = few.iter().filter(|state| settled(&model, **state).1 == 0);
         let without: HashSet<State> = without.copied().collect();
-        let asks = |state: &State| state.threads.iter().any(|thread| thread.is_at(Place::Asking));
+        let asks = |state: &State| {
+            state
+                .threads
+                .iter()
+                .any(|thread| thread.is_at(Place::Asking))
+        };
         let of_all: HashSet<State> = all
             .iter()
             .filter(|state| !asks(state))
