@@ -2,6 +2,7 @@
 
 use crate::instructions as cpu;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use opaline_firmware::hardware::Pir;
 use opaline_firmware::platform::MAX_THREADS;
 
 /// What a waiting thread can be asked to do.
@@ -92,7 +93,11 @@ pub(crate) fn arrived() -> usize {
 
 /// Gives a job to a thread without waiting for it.
 pub(crate) fn post(index: usize, job: Job) {
-    SLOTS[index].job.store(job as u32, Ordering::Release);
+    let slot = &SLOTS[index];
+    slot.job.store(job as u32, Ordering::Release);
+    if let Some(pir) = slot.present.load(Ordering::Acquire).checked_sub(1) {
+        crate::waiting::wake(Pir(pir));
+    }
 }
 
 /// Gives a job to a thread and waits for its result, at most `spins`.

@@ -14,6 +14,9 @@ use opaline_firmware::system::Participation;
 /// Longest sleep, in ticks of TB: 1 ms. A meeting of the core does not wake its threads (the HMI
 /// itself does, on silicon), and waits far longer than this.
 const NAP_TICKS: u64 = 512_000;
+/// Spins without a job after which a thread sleeps until one comes. While the machine comes up, jobs
+/// follow one another; but who spins takes its core, and on QEMU its host, from the one that works.
+const BRIEF: u32 = 200;
 /// DEC of a thread that an OS is about to own.
 const FAR: u64 = 0x7fff_ffff;
 
@@ -33,10 +36,16 @@ pub(crate) extern "C" fn opaline_back(index: u64) -> ! {
 }
 
 fn wait(index: usize) -> ! {
+    let mut idle = Idle::begin();
     loop {
         if let Some(job) = jobs::take(index) {
+            if wakes_by_doorbell() {
+                // Nobody shall find it pending afterwards, neither a guest nor an OS.
+                cpu::clear_doorbell();
+            }
             let result = start::work(job);
             jobs::answer(index, result);
+            idle = Idle::begin();
         }
         if handover::is_done()
             && let Some(system) = SYSTEM.get()
@@ -49,14 +58,14 @@ fn wait(index: usize) -> ! {
             cpu::set_dec(FAR);
             enter_os(entry, cpu::pir().into());
         }
-        rest();
+        rest(&mut idle);
     }
 }
 
-/// A moment of waiting. Before an OS comes there is work every few microseconds; afterwards a
-/// waiting thread must leave its core and its host to those that run.
-fn rest() {
-    if !handover::is_done() {
+/// A moment of waiting. Before an OS comes there may be work in a moment; then, and when an OS runs, a
+/// waiting thread must leave its core and its host to those that work.
+fn rest(idle: &mut Idle) {
+    if !handover::is_done() && !idle.may_sleep() {
         cpu::relax();
     } else if wakes_by_doorbell() {
         cpu::set_dec(NAP_TICKS);
@@ -66,6 +75,31 @@ fn rest() {
     } else {
         // POWER8 leaves its sleep by the system reset vector, which is the OS's.
         cpu::relax_deeply();
+    }
+}
+
+/// How long a thread has waited for a job.
+struct Idle {
+    spins: u32,
+    since: u64,
+}
+
+impl Idle {
+    fn begin() -> Self {
+        Self {
+            spins: 0,
+            since: cpu::tb(),
+        }
+    }
+
+    /// Whether it has waited for long, and would be woken: DEC wakes a thread whose doorbell got lost,
+    /// but not before TB runs.
+    fn may_sleep(&mut self) -> bool {
+        if self.spins < BRIEF {
+            self.spins += 1;
+            return false;
+        }
+        wakes_by_doorbell() && cpu::tb() != self.since
     }
 }
 
