@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "firmware/tree-writer",
     "firmware/uart",
     "hypervisor-shim",
+    "tests/concurrency",
 ];
 
 pub(super) struct Orderings(Copy);

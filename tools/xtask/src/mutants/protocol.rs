@@ -14,6 +14,7 @@ const CRATES: &[&str] = &[
     "firmware/meeting",
     "firmware/registers",
     "hypervisor-shim",
+    "tests/concurrency",
     "tests/protocol",
 ];
 /// A changed protocol may make the checker run on: then it has noticed, too.
