@@ -1,3 +1,6 @@
+mod endings;
+mod interleavings;
+
 use super::*;
 use std::vec::Vec;
 
@@ -43,6 +46,45 @@ fn gathered() -> Word {
     word
 }
 
+/// All do their work until this phase comes.
+fn until(word: &mut Word, phase: Phase) {
+    while word.phase() != phase {
+        let current = word.phase();
+        for thread in 0..4 {
+            if word.phase() == current {
+                let _ = done(word, thread);
+            }
+        }
+    }
+}
+
+/// Events of the first meeting.
+const fn leave(thread: u8) -> Event {
+    let generation = 1;
+    Event::Leave { thread, generation }
+}
+
+const fn retry(thread: u8) -> Event {
+    let generation = 1;
+    Event::Retry { thread, generation }
+}
+
+const fn abort(thread: u8, reason: AbortReason) -> Event {
+    Event::Abort {
+        thread,
+        generation: 1,
+        reason,
+    }
+}
+
+const fn expire(thread: u8, phase: Phase) -> Event {
+    Event::Expire {
+        thread,
+        generation: 1,
+        phase,
+    }
+}
+
 #[test]
 fn the_word_round_trips() {
     for bits in [0, u64::MAX, 0x1234_5678_5afe_a55a, 0xffff_ffff_7fff_ffff] {
@@ -81,16 +123,7 @@ fn all_phases_pass_in_order_and_the_word_is_idle_again() {
     assert_eq!(phases, [RepairTfmr, Clean, Clear, Local, Reload, Check]);
     for thread in 0..4 {
         assert_eq!(word.task(thread, 1), Task::Leave);
-        assert_eq!(
-            go(
-                &mut word,
-                Event::Leave {
-                    thread,
-                    generation: 1
-                }
-            ),
-            Verdict::Accepted
-        );
+        assert_eq!(go(&mut word, leave(thread)), Verdict::Accepted);
         assert_eq!(word.task(thread, 1), Task::Gone);
     }
     assert_eq!(word.phase(), Phase::Idle);
@@ -130,15 +163,10 @@ fn whoever_does_not_come_in_time_is_left_out() {
     join(&mut word, 1, 0xf);
     join(&mut word, 3, 0xf);
     assert!(word.expects(0) && word.expects(2) && !word.expects(1));
-    let expire = Event::Expire {
-        thread: 1,
-        generation: 1,
-        phase: Phase::Arrive,
-    };
-    assert_eq!(go(&mut word, expire), Verdict::Accepted);
+    assert_eq!(go(&mut word, expire(1, Phase::Arrive)), Verdict::Accepted);
     assert_eq!((word.participants, word.leader), (0b1010, 1));
     assert_eq!(
-        go(&mut word, expire),
+        go(&mut word, expire(1, Phase::Arrive)),
         Verdict::Ignored,
         "the second expiry is too late"
     );
@@ -164,13 +192,7 @@ fn a_thread_that_looked_before_a_whole_meeting_looks_again() {
         done(&mut word, 0);
     }
     let in_depart = word;
-    go(
-        &mut word,
-        Event::Leave {
-            thread: 0,
-            generation: 1,
-        },
-    );
+    go(&mut word, leave(0));
     assert_eq!(
         go(
             &mut word,
@@ -219,267 +241,21 @@ fn a_thread_that_looked_just_before_the_start_is_in_time() {
 }
 
 #[test]
-fn an_abort_frees_everyone_from_every_phase() {
-    for phases in 0..6 {
-        let mut word = gathered();
-        for _ in 0..phases {
-            let phase = word.phase();
-            while word.phase() == phase {
-                for thread in 0..4 {
-                    let _ = done(&mut word, thread);
-                    if word.phase() != phase {
-                        break;
-                    }
-                }
-            }
-        }
-        assert!(word.phase().is_work());
-        let reason = AbortReason::ReloadFailed;
-        let abort = Event::Abort {
-            thread: 2,
-            generation: 1,
-            reason,
-        };
-        assert_eq!(go(&mut word, abort), Verdict::Accepted);
-        assert_eq!(word.abort_reason(), Some(reason));
-        assert!(word.findings.contains(Findings::FAILED));
-        // It leads, and its report is awaited.
-        for thread in [0, 1, 3] {
-            assert_eq!(word.task(thread, 1), Task::Wait(Phase::Depart));
-        }
-        for thread in [2, 0, 1, 3] {
-            assert_eq!(word.task(thread, 1), Task::Leave);
-            let leave = Event::Leave {
-                thread,
-                generation: 1,
-            };
-            assert_eq!(go(&mut word, leave), Verdict::Accepted);
-        }
-        assert_eq!(word.phase(), Phase::Idle);
-    }
-}
-
-/// A leader that dies before it reports is replaced, and the next one, too. The last to leave ends the
-/// meeting.
-#[test]
-fn who_waits_for_a_report_in_vain_makes_it() {
-    let mut word = gathered();
-    let abort = Event::Abort {
-        thread: 2,
-        generation: 1,
-        reason: AbortReason::ClearFailed,
-    };
-    assert_eq!(go(&mut word, abort), Verdict::Accepted);
-    for (thread, dead) in [(1, 2), (3, 1)] {
-        assert_eq!(word.task(thread, 1), Task::Wait(Phase::Depart));
-        assert_eq!(word.missing(), mask_of(dead), "nobody waits for who waits");
-        let expire = Event::Expire {
-            thread,
-            generation: 1,
-            phase: Phase::Depart,
-        };
-        assert_eq!(go(&mut word, expire), Verdict::Accepted);
-        assert_eq!(word.leader, thread);
-        assert_eq!(word.task(thread, 1), Task::Leave, "after its report");
-        assert_eq!(word.task(dead, 1), Task::Gone);
-        assert_eq!(word.task(0, 1), Task::Wait(Phase::Depart));
-    }
-    for thread in [3, 0] {
-        let leave = Event::Leave {
-            thread,
-            generation: 1,
-        };
-        assert_eq!(go(&mut word, leave), Verdict::Accepted);
-    }
-    assert_eq!(word.phase(), Phase::Idle);
-}
-
-/// Where nothing failed there is nothing that must be said, and nobody waits.
-#[test]
-fn a_meeting_that_succeeds_is_left_in_any_order() {
-    let mut word = gathered();
-    while word.phase() != Phase::Depart {
-        for thread in 0..4 {
-            let _ = done(&mut word, thread);
-        }
-    }
-    for thread in [3, 2, 1, 0] {
-        assert_eq!(word.task(thread, 1), Task::Leave);
-        let leave = Event::Leave {
-            thread,
-            generation: 1,
-        };
-        assert_eq!(go(&mut word, leave), Verdict::Accepted);
-    }
-}
-
-#[test]
-fn an_abort_of_another_meeting_or_of_a_stranger_changes_nothing() {
-    let mut word = gathered();
-    let reason = AbortReason::TfmrCorrupt;
-    for (thread, generation) in [(0, 0), (0, 2), (5, 1)] {
-        let before = word;
-        let abort = Event::Abort {
-            thread,
-            generation,
-            reason,
-        };
-        assert_eq!(go(&mut word, abort), Verdict::Ignored);
-        assert_eq!(word, before);
-    }
-}
-
-/// Whoever led may be dead, with a lock in hand that others waited for: who is alive owes the report.
-#[test]
-fn who_gives_up_leads_from_then_on() {
-    for thread in 0..4 {
-        let mut word = gathered();
-        done(&mut word, 0);
-        let abort = Event::Abort {
-            thread,
-            generation: 1,
-            reason: AbortReason::TfmrHeld,
-        };
-        assert_eq!(go(&mut word, abort), Verdict::Accepted);
-        assert_eq!(word.leader, thread);
-    }
-    let mut word = gathered();
-    done(&mut word, 0);
-    let stranger = Event::Abort {
-        thread: 7,
-        generation: 1,
-        reason: AbortReason::TfmrHeld,
-    };
-    assert_eq!(go(&mut word, stranger), Verdict::Ignored);
-    assert_eq!(word.leader, 0);
-}
-
-#[test]
-fn an_expired_wait_in_a_phase_of_work_aborts() {
-    let mut word = gathered();
-    done(&mut word, 0);
-    done(&mut word, 0);
-    let expire = Event::Expire {
-        thread: 1,
-        generation: 1,
-        phase: Phase::Clean,
-    };
-    assert_eq!(go(&mut word, expire), Verdict::Accepted);
-    assert_eq!(word.abort_reason(), Some(AbortReason::WaitExpired));
-    assert_eq!(word.phase(), Phase::Depart);
-}
-
-/// Nobody waits in `Depart` for who was missing before, and if that was the leader another has the
-/// report to make.
-#[test]
-fn who_is_missing_in_a_phase_of_work_is_not_waited_for_again() {
-    for (phase, missing) in [
-        (Phase::RepairTfmr, 0),
-        (Phase::Clean, 0),
-        (Phase::Clean, 2),
-        (Phase::Reload, 0),
-    ] {
-        let mut word = gathered();
-        while word.phase() != phase {
-            let current = word.phase();
-            for thread in 0..4 {
-                if word.phase() == current {
-                    let _ = done(&mut word, thread);
-                }
-            }
-        }
-        for thread in (0..4).filter(|thread| *thread != missing && !phase.is_leaders()) {
-            assert_eq!(done(&mut word, thread), Verdict::Accepted);
-        }
-        assert_eq!(word.missing(), mask_of(missing));
-        let (generation, waiting) = (1, 3);
-        let expire = Event::Expire {
-            thread: waiting,
-            generation,
-            phase,
-        };
-        assert_eq!(go(&mut word, expire), Verdict::Accepted);
-        assert_eq!(
-            word.leader, waiting,
-            "{phase:?}: of the others any may be dead"
-        );
-        assert_eq!(word.task(missing, generation), Task::Gone);
-        for thread in [waiting, 0, 1, 2] {
-            if thread == missing {
-                continue;
-            }
-            assert_eq!(word.task(thread, generation), Task::Leave);
-            go(&mut word, Event::Leave { thread, generation });
-        }
-        assert_eq!(word.phase(), Phase::Idle);
-    }
-}
-
-#[test]
-fn stragglers_in_depart_are_forgotten() {
-    let mut word = gathered();
-    let reason = AbortReason::TfmrCorrupt;
-    go(
-        &mut word,
-        Event::Abort {
-            thread: 0,
-            generation: 1,
-            reason,
-        },
-    );
-    go(
-        &mut word,
-        Event::Leave {
-            thread: 0,
-            generation: 1,
-        },
-    );
-    assert_eq!(join(&mut word, 0, 0xf), Verdict::Late);
-    go(
-        &mut word,
-        Event::Expire {
-            thread: 1,
-            generation: 1,
-            phase: Phase::Depart,
-        },
-    );
-    assert_eq!(word.phase(), Phase::Idle);
-    assert_eq!(join(&mut word, 0, 0b11), Verdict::Joined(2));
-    assert_eq!(
-        go(
-            &mut word,
-            Event::Leave {
-                thread: 3,
-                generation: 1
-            }
-        ),
-        Verdict::Ignored
-    );
-}
-
-#[test]
 fn the_leader_goes_back_a_few_times_at_most() {
     let mut word = gathered();
-    let retry = Event::Retry {
-        thread: 0,
-        generation: 1,
-    };
     for _ in 0..MAX_RETRIES {
         done(&mut word, 0);
-        assert_eq!(go(&mut word, retry), Verdict::Ignored, "not from Clean");
+        assert_eq!(go(&mut word, retry(0)), Verdict::Ignored, "not from Clean");
         for thread in 0..4 {
             done(&mut word, thread);
         }
         assert_eq!(word.phase(), Phase::Clear);
-        let other = Event::Retry {
-            thread: 1,
-            generation: 1,
-        };
+        let other = retry(1);
         assert_eq!(go(&mut word, other), Verdict::Ignored, "only the leader");
-        assert_eq!(go(&mut word, retry), Verdict::Accepted);
+        assert_eq!(go(&mut word, retry(0)), Verdict::Accepted);
         assert_eq!(word.phase(), Phase::RepairTfmr);
     }
-    assert_eq!(go(&mut word, retry), Verdict::Ignored);
+    assert_eq!(go(&mut word, retry(0)), Verdict::Ignored);
 }
 
 #[test]
@@ -529,22 +305,9 @@ fn findings_are_collected_and_begin_anew() {
     );
     assert!(word.findings.contains(Findings::HDEC_LOST));
     let reason = AbortReason::TfmrHeld;
-    go(
-        &mut word,
-        Event::Abort {
-            thread: 0,
-            generation: 1,
-            reason,
-        },
-    );
+    go(&mut word, abort(0, reason));
     for thread in 0..4 {
-        go(
-            &mut word,
-            Event::Leave {
-                thread,
-                generation: 1,
-            },
-        );
+        go(&mut word, leave(thread));
     }
     assert!(
         word.findings.contains(Findings::HDEC_LOST),
@@ -553,150 +316,6 @@ fn findings_are_collected_and_begin_anew() {
     join(&mut word, 0, 0b11);
     assert_eq!(word.findings, Findings::NONE);
     assert_eq!(word.abort_reason(), None);
-}
-
-/// Every order in which three threads can take their steps, with expiries in between: the word
-/// never leaves a participant without a task for ever, and ends idle.
-#[test]
-fn every_interleaving_of_three_threads_ends_idle() {
-    use std::collections::HashSet;
-    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-    enum Thread {
-        Outside,
-        Inside(u32),
-        Home,
-    }
-    type State = (Word, [Thread; 3]);
-    let start: State = (Word::default(), [Thread::Outside; 3]);
-    let mut known = HashSet::from([start]);
-    let mut open = Vec::from([start]);
-    while let Some((word, threads)) = open.pop() {
-        let mut successors: Vec<State> = Vec::new();
-        for (index, thread) in threads.into_iter().enumerate() {
-            let number = index as u8;
-            let mut after = |event: Event, to: Thread| {
-                let (next, verdict) = step(word, event);
-                let mut moved = threads;
-                moved[index] = match verdict {
-                    Verdict::Joined(generation) => Thread::Inside(generation),
-                    _ => to,
-                };
-                successors.push((next, moved));
-            };
-            match thread {
-                Thread::Home => {}
-                // A late thread finds everything repaired and goes home.
-                Thread::Outside => after(
-                    Event::Join {
-                        thread: number,
-                        seen: word,
-                        expected: 0b111,
-                    },
-                    Thread::Home,
-                ),
-                Thread::Inside(generation) => match word.task(number, generation) {
-                    Task::Wait(phase) => after(
-                        Event::Expire {
-                            thread: number,
-                            generation,
-                            phase,
-                        },
-                        thread,
-                    ),
-                    Task::Work(phase) => {
-                        let findings = Findings::NONE;
-                        after(
-                            Event::Done {
-                                thread: number,
-                                generation,
-                                phase,
-                                findings,
-                            },
-                            thread,
-                        );
-                        let reason = AbortReason::ReloadFailed;
-                        after(
-                            Event::Abort {
-                                thread: number,
-                                generation,
-                                reason,
-                            },
-                            thread,
-                        );
-                        after(
-                            Event::Retry {
-                                thread: number,
-                                generation,
-                            },
-                            thread,
-                        );
-                    }
-                    Task::Leave => after(
-                        Event::Leave {
-                            thread: number,
-                            generation,
-                        },
-                        Thread::Home,
-                    ),
-                    Task::Gone => after(
-                        Event::Leave {
-                            thread: number,
-                            generation,
-                        },
-                        Thread::Home,
-                    ),
-                },
-            }
-        }
-        let all_home = threads.iter().all(|thread| *thread == Thread::Home);
-        assert_eq!(successors.is_empty(), all_home, "stuck in {word:?}");
-        if all_home {
-            assert_eq!(word.phase(), Phase::Idle);
-        }
-        for next in successors {
-            if known.insert(next) {
-                open.push(next);
-            }
-        }
-    }
-    assert!(known.len() > 200, "{} states", known.len());
-}
-
-/// What belongs to no phase of work changes nothing.
-#[test]
-fn events_of_another_meeting_or_phase_are_ignored() {
-    let reason = AbortReason::ClearFailed;
-    let abort = |generation| Event::Abort {
-        thread: 0,
-        generation,
-        reason,
-    };
-    let mut word = Word::default();
-    let idle = Event::Expire {
-        thread: 0,
-        generation: 0,
-        phase: Phase::Idle,
-    };
-    assert_eq!(go(&mut word, idle), Verdict::Ignored);
-    assert_eq!(join(&mut word, 0, 0b11), Verdict::Joined(1));
-    let gathering = word;
-    assert_eq!(go(&mut word, abort(1)), Verdict::Ignored);
-    for generation in [0, 2] {
-        let phase = Phase::Arrive;
-        let expired = Event::Expire {
-            thread: 0,
-            generation,
-            phase,
-        };
-        assert_eq!(go(&mut word, expired), Verdict::Ignored);
-    }
-    assert_eq!(word, gathering);
-    let mut word = gathered();
-    assert_eq!(go(&mut word, abort(1)), Verdict::Accepted);
-    let over = word;
-    assert_eq!(word.phase(), Phase::Depart);
-    assert_eq!(go(&mut word, abort(1)), Verdict::Ignored);
-    assert_eq!(word, over);
 }
 
 /// A thread whose meeting was dissolved, or went on without it, is expected in the next one as everyone
