@@ -90,7 +90,19 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
         was_broken |= handle_again(hw, system, &mut caller, core);
     }
     causes::report(hw, system, &mut caller);
-    judge_timebase(hw, system, &mut caller, was_broken || !timer.is_empty());
+    was_broken |= !timer.is_empty();
+    let mut dead = is_dead(hw, system, &caller, was_broken);
+    for _ in 1..ROUNDS {
+        if !dead || !is_struck_again(hw, &mut caller, core) {
+            break;
+        }
+        was_broken |= handle_timer(hw, system, &mut caller, core);
+        dead = is_dead(hw, system, &caller, was_broken);
+    }
+    if dead {
+        caller.flags |= hmi_flags::TOD_TB_FAIL;
+    }
+    system.note_timebase(hw);
     let failed = caller.flags & hmi_flags::TOD_TB_FAIL != 0;
     if core.count_failure(place.thread, failed) >= HOPELESS {
         end_storm(hw);
@@ -211,6 +223,19 @@ fn came(caller: &Caller, core: &CoreState) -> Came {
     }
 }
 
+/// Whether a new error struck after a repair that worked: its interrupt waits, and is taken back. An OS
+/// that is told of a dead TB gives it up for good (Linux makes no delay any more), though the next
+/// interrupt would see to it at once.
+fn is_struck_again<H: Hardware>(hw: &mut H, caller: &mut Caller, core: &CoreState) -> bool {
+    let again = hw.hmer() & Hmer::TIMER;
+    if again.is_empty() || core.coordinator.load().findings.contains(Findings::FAILED) {
+        return false;
+    }
+    hw.and_hmer(!again.bits());
+    caller.hmer |= again;
+    true
+}
+
 /// An idle thread of the firmware takes no interrupt, so that nobody would look at an error that came
 /// while it handled another.
 fn handle_again<H: Hardware>(
@@ -309,25 +334,19 @@ fn loses_timebase<H: Hardware>(hw: &mut H, system: &System<'_>) -> bool {
     }
 }
 
-/// Whether TB can be used on return, from this thread's own view.
-fn judge_timebase<H: Hardware>(
+/// Whether TB cannot be used, from this thread's own view.
+fn is_dead<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
-    caller: &mut Caller,
+    caller: &Caller,
     timer_was_handled: bool,
-) {
+) -> bool {
     let chip = system.platform.cores[caller.place.core].chip;
     let tfmr = settled_tfmr(hw, system, caller.place);
     // Without a ChipTOD, TB runs by itself and TFMR never says so.
     let means_something = system.has_chip_tod(chip) || timer_was_handled;
     let usable = tfmr.tb_usable() && tfmr.state() == TbState::Running;
-    if cfg!(feature = "mutate-skip-tb-repair") {
-        return;
-    }
-    if means_something && (!usable || caller.backwards) {
-        caller.flags |= hmi_flags::TOD_TB_FAIL;
-    }
-    system.note_timebase(hw);
+    !cfg!(feature = "mutate-skip-tb-repair") && means_something && (!usable || caller.backwards)
 }
 
 #[cfg(test)]
