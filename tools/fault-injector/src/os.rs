@@ -5,23 +5,27 @@
 //! the instruction that opens interrupts, or as the reason of its waking up. Its TB is damaged at
 //! that moment, since no hardware would have it run on with a wrong one: it would stand.
 
+mod deliver;
+mod judge;
+mod records;
+mod second;
+mod strike;
 mod time;
 
+pub use judge::SecondStrike;
 pub use time::TOLERANCE_TICKS;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use gdb_remote::{Timeouts, Watch};
-use power_registers::{Hmer, TbState, Tfmr};
+use anyhow::{Result, ensure};
+use gdb_remote::Timeouts;
 
 use crate::chip_tod::{ChipTod, Move};
-use crate::forge::{broken, take_hmi};
-use crate::instructions::{Gpr, msgsnd};
-use crate::machine::{MSR_EE, MSR_PR, Machine, Vcpu};
+use crate::image::Image;
+use crate::machine::{MSR_EE, MSR_PR, Machine, ThreadState, Vcpu};
 use crate::plan::Plan;
-use crate::sleepers::{asleep, awake, clock_reader};
+use crate::sleepers::{asleep, clock_reader};
 
 /// First pause between two looks at threads that are awaited.
 const SLICE: Duration = Duration::from_micros(500);
@@ -29,14 +33,6 @@ const SLICE: Duration = Duration::from_micros(500);
 const LONGEST_SLICE: Duration = Duration::from_millis(20);
 /// Looks for a thread that is where it is wanted.
 const ATTEMPTS: u32 = 40;
-/// The vector through which a thread leaves a sleep that lost something.
-const SYSTEM_RESET_VECTOR: u64 = 0x100;
-/// Why it woke up: SRR1 bits 42 to 45.
-const WAKE_REASON: u64 = 0xf << 18;
-/// A maintenance interrupt.
-const WAKE_REASON_HMI: u64 = 0xa << 18;
-/// Type of a hypervisor doorbell, in the operand of `msgsnd`.
-const HYPERVISOR_DOORBELL: u64 = 5 << 27;
 /// The firmware's part of memory.
 const FIRMWARE: std::ops::Range<u64> = 0x3000_0000..0x3110_0000;
 
@@ -75,6 +71,18 @@ pub struct Outcome {
     pub milliseconds: f64,
     /// How far TB of each thread of the machine is off afterwards, in ticks.
     pub off: Vec<i64>,
+    /// HMER and TFMR as they were set, of each error.
+    pub set: Vec<(u64, u64)>,
+    /// Events that the firmware queued, and whether each says that the error is gone.
+    pub events: Vec<bool>,
+    /// A second error, if there was one.
+    pub second: Option<SecondStrike>,
+    /// Threads of the core that the firmware waited for in vain: bit n is thread n.
+    pub absent: u64,
+    /// The longest wait of the firmware for threads to arrive, in spins.
+    pub spins: u64,
+    /// PIRs of the threads whose handler returned with "TB is not valid".
+    pub dead: Vec<u32>,
     /// What is wrong.
     pub failures: Vec<String>,
 }
@@ -83,6 +91,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Struck {
     machine: Machine,
+    image: Image,
     tod: ChipTod,
     reference: u64,
     /// PIRs of threads that the OS has not started.
@@ -101,6 +110,8 @@ struct Target {
     doing: Doing,
     damage: crate::stuffing::Change,
     delivered: bool,
+    /// It keeps interrupts closed until all others are well.
+    held: bool,
     taken_in_guest: bool,
 }
 
@@ -110,7 +121,13 @@ impl Struck {
     ///
     /// # Errors
     /// The line failed, or every thread sleeps.
-    pub fn connect(socket: &std::path::Path, guests: Guests, patience: Duration) -> Result<Self> {
+    pub fn connect(
+        socket: &std::path::Path,
+        image: &std::path::Path,
+        guests: Guests,
+        patience: Duration,
+    ) -> Result<Self> {
+        let image = Image::read(image)?;
         let mut machine = Machine::connect(socket, Timeouts::default())?;
         let start = Instant::now();
         let reader = loop {
@@ -126,6 +143,7 @@ impl Struck {
         tod.guests = guests.clone();
         Ok(Self {
             machine,
+            image,
             tod,
             reference,
             waiting: Vec::new(),
@@ -185,120 +203,13 @@ impl Struck {
         Ok(self.machine.client.detach()?)
     }
 
-    /// Strikes, and waits until every thread of the core is well.
-    ///
-    /// # Errors
-    /// The line failed, or a thread cannot be brought to do what it must.
-    pub fn strike(&mut self, plan: &Plan, patience: Duration) -> Result<Outcome> {
-        self.run(plan.delay)?;
-        let cores: Vec<u32> = self.machine.cores().into_keys().collect();
-        let core = *cores.get(plan.core).context("there is no such core")?;
-        let mut targets = self.targets(core, plan)?;
-        // Most faults wait for a program, a sleeper or a call: on a busy host nearly all stops
-        // come right behind the resumption, in an interrupt of the kernel.
-        let wanted = if self.guests.is_empty() {
-            [
-                None,
-                Some(Doing::Program),
-                Some(Doing::Asleep),
-                Some(Doing::Firmware),
-            ]
-        } else {
-            [
-                None,
-                Some(Doing::Guest),
-                Some(Doing::Guest),
-                Some(Doing::Program),
-            ]
-        };
-        let wanted = wanted[plan.number as usize % wanted.len()];
-        for _ in 0..ATTEMPTS {
-            let met = |doing| targets.iter().any(|target| target.doing == doing);
-            if wanted.is_none_or(met) {
-                break;
-            }
-            self.run(LONGEST_SLICE)?;
-            targets = self.targets(core, plan)?;
-        }
-        let mut outcome = Outcome {
-            plan: plan.in_words(),
-            doing: targets.iter().map(|target| target.doing).collect(),
-            taken_in_guests: 0,
-            moves: Vec::new(),
-            milliseconds: 0.0,
-            off: Vec::new(),
-            failures: Vec::new(),
-        };
-        let start = Instant::now();
-        let first = targets.first().context("a core without threads")?.vcpu;
-        let healthy = Tfmr::from_bits_retain(self.machine.read(first, "tfmr")?);
-        let tfmr = broken(healthy, plan.errors);
-        for target in &targets {
-            self.machine.write(target.vcpu, "tfmr", tfmr.bits())?;
-            let hmer = self.machine.read(target.vcpu, "hmer")?;
-            let hmer = hmer | Hmer::TFAC_ERROR.bits();
-            self.machine.write(target.vcpu, "hmer", hmer)?;
-        }
-        self.machine
-            .client
-            .plant(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
-        let mut time = SLICE;
-        let well = loop {
-            let repaired = outcome.moves.iter().any(|done| done.loaded.is_some());
-            let asleep = asleep(&mut self.machine)?;
-            for target in targets.iter_mut().filter(|target| !target.delivered) {
-                if asleep.contains(&target.vcpu.pir) {
-                    // It was on the way to its sleep, or never left it.
-                    self.wake(target.vcpu)?;
-                } else {
-                    self.deliver(target, repaired)?;
-                }
-            }
-            if targets.iter().all(|target| target.delivered) && self.is_well(&targets)? {
-                break true;
-            }
-            if start.elapsed() > patience {
-                break false;
-            }
-            outcome.moves.extend(self.run(time)?);
-            time = (time * 3 / 2).min(LONGEST_SLICE);
-        };
-        self.machine
-            .client
-            .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
-        let in_guests = targets.iter().filter(|target| target.taken_in_guest);
-        outcome.taken_in_guests = in_guests.count() as u32;
-        outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        if !well {
-            for target in &targets {
-                let state = self.machine.state(target.vcpu)?;
-                outcome.failures.push(format!(
-                    "PIR {:#x} is not well: {} at {:#x}, MSR {:#x}, {:?}, {:?}",
-                    target.vcpu.pir,
-                    if target.delivered {
-                        "taken"
-                    } else {
-                        "not taken"
-                    },
-                    state.pc,
-                    state.msr,
-                    state.tfmr(),
-                    state.hmer()
-                ));
-            }
-            return Ok(outcome);
-        }
-        self.check_time(&mut outcome)?;
-        Ok(outcome)
-    }
-
     /// What the threads of a core are at.
     fn targets(&mut self, core: u32, plan: &Plan) -> Result<Vec<Target>> {
         let asleep = asleep(&mut self.machine)?;
         let mut targets = Vec::new();
         for (index, vcpu) in self.machine.core(core).into_iter().enumerate() {
             let state = self.machine.state(vcpu)?;
-            let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
+            let in_firmware = in_firmware(&state);
             let doing = if state.in_guest() {
                 Doing::Guest
             } else if in_firmware && self.waiting.contains(&vcpu.pir) {
@@ -319,71 +230,11 @@ impl Struck {
                 doing,
                 damage: plan.damage[index % plan.damage.len()],
                 delivered: false,
+                held: false,
                 taken_in_guest: false,
             });
         }
         Ok(targets)
-    }
-
-    /// Gives the HMI to a thread that takes one now. One that comes after the core's TB was
-    /// repaired finds it good.
-    fn deliver(&mut self, target: &mut Target, repaired: bool) -> Result<()> {
-        let vcpu = target.vcpu;
-        let state = self.machine.state(vcpu)?;
-        if !state.hmer().intersects(Hmer::TIMER) {
-            // In a meeting to which its siblings summoned it.
-            target.delivered = true;
-            return Ok(());
-        }
-        let woken = state.pc == SYSTEM_RESET_VECTOR;
-        if !woken && !state.takes_hmi() {
-            return Ok(());
-        }
-        let visit = self.machine.into_hypervisor(vcpu)?;
-        if !repaired {
-            self.machine.change_timebase_here(vcpu, target.damage)?;
-        }
-        if woken {
-            let srr1 = self.machine.read(vcpu, "srr1")?;
-            let srr1 = srr1 & !WAKE_REASON | WAKE_REASON_HMI;
-            self.machine.write(vcpu, "srr1", srr1)?;
-            self.machine.step_off(vcpu, state.pc)?;
-        } else {
-            self.machine.forget_way_in(vcpu, &visit)?;
-            take_hmi(&mut self.machine, vcpu, visit.place)?;
-            target.taken_in_guest = state.in_guest();
-        }
-        target.delivered = true;
-        Ok(())
-    }
-
-    /// Sends a doorbell to a thread that sleeps: what wakes it up is then said to be an HMI.
-    fn wake(&mut self, sleeper: Vcpu) -> Result<()> {
-        const OPERAND: Gpr = 4;
-        let Some(sender) = awake(&mut self.machine)?.first().copied() else {
-            bail!("every thread sleeps");
-        };
-        let operand = HYPERVISOR_DOORBELL | u64::from(sleeper.pir);
-        self.machine
-            .stuff(sender, &[msgsnd(OPERAND)], &[(OPERAND, operand)], &[], &[])?;
-        Ok(())
-    }
-
-    /// Whether every thread of the core has cleared its cause and TB runs.
-    fn is_well(&mut self, targets: &[Target]) -> Result<bool> {
-        for target in targets {
-            let state = self.machine.state(target.vcpu)?;
-            let in_firmware = FIRMWARE.contains(&(state.pc & !(0xf << 60)));
-            let runs = state.tfmr().state() == TbState::Running;
-            if !runs
-                || !state.tfmr().contains(Tfmr::TB_VALID)
-                || state.hmer().intersects(Hmer::TIMER)
-                || in_firmware && target.doing != Doing::Waiting
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Lets all threads run for a time, answering moves of the TOD meanwhile.
@@ -394,4 +245,9 @@ impl Struck {
         let vcpus = self.machine.vcpus();
         self.tod.answer(&mut self.machine, &vcpus)
     }
+}
+
+/// Whether a thread executes the firmware.
+fn in_firmware(state: &ThreadState) -> bool {
+    FIRMWARE.contains(&(state.pc & !(0xf << 60)))
 }

@@ -105,6 +105,70 @@ pub fn draw(seed: u64, number: u32, choices: &Choices) -> Plan {
     }
 }
 
+/// What else befalls a core that is struck.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extra {
+    /// Nothing.
+    None,
+    /// A second error, in the course of the repair of the first.
+    Second {
+        /// Records that the core's threads write to the flight recorder before it.
+        records: u64,
+        /// Damage for each thread of the core.
+        damage: Vec<Change>,
+    },
+    /// One thread keeps interrupts closed until all others are well.
+    Held {
+        /// The thread, by its number in the core.
+        thread: usize,
+    },
+}
+
+/// Records of a repair that each thread of the core writes, about.
+const RECORDS_PER_THREAD: u64 = 5;
+/// And those of its leader besides.
+const RECORDS_OF_LEADER: u64 = 5;
+/// Where the numbers of the extras are drawn from: those of the plans stay as they are.
+const EXTRAS: u64 = 0x5eed_0002;
+
+/// Draws what else befalls a core of so many threads: in three of ten faults a second error, in one a
+/// thread that does not come.
+#[must_use]
+pub fn draw_extra(seed: u64, number: u32, threads: usize) -> Extra {
+    let mut dice = Dice::new(seed ^ EXTRAS, number);
+    match dice.below(10) {
+        0..3 => second(&mut dice, threads),
+        3 if threads > 1 => held(&mut dice, threads),
+        _ => Extra::None,
+    }
+}
+
+/// Draws when a second error strikes, and what damage it does.
+#[must_use]
+pub fn draw_second(seed: u64, number: u32, threads: usize) -> Extra {
+    second(&mut Dice::new(seed ^ EXTRAS, number), threads)
+}
+
+/// Draws who does not come.
+#[must_use]
+pub fn draw_held(seed: u64, number: u32, threads: usize) -> Extra {
+    held(&mut Dice::new(seed ^ EXTRAS, number), threads)
+}
+
+fn second(dice: &mut Dice, threads: usize) -> Extra {
+    Extra::Second {
+        records: 1 + dice.below(RECORDS_PER_THREAD * threads as u64 + RECORDS_OF_LEADER),
+        damage: (0..threads).map(|_| draw_damage(dice)).collect(),
+    }
+}
+
+fn held(dice: &mut Dice, threads: usize) -> Extra {
+    Extra::Held {
+        thread: dice.below(threads as u64) as usize,
+    }
+}
+
 fn draw_damage(dice: &mut Dice) -> Change {
     let exponent = SMALLEST_JUMP_LOG2 + dice.below(LARGEST_JUMP_LOG2 - SMALLEST_JUMP_LOG2);
     let jump = 1 << exponent | dice.below(1 << exponent);
@@ -183,6 +247,32 @@ mod tests {
             plan.in_words(),
             "after 39.7 ms, FW_CONTROL_ERROR on core #0, TB [0] ^ 0x274f61874c000000 \
              [1] -57934495 [2] := 0x0 [3] -79146167356395, sparing hosts 0x37"
+        );
+    }
+
+    #[test]
+    fn extras_are_pinned_and_of_every_kind() {
+        assert_eq!(draw_extra(1, 2, 4), Extra::Held { thread: 2 });
+        assert_eq!(draw_extra(7, 9, 8), draw_extra(7, 9, 8));
+        let mut counts = [0; 3];
+        for number in 1..=1000 {
+            match draw_extra(1, number, 4) {
+                Extra::None => counts[0] += 1,
+                Extra::Second { records, damage } => {
+                    assert!((1..=25).contains(&records) && damage.len() == 4);
+                    counts[1] += 1;
+                }
+                Extra::Held { thread } => {
+                    assert!(thread < 4);
+                    counts[2] += 1;
+                }
+            }
+            // A thread without siblings comes when it comes.
+            assert!(!matches!(draw_extra(1, number, 1), Extra::Held { .. }));
+        }
+        assert!(
+            counts[0] > 500 && counts[1] > 200 && counts[2] > 50,
+            "{counts:?}"
         );
     }
 

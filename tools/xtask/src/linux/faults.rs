@@ -10,15 +10,16 @@ use crate::qemu::{ending::Ending, topology::Machine};
 use anyhow::{Context as _, Result, ensure};
 use fault_injector::{
     os::{Doing, Guests, Outcome, Struck},
-    plan::{Choices, draw},
+    plan::{Choices, Extra, draw, draw_extra},
     stuffing::Change,
 };
+use power_registers::Hmer;
 use std::{collections::BTreeMap, time::Duration};
 
 /// For a command on a loaded machine.
 const WORK: Duration = Duration::from_secs(240);
 /// For all threads of a core to be well again, on a host with other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the threads do meanwhile, in turns: a program, one that looks at the time, the kernel,
 /// nothing, and calls of the firmware that take long.
@@ -33,6 +34,9 @@ const LOADS: &[&str] = &[
 
 /// Words of a kernel whose time or threads went wrong.
 const ALARMS: &str = "LOCKUP|lockup|rcu.*stall|clocksource.*unstable|Unrecoverable|Oops|Call Trace";
+
+/// Room for the events of some hundred faults.
+const LOG: &str = "log_buf_len=2M";
 
 /// How many faults, drawn from which seed, and the guests that run meanwhile.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +88,7 @@ fn print(report: &Report, guests: bool) {
             taken.sum::<u32>()
         );
     }
+    print_extras(&report.outcomes);
     let largest = report.outcomes.iter().flat_map(|outcome| &outcome.off);
     let largest = largest.map(|off| off.unsigned_abs()).max().unwrap_or(0);
     println!("TB after a repair: off by at most {largest} ticks");
@@ -94,6 +99,32 @@ fn print(report: &Report, guests: bool) {
     );
 }
 
+/// When second errors struck and how many events came of it, and who was not waited for.
+fn print_extras(outcomes: &[Outcome]) {
+    let mut behind: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for outcome in outcomes {
+        if let Some(second) = &outcome.second {
+            let step = second.behind.as_deref().unwrap_or("the strike");
+            behind.entry(step).or_default().push(outcome.events.len());
+        }
+    }
+    for (step, events) in behind {
+        let count = |wanted| events.iter().filter(|found| **found == wanted).count();
+        println!(
+            "Second errors behind {step}: {}, of which {} made one event with the first and {} one of \
+             their own",
+            events.len(),
+            count(1),
+            count(2)
+        );
+    }
+    let absent = outcomes.iter().filter(|outcome| outcome.absent != 0);
+    println!(
+        "Repairs without a thread that did not come: {}",
+        absent.count()
+    );
+}
+
 /// The timebase broken while only one thread of the core belongs to the kernel: the others sleep in
 /// the firmware, come to the meeting all the same, and can be started afterwards.
 pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Result<()> {
@@ -101,7 +132,7 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
     const LOOKS: u32 = 20;
     let mut session = bench.start_debugged(shape, "maxcpus=1")?;
     session.run("while :; do :; done & sleep 0", WORK)?;
-    let mut struck = Struck::connect(&session.socket(), Guests::new(), PATIENCE)?;
+    let mut struck = connect(bench, &session, Guests::new())?;
     let waiting = struck.find_waiting()?;
     ensure!(
         waiting as u32 == shape.topology.total() - 1,
@@ -119,17 +150,19 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
         repairable: true,
         spare_hosts: false,
     };
+    let mut outcomes = Vec::new();
     for number in 1..=FAULTS {
-        let outcome = struck.strike(&draw(seed, number, &choices), PATIENCE)?;
+        let outcome = struck.strike(&draw(seed, number, &choices), &Extra::None, PATIENCE)?;
         ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
         ensure!(
             outcome.doing.contains(&Doing::Waiting),
             "nobody waited: {:?}",
             outcome.doing
         );
+        outcomes.push(outcome);
     }
     struck.leave()?;
-    ask(&mut session, shape, FAULTS)?;
+    ask(&mut session, shape, &outcomes)?;
     session.run(
         "for c in /sys/devices/system/cpu/cpu[0-9]*/online; do \
          [ $(cat $c) = 1 ] || echo 1 > $c || exit 1; done",
@@ -149,7 +182,7 @@ pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Resu
     const SOON: Duration = Duration::from_secs(2);
     let mut session = bench.start_debugged(shape, "panic=1")?;
     session.run("while :; do :; done & sleep 0", WORK)?;
-    let mut struck = Struck::connect(&session.socket(), Guests::new(), PATIENCE)?;
+    let mut struck = connect(bench, &session, Guests::new())?;
     let choices = Choices {
         cores: struck.cores(),
         repairable: true,
@@ -159,7 +192,7 @@ pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Resu
     // A dead TB stands; this emulator's would go on from wherever it was put.
     plan.damage = vec![Change::Add(0)];
     // The machine may be down before anybody has looked.
-    match struck.strike(&plan, SOON) {
+    match struck.strike(&plan, &Extra::None, SOON) {
         Ok(outcome) => {
             ensure!(!outcome.failures.is_empty(), "it was repaired");
             struck.leave()?;
@@ -176,6 +209,23 @@ pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Resu
     let remains = session.end(WORK)?;
     ensure!(remains.ending == Ending::Exit(0), "{:?}", remains.ending);
     Ok(())
+}
+
+fn connect(bench: &Bench<'_>, session: &Session, guests: Guests) -> Result<Struck> {
+    Struck::connect(&session.socket(), &bench.image.elf, guests, PATIENCE)
+}
+
+/// What else befell the core, in words.
+fn besides(outcome: &Outcome, extra: &Extra) -> String {
+    match (extra, &outcome.second) {
+        (Extra::Held { thread }, _) => format!(", thread {thread} held"),
+        (_, Some(second)) => {
+            let behind = second.behind.as_deref().unwrap_or("the strike");
+            let events = outcome.events.len();
+            format!(", a second error behind {behind}, {events} events")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Whether the line broke because the machine went down.
@@ -198,7 +248,7 @@ pub(crate) fn strike(
         seed,
         guests,
     } = campaign;
-    let mut session = bench.start_debugged(shape, "")?;
+    let mut session = bench.start_debugged(shape, LOG)?;
     on_text(&format!(
         "a shell after {:.1} s",
         session.boot.as_secs_f64()
@@ -223,7 +273,7 @@ pub(crate) fn strike(
         verdicts: Vec::new(),
         failures: Vec::new(),
     };
-    let mut struck = Struck::connect(&session.socket(), places, PATIENCE)?;
+    let mut struck = connect(bench, &session, places)?;
     let choices = Choices {
         cores: struck.cores(),
         repairable: true,
@@ -231,15 +281,23 @@ pub(crate) fn strike(
     };
     for number in 1..=faults {
         let plan = draw(seed, number, &choices);
+        let extra = if guests.is_empty() {
+            draw_extra(seed, number, plan.damage.len())
+        } else {
+            Extra::None
+        };
         let outcome = struck
-            .strike(&plan, PATIENCE)
+            .strike(&plan, &extra, PATIENCE)
             .with_context(|| format!("fault {number}: {}", plan.in_words()))?;
         on_text(&format!(
-            "fault {number}: {:?}, {} moves, {:.0} ms, TB off by {:?}",
+            "fault {number}: {:?}, {} moves, {:.0} ms, TB off by {:?}, absent {:#b} after {} spins{}",
             outcome.doing,
             outcome.moves.len(),
             outcome.milliseconds,
-            outcome.off
+            outcome.off,
+            outcome.absent,
+            outcome.spins,
+            besides(&outcome, &extra)
         ));
         let failures = outcome.failures.iter();
         report
@@ -266,7 +324,7 @@ pub(crate) fn strike(
             Ok(verdicts) => report.verdicts = verdicts,
             Err(error) => report.failures.push(format!("{error:#}")),
         }
-        if let Err(error) = ask(&mut session, shape, faults) {
+        if let Err(error) = ask(&mut session, shape, &report.outcomes) {
             report.failures.push(format!("{error:#}"));
         }
     }
@@ -281,8 +339,9 @@ pub(crate) fn strike(
     Ok(report)
 }
 
-/// The kernel's own view: one event for each fault, all recovered, no alarm, time never back.
-fn ask(session: &mut Session, shape: &Shape, faults: u32) -> Result<()> {
+/// The kernel's own view: the events that the firmware queued and no others, all recovered, HMER and
+/// TFMR as they were set; no alarm, time never back.
+fn ask(session: &mut Session, shape: &Shape, outcomes: &[Outcome]) -> Result<()> {
     // The events are fetched by a thread of the kernel. Where time is counted in instructions, no busy
     // host keeps it from that, and a second may take the host a minute.
     let pause = if shape.counted {
@@ -291,23 +350,53 @@ fn ask(session: &mut Session, shape: &Shape, faults: u32) -> Result<()> {
         "sleep 3"
     };
     session.run(pause, WORK)?;
-    let count = |session: &mut Session, what: &str| -> Result<u32> {
-        let lines = session.run(&format!("dmesg | grep -c '{what}' || true"), WORK)?;
-        Ok(lines.first().context("no count")?.trim().parse()?)
-    };
-    let events = count(session, "Hypervisor Maintenance interrupt")?;
-    let recovered = count(
-        session,
-        "Severe Hypervisor Maintenance interrupt \\[Recovered\\]",
-    )?;
-    let alarms = session.run(&format!("dmesg | grep -E '{ALARMS}' || true"), WORK)?;
+    let wanted: usize = outcomes.iter().map(|outcome| outcome.events.len()).sum();
+    let events = session.run(&said("Hypervisor Maintenance interrupt"), WORK)?;
+    let recovered = "Severe Hypervisor Maintenance interrupt [Recovered]";
+    let all = events.iter().all(|line| line.ends_with(recovered));
+    let alarms = session.run(&said(ALARMS), WORK)?;
     let back = session.run("cat /tmp/time 2> /dev/null || true", WORK)?;
     let hmi = session.run("grep HMI: /proc/interrupts", WORK)?;
     ensure!(
-        events == faults && recovered == faults,
-        "{faults} faults, {events} events, {recovered} recovered; {hmi:?}"
+        events.len() == wanted && all,
+        "{} faults, {wanted} events, but the kernel says {events:?}; {hmi:?}",
+        outcomes.len()
     );
+    let hmer = numbers(session, "HMER")?;
+    let tfmr = numbers(session, "TFMR")?;
+    ensure!(
+        hmer.len() == wanted && tfmr.len() == wanted,
+        "{wanted} events, {} HMERs, {} TFMRs",
+        hmer.len(),
+        tfmr.len()
+    );
+    let mut found = hmer.into_iter().zip(tfmr);
+    for (index, outcome) in outcomes.iter().enumerate() {
+        for (hmer, tfmr) in found.by_ref().take(outcome.events.len()) {
+            let as_set = outcome.set.iter().any(|(_, set)| *set == tfmr);
+            ensure!(
+                as_set && Hmer::from_bits_retain(hmer).contains(Hmer::TFAC_ERROR),
+                "fault {}: the event says HMER {hmer:#x}, TFMR {tfmr:#x}; set were {:x?}",
+                index + 1,
+                outcome.set
+            );
+        }
+    }
     ensure!(alarms.is_empty(), "the kernel says {alarms:?}");
     ensure!(back.is_empty(), "time went {back:?}");
     Ok(())
+}
+
+/// A command that shows lines of the kernel's log, without their times.
+fn said(what: &str) -> String {
+    format!("dmesg | sed 's/^[^]]*] //' | grep -E '{what}' || true")
+}
+
+/// The values of a register in the kernel's log, in order.
+fn numbers(session: &mut Session, register: &str) -> Result<Vec<u64>> {
+    let lines = session.run(&said(&format!("{register}: [0-9a-f]{{16}}$")), WORK)?;
+    let digits = lines.iter().filter_map(|line| line.rsplit(' ').next());
+    Ok(digits
+        .filter_map(|digits| u64::from_str_radix(digits, 16).ok())
+        .collect())
 }
