@@ -66,7 +66,7 @@ const fn is_over(word: Word) -> bool {
 fn waits_for_tfmr(state: &State, number: usize, way: Way) -> bool {
     let needs = match way.place {
         Place::Looking => state.threads[number].has(Flag::Glanced) && !state.timer.valid,
-        Place::LookingAgain => !state.timer.valid,
+        Place::LookingAgain | Place::Over => !state.timer.valid,
         Place::Working(phase) => phase != Phase::Check,
         Place::Alone | Place::TakingHome => true,
         _ => false,
@@ -100,13 +100,17 @@ pub(crate) fn expire(state: &mut State, shape: Shape, number: usize, lowest: u8)
     if let Action::Apply(event) = way.action() {
         return apply(state, shape, number, way, event, lowest);
     }
-    put(state, shape, number, way);
+    put(state, number, way);
     lowest == 0
 }
 
 fn without_tfmr(state: &mut State, shape: Shape, number: usize, way: Way) -> bool {
     use hmi_meeting::AbortReason::TfmrHeld;
     let next = match way.place {
+        Place::Over => {
+            judge(state, shape, number);
+            return true;
+        }
         Place::Working(_) => way.step(Observation::Reported(Report::Abort(TfmrHeld))),
         Place::Alone => way.step(Observation::Complete(true)),
         Place::TakingHome => {
@@ -120,7 +124,7 @@ fn without_tfmr(state: &mut State, shape: Shape, number: usize, way: Way) -> boo
         _ => way.step(found(state, way)),
     };
     state.threads[number].set(Flag::Glanced, false);
-    put(state, shape, number, next);
+    put(state, number, next);
     true
 }
 
@@ -154,6 +158,10 @@ pub(crate) fn step_thread(state: &mut State, shape: Shape, number: usize, lowest
         return false;
     }
     let observation = match action {
+        Action::Finish => {
+            judge(state, shape, number);
+            return true;
+        }
         Action::Look if !state.threads[number].has(Flag::Glanced) => {
             // The word first, TFMR afterwards.
             let expects = state.meeting.expects(number as u8);
@@ -177,7 +185,7 @@ pub(crate) fn step_thread(state: &mut State, shape: Shape, number: usize, lowest
             } else {
                 next
             };
-            put(state, shape, number, next);
+            put(state, number, next);
             if next.place == Place::TakingHome {
                 state.threads[number].set_findings(findings);
             }
@@ -203,12 +211,12 @@ pub(crate) fn step_thread(state: &mut State, shape: Shape, number: usize, lowest
             alone(state, shape, number);
             Observation::Complete(true)
         }
-        Action::Wait(_) | Action::Apply(_) | Action::Join { .. } | Action::Finish => {
+        Action::Wait(_) | Action::Apply(_) | Action::Join { .. } => {
             state.broken = Broken::Lost;
             return true;
         }
     };
-    put(state, shape, number, way.step(observation));
+    put(state, number, way.step(observation));
     true
 }
 
@@ -309,12 +317,7 @@ fn apply(
         Verdict::Joined(_) => Verdict::Joined(state.meeting.generation),
         other => other,
     };
-    put(
-        state,
-        shape,
-        number,
-        way.step(Observation::Verdict(verdict)),
-    );
+    put(state, number, way.step(Observation::Verdict(verdict)));
     true
 }
 
@@ -391,21 +394,26 @@ fn renumbered(word: Word, event: Event, lowest: u8) -> (Word, Verdict) {
     (rename(after), verdict)
 }
 
-/// Puts the way away, or returns from the handler.
-fn put(state: &mut State, shape: Shape, number: usize, way: Way) {
+/// Puts the way away.
+fn put(state: &mut State, number: usize, way: Way) {
+    state.threads[number].set_way(way);
+}
+
+/// The handler judges TB a last time, and returns; or it handles an error that struck after a repair
+/// that worked, whose interrupt waits.
+fn judge(state: &mut State, shape: Shape, number: usize) {
+    let dead = !state.timer.valid;
+    let failed = state.meeting.findings.contains(Findings::FAILED);
     let thread = &mut state.threads[number];
-    if way.place != Place::Over {
-        return thread.set_way(way);
+    let passing = thread.life() == Life::Passing;
+    if thread.has(Flag::Pending) && (!passing || dead && !failed) {
+        // An idle thread takes no interrupt: it looks itself for what came meanwhile.
+        return call(state, number);
     }
     thread.clear_way();
     thread.set(Flag::InFirmware, false);
-    state.timer.flagged |= !state.timer.valid;
-    let thread = &mut state.threads[number];
-    if thread.life() == Life::Passing {
-        return go_on(state, shape, number, passage::Observation::Done);
-    }
-    if thread.has(Flag::Pending) {
-        // An idle thread takes no interrupt: it looks itself for what came meanwhile.
-        call(state, number);
+    state.timer.flagged |= dead;
+    if passing {
+        go_on(state, shape, number, passage::Observation::Done);
     }
 }

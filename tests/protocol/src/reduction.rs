@@ -41,7 +41,7 @@ fn is_over(state: &State, shape: Shape) -> bool {
             || thread.is_at(Place::Resyncing)
             || thread.has(Flag::InFirmware) && {
                 let place = thread.way(number as u8).place;
-                !matches!(place, WayPlace::Looking | WayPlace::Alone)
+                !matches!(place, WayPlace::Looking | WayPlace::Alone | WayPlace::Over)
             }
     };
     let mut threads = state.threads[..shape.all()].iter().enumerate();

@@ -248,6 +248,7 @@ impl Thread {
             11 => WayPlace::Alone,
             12 => WayPlace::LookingAgain,
             14 => WayPlace::Dissolving,
+            15 => WayPlace::Over,
             _ => WayPlace::Complaining,
         };
         way
@@ -275,10 +276,8 @@ impl Thread {
             WayPlace::LookingAgain => (12, Phase::Idle, 0),
             WayPlace::Complaining => (13, Phase::Idle, 0),
             WayPlace::Dissolving => (14, Phase::Idle, 0),
-            WayPlace::Waiting(_)
-            | WayPlace::Expiring(_)
-            | WayPlace::Forgetting
-            | WayPlace::Over => {
+            WayPlace::Over => (15, Phase::Idle, 0),
+            WayPlace::Waiting(_) | WayPlace::Expiring(_) | WayPlace::Forgetting => {
                 panic!("a place that does not last: {:?}", way.place)
             }
         };

@@ -229,7 +229,8 @@ fn firmware(state: &State, number: usize) -> String {
         way::Action::HandleAlone => "handles its own errors".to_owned(),
         way::Action::LookAgain => "reads TFMR a last time".to_owned(),
         way::Action::Complain => "reports that the error is still there".to_owned(),
-        way::Action::Wait(_) | way::Action::Finish => "waits".to_owned(),
+        way::Action::Wait(_) => "waits".to_owned(),
+        way::Action::Finish => "looks at TB and HMER a last time".to_owned(),
     }
 }
 
