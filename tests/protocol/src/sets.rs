@@ -234,7 +234,9 @@ pub fn progressing_full() -> Vec<Run> {
         double(shape(1, 3), 3),
         double(shape(3, 1), 0),
         single(shape(1, 5), 0),
-        single(shape(2, 3), 0),
+        many(shape(2, 4), 1, &OF_TIMEBASE),
+        many(shape(4, 2), 1, &OF_TIMEBASE),
+        many(shape(1, 7), 1, &[Fault::NotTimebase]),
     ]
 }
 
@@ -256,9 +258,7 @@ pub fn full() -> Vec<Run> {
         single(shape(2, 2), 4),
         single(shape(1, 5), 2),
         without_timebase(shape(1, 4)),
-        single(shape(1, 6), 1),
-        single(shape(2, 3), 0),
-        single(shape(3, 2), 0),
+        single(shape(1, 6), 0),
         many(shape(1, 7), 1, &[Fault::NotTimebase]),
         many(shape(1, 8), 1, &[Fault::NotTimebase]),
         many(shape(8, 1), 1, &[Fault::NotTimebase]),
@@ -268,7 +268,5 @@ pub fn full() -> Vec<Run> {
         many(shape(4, 1), 2, &Fault::ALL),
         many(shape(2, 2), 2, &Fault::ALL),
         many(shape(1, 5), 2, &OF_TIMEBASE),
-        many(shape(2, 4), 1, &[Fault::NotTimebase]),
-        many(shape(4, 2), 1, &[Fault::NotTimebase]),
     ]
 }
