@@ -14,6 +14,10 @@ pub struct Arguments<'a> {
     pub until: &'a str,
 }
 
+/// The first word of a command line that asks for no guest: only the host's clocks are watched, until
+/// the file of the second word exists.
+pub const CLOCKS: &str = "clocks";
+
 /// What is wrong with the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentError {

@@ -4,8 +4,8 @@ use crate::guest;
 use crate::kvm::{Failure, Stop, Vcpu};
 use crate::system::{Errno, clock, exists, say, timebase};
 use core::{ffi::CStr, fmt};
-use kvm_guest::arguments::Arguments;
-use kvm_guest::verdict::{HostTime, Report, Verdict};
+use kvm_guest::arguments::{Arguments, CLOCKS};
+use kvm_guest::verdict::{HostClocks, HostTime, Report, Verdict};
 
 /// Memory of the guest, which begins with its program. No page of any size is larger.
 const MEMORY_BYTES: u64 = 2 << 20;
@@ -18,6 +18,9 @@ const LOOK_EVERY: u64 = 16;
 
 /// Runs the guest; whether all was right.
 pub(crate) fn run(words: &[&str]) -> bool {
+    if let [CLOCKS, until] = words {
+        return watch_clocks(until);
+    }
     let arguments = match Arguments::parse(words) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -45,6 +48,31 @@ pub(crate) fn run(words: &[&str]) -> bool {
         return false;
     }
     verdict.is_good()
+}
+
+/// Watches the host's clocks without a guest; whether they were right.
+fn watch_clocks(until: &str) -> bool {
+    let mut path = [0; MOST_PATH];
+    let Some(until) = path_of(until, &mut path) else {
+        say(format_args!("clocks: the file's name is too long\n"));
+        return false;
+    };
+    let mut clocks = HostClocks::new();
+    for round in 0_u64.. {
+        if round.is_multiple_of(LOOK_EVERY) && exists(until) {
+            break;
+        }
+        match now() {
+            Ok(now) => clocks.look(now),
+            Err(why) => {
+                say(format_args!("clocks: {why}\n"));
+                return false;
+            }
+        }
+    }
+    let verdict = if clocks.is_good() { "right" } else { "WRONG" };
+    say(format_args!("Clocks {verdict}: {clocks}\n"));
+    clocks.is_good()
 }
 
 fn path_of<'a>(text: &str, place: &'a mut [u8; MOST_PATH]) -> Option<&'a CStr> {

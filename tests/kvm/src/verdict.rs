@@ -44,6 +44,81 @@ pub struct HostTime {
     pub after: u64,
 }
 
+/// The host's clocks: neither may go back, and both must run alike.
+#[derive(Clone, Debug)]
+pub struct HostClocks {
+    looks: u64,
+    first: Option<HostTime>,
+    last: Option<HostTime>,
+    /// Times that TB or the kernel's clock went back.
+    back: u64,
+    /// How far they came apart at most, in nanoseconds.
+    apart: u64,
+    /// The longest time between two looks, in ticks.
+    longest_gap: u64,
+}
+
+impl HostClocks {
+    /// Nothing seen yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            looks: 0,
+            first: None,
+            last: None,
+            back: 0,
+            apart: 0,
+            longest_gap: 0,
+        }
+    }
+
+    /// Looks once more.
+    pub fn look(&mut self, now: HostTime) {
+        self.looks += 1;
+        let first = *self.first.get_or_insert(now);
+        if let Some(last) = self.last {
+            let back = now.before < last.after
+                || now.after < now.before
+                || now.nanoseconds < last.nanoseconds;
+            self.back += u64::from(back);
+            self.longest_gap = self.longest_gap.max(now.before.saturating_sub(last.after));
+        }
+        self.last = Some(now);
+        let least = nanoseconds(now.before.saturating_sub(first.after));
+        let most = nanoseconds(now.after.saturating_sub(first.before));
+        let elapsed = now.nanoseconds.saturating_sub(first.nanoseconds);
+        let off = least
+            .saturating_sub(elapsed)
+            .max(elapsed.saturating_sub(most));
+        self.apart = self.apart.max(off);
+    }
+
+    /// Whether everything was right.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.looks > 1 && self.back == 0 && self.apart <= CLOCK_LIMIT_NANOSECONDS
+    }
+}
+
+impl Default for HostClocks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for HostClocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "back {} times, clock and TB apart by {} us, between two of {} looks at most {}",
+            self.back,
+            self.apart / 1000,
+            self.looks,
+            Milliseconds(self.longest_gap),
+        )
+    }
+}
+
 /// All that was seen.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -56,14 +131,7 @@ pub struct Verdict {
     last: Report,
     most_fallen: i64,
     most_risen: i64,
-    first: Option<HostTime>,
-    host: Option<HostTime>,
-    /// Times that the host's TB or clock went back.
-    host_back: u64,
-    /// How far the kernel's clock and TB came apart at most.
-    clock_off: u64,
-    /// The longest time between two reports, in ticks of the host.
-    longest_gap: u64,
+    host: HostClocks,
 }
 
 impl Verdict {
@@ -87,11 +155,7 @@ impl Verdict {
             },
             most_fallen: 0,
             most_risen: 0,
-            first: None,
-            host: None,
-            host_back: 0,
-            clock_off: 0,
-            longest_gap: 0,
+            host: HostClocks::new(),
         }
     }
 
@@ -110,28 +174,8 @@ impl Verdict {
         self.most_fallen = self.most_fallen.max(report.fallen);
         self.most_risen = self.most_risen.max(report.risen);
         self.last = report;
-        self.look(before);
-        self.look(after);
-    }
-
-    /// The host's clocks: neither goes back, and both run alike.
-    fn look(&mut self, now: HostTime) {
-        let first = *self.first.get_or_insert(now);
-        if let Some(last) = self.host {
-            let back = now.before < last.after
-                || now.after < now.before
-                || now.nanoseconds < last.nanoseconds;
-            self.host_back += u64::from(back);
-            self.longest_gap = self.longest_gap.max(now.before.saturating_sub(last.after));
-        }
-        self.host = Some(now);
-        let least = nanoseconds(now.before.saturating_sub(first.after));
-        let most = nanoseconds(now.after.saturating_sub(first.before));
-        let elapsed = now.nanoseconds.saturating_sub(first.nanoseconds);
-        let off = least
-            .saturating_sub(elapsed)
-            .max(elapsed.saturating_sub(most));
-        self.clock_off = self.clock_off.max(off);
+        self.host.look(before);
+        self.host.look(after);
     }
 
     /// Whether everything was right.
@@ -144,8 +188,7 @@ impl Verdict {
             && self.most_risen <= RISE_LIMIT_TICKS as i64
             && self.last.interrupts > 0
             && self.last.early <= FALL_LIMIT_TICKS as i64
-            && self.host_back == 0
-            && self.clock_off <= CLOCK_LIMIT_NANOSECONDS
+            && self.host.is_good()
     }
 }
 
@@ -175,7 +218,7 @@ impl fmt::Display for Verdict {
             f,
             "offset {offset:+}: {}; {reports} reports; guest: TB back {} times, {} reports outside \
              the host's TB by up to {}, largest step {}, TB + DEC fell by {} ticks and rose by {}, \
-             {} interrupts by DEC, too early by {} ticks, late by {}; host: back {} times, clock and TB apart by {} us, between two reports at most {}",
+             {} interrupts by DEC, too early by {} ticks, late by {}; host: {}",
             if self.is_good() { "right" } else { "WRONG" },
             last.steps_back,
             self.outside,
@@ -186,9 +229,7 @@ impl fmt::Display for Verdict {
             last.interrupts,
             last.early,
             Milliseconds(last.late.max(0) as u64),
-            self.host_back,
-            self.clock_off / 1000,
-            Milliseconds(self.longest_gap),
+            self.host,
         )
     }
 }
@@ -311,6 +352,24 @@ mod tests {
                 assert!(verdict.to_string().contains("WRONG"));
             }
         }
+    }
+
+    #[test]
+    fn clocks_are_judged_without_a_guest() {
+        let mut clocks = HostClocks::new();
+        clocks.look(host(1000));
+        assert!(!clocks.is_good(), "one look shows nothing");
+        clocks.look(host(TICKS_PER_SECOND));
+        assert!(clocks.is_good(), "{clocks}");
+        let mut back = clocks.clone();
+        back.look(host(TICKS_PER_SECOND - 1));
+        assert!(!back.is_good(), "{back}");
+        // Both went on, but the clock by 2 ms less.
+        clocks.look(HostTime {
+            nanoseconds: 2_000_000_000 - 2_000_000,
+            ..host(2 * TICKS_PER_SECOND)
+        });
+        assert!(!clocks.is_good(), "{clocks}");
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct Outcome {
     pub dead: Vec<u32>,
     /// What is wrong.
     pub failures: Vec<String>,
+    /// If something is: the firmware's records.
+    pub records: Vec<String>,
 }
 
 /// A machine with an operating system, stopped and ready to be struck.

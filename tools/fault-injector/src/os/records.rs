@@ -103,6 +103,18 @@ impl Records {
         self.of(Step::Abort).count()
     }
 
+    /// All of them, each in a line.
+    pub(super) fn in_words(&self) -> Vec<String> {
+        let line = |record: &Record| {
+            let [first, second] = record.arguments;
+            format!(
+                "{} PIR {:#x} {:?} {first:#x} {second:#x}, TB {:#x}, TFMR {:#x}, HMER {:#x}",
+                record.sequence, record.pir, record.step, record.timebase, record.tfmr, record.hmer
+            )
+        };
+        self.0.iter().map(line).collect()
+    }
+
     /// PIRs of the threads whose handler returned with "TB is not valid".
     pub(super) fn dead(&self) -> Vec<u32> {
         self.of(Step::Return)

@@ -38,6 +38,7 @@ impl Struck {
             spins: 0,
             dead: Vec::new(),
             failures: Vec::new(),
+            records: Vec::new(),
         };
         let since = records::sequence(&mut self.machine, &self.image)?;
         let mut second = Pending::plant(self, extra, core, since)?;
@@ -72,7 +73,9 @@ impl Struck {
             let well = targets.iter().all(coming) && self.is_well(&targets)?;
             if let Some(pending) = second.take_if(|pending| well || pending.is_due(self)) {
                 let struck = pending.strike(self, &mut targets, plan.errors)?;
-                outcome.set.push(struck.set);
+                if !outcome.set.contains(&struck.set) {
+                    outcome.set.push(struck.set);
+                }
                 outcome.second = Some(struck);
                 answered = outcome.moves.len();
                 time = SLICE;
@@ -85,7 +88,7 @@ impl Struck {
                 late.held = false;
                 continue;
             }
-            if start.elapsed() > patience {
+            if start.elapsed() > patience || self.is_given_up(core, since, &targets)? {
                 break false;
             }
             outcome.moves.extend(self.run(time)?);
@@ -102,12 +105,15 @@ impl Struck {
         outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
         let records = Records::read(&mut self.machine, &self.image, core, since)?;
         outcome.note(&records);
-        if !well {
+        if well {
+            outcome.judge(extra, targets.len());
+            self.check_time(&mut outcome)?;
+        } else {
             self.complain(&targets, &mut outcome)?;
-            return Ok(outcome);
         }
-        outcome.judge(extra, targets.len());
-        self.check_time(&mut outcome)?;
+        if !outcome.failures.is_empty() {
+            outcome.records = records.in_words();
+        }
         Ok(outcome)
     }
 
@@ -173,6 +179,18 @@ impl Struck {
             }
         }
         Ok(true)
+    }
+
+    /// Whether every thread has come back from the firmware, and the OS is told that the error stays.
+    fn is_given_up(&mut self, core: u32, since: u64, targets: &[Target]) -> Result<bool> {
+        for target in targets {
+            let state = self.machine.state(target.vcpu)?;
+            if !target.delivered || in_firmware(&state) || state.hmer().intersects(Hmer::TIMER) {
+                return Ok(false);
+            }
+        }
+        let records = Records::read(&mut self.machine, &self.image, core, since)?;
+        Ok(records.events().contains(&false))
     }
 
     /// Says of each thread what keeps it.

@@ -104,7 +104,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     };
     let image = image::build(&[])?;
     image.audit.verdict()?;
-    let system = debian::system(None, None)?;
+    let system = debian::system(None, None, None)?;
     let bench = Bench {
         qemu: &qemu,
         machine: arguments.machine,

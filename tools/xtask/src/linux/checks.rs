@@ -53,6 +53,15 @@ pub(crate) const CHECKS: &[Check] = &[
     ("time runs alike on all threads", timebases),
 ];
 
+/// Those of a kernel that was started by another one.
+pub(crate) const OF_A_SECOND_KERNEL: &[&str] = &[
+    "every thread is online",
+    "the MMU is as asked",
+    "the kernel's log has no unexplained warning",
+    "threads go offline and come back",
+    "time runs alike on all threads",
+];
+
 fn online(session: &mut Session, shape: &Shape) -> Result<()> {
     let online = session.run("grep -c ^processor /proc/cpuinfo", LOOK)?;
     let total = shape.topology.total().to_string();
@@ -210,4 +219,16 @@ fn timebases(session: &mut Session, shape: &Shape) -> Result<()> {
     let back = session.run(&command, WORK)?;
     ensure!(back.is_empty(), "{back:?}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_of_a_second_kernel_exist() {
+        for name in OF_A_SECOND_KERNEL {
+            assert!(CHECKS.iter().any(|(what, _)| what == name), "{name}");
+        }
+    }
 }

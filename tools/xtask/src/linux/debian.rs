@@ -23,6 +23,24 @@ const KVM_MODULES: &[&str] = &["arch/powerpc/kvm/kvm.ko", "arch/powerpc/kvm/kvm-
 const PACKED: &[(&str, Option<&str>)] =
     &[("", None), (".xz", Some("unxz")), (".gz", Some("gunzip"))];
 
+/// Where the program of ours is.
+const PROGRAM: &str = "bin/kvm-guest";
+/// The program that starts another kernel, and the library that it needs: packages, their files, and
+/// where these are put.
+const KEXEC: &[(&str, &[(&str, &str)])] = &[
+    ("kexec-tools", &[("sbin/kexec", "bin/kexec")]),
+    (
+        "libc6",
+        &[
+            ("lib/powerpc64le-linux-gnu/ld64.so.2", "lib64/ld64.so.2"),
+            (
+                "lib/powerpc64le-linux-gnu/libc.so.6",
+                "lib/powerpc64le-linux-gnu/libc.so.6",
+            ),
+        ],
+    ),
+];
+
 /// The first program of the small system.
 const INIT: &[u8] = include_bytes!("init.sh");
 
@@ -31,24 +49,38 @@ const INIT: &[u8] = include_bytes!("init.sh");
 pub(crate) struct System {
     pub(crate) kernel: PathBuf,
     pub(crate) initrd: PathBuf,
+    /// Whether the program of ours is in it.
+    pub(crate) has_program: bool,
 }
 
-/// Kernel and initial file system: those that were named, the others fetched or made.
-pub(crate) fn system(kernel: Option<&Path>, initrd: Option<&Path>) -> Result<System> {
+/// Kernel and initial file system: those that were named, the others fetched or made. `program` is
+/// put into the made one.
+pub(crate) fn system(
+    kernel: Option<&Path>,
+    initrd: Option<&Path>,
+    program: Option<&Path>,
+) -> Result<System> {
     let here = workspace::results().join("linux");
     fs::create_dir_all(&here)?;
     let kernel = match kernel {
         Some(path) => path.to_owned(),
         None => fetched_kernel(&here).context(advice("--kernel", "a vmlinux for ppc64el"))?,
     };
+    let made = initrd.is_none();
     let initrd = match initrd {
         Some(path) => path.to_owned(),
-        None => made_initrd(&here).context(advice("--initrd", "an initramfs for ppc64el"))?,
+        None => {
+            made_initrd(&here, program).context(advice("--initrd", "an initramfs for ppc64el"))?
+        }
     };
     for path in [&kernel, &initrd] {
         ensure!(path.is_file(), "{} is not there", path.display());
     }
-    Ok(System { kernel, initrd })
+    Ok(System {
+        kernel,
+        has_program: made && program.is_some(),
+        initrd,
+    })
 }
 
 fn advice(option: &str, what: &str) -> String {
@@ -82,12 +114,13 @@ pub(crate) fn kvm_system(program: &Path) -> Result<System> {
         script.push_str(&found.commands());
     }
     archive.program("bin/load-kvm", script.as_bytes());
-    archive.program("bin/kvm-guest", &fs::read(program)?);
+    archive.program(PROGRAM, &fs::read(program)?);
     let initrd = here.join("kvm-initrd");
     fs::write(&initrd, archive.finish())?;
     Ok(System {
         kernel: here.join("vmlinux"),
         initrd,
+        has_program: true,
     })
 }
 
@@ -178,11 +211,52 @@ fn busybox(here: &Path) -> Result<Vec<u8>> {
     Ok(fs::read(&busybox)?)
 }
 
-fn made_initrd(here: &Path) -> Result<PathBuf> {
+fn made_initrd(here: &Path, program: Option<&Path>) -> Result<PathBuf> {
     let busybox = busybox(here)?;
     let path = here.join("initrd");
-    fs::write(&path, base(&busybox, INIT).finish())?;
+    let mut archive = base(&busybox, INIT);
+    if let Some(program) = program {
+        archive.program(PROGRAM, &fs::read(program)?);
+    }
+    fs::write(&path, archive.finish())?;
     Ok(path)
+}
+
+/// A system that can start another kernel in its place: the same, `/boot/vmlinux` with `/boot/initrd`.
+pub(crate) fn kexec_system(second: &System) -> Result<System> {
+    let here = workspace::results().join("linux");
+    let kept = here.join("kexec");
+    if !kept.is_dir() {
+        let apt = Apt::prepare(&here)?;
+        let partial = kept.with_extension("partial");
+        fs::create_dir_all(&partial)?;
+        for (package, files) in KEXEC {
+            let unpacked = apt.unpack(package)?;
+            for (file, _) in *files {
+                let name = file.rsplit('/').next().unwrap_or(file);
+                copy(&unpacked.join(file), &partial.join(name))?;
+            }
+        }
+        fs::rename(&partial, &kept)?;
+    }
+    let mut archive = base(&busybox(&here)?, INIT);
+    archive.directory("boot");
+    for path in ["lib64", "lib", "lib/powerpc64le-linux-gnu"] {
+        archive.directory(path);
+    }
+    for (file, place) in KEXEC.iter().flat_map(|(_, files)| *files) {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        archive.program(place, &fs::read(kept.join(name))?);
+    }
+    archive.program("boot/vmlinux", &fs::read(&second.kernel)?);
+    archive.program("boot/initrd", &fs::read(&second.initrd)?);
+    let initrd = here.join("kexec-initrd");
+    fs::write(&initrd, archive.finish())?;
+    Ok(System {
+        kernel: second.kernel.clone(),
+        initrd,
+        has_program: false,
+    })
 }
 
 /// Copies so that a half-written file is never taken for a whole one.

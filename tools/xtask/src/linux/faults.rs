@@ -9,20 +9,24 @@ use super::{
 use crate::qemu::{ending::Ending, topology::Machine};
 use anyhow::{Context as _, Result, ensure};
 use fault_injector::{
-    os::{Doing, Guests, Outcome, Struck},
-    plan::{Choices, Extra, draw, draw_extra},
+    os::{Doing, Guests, Outcome, Struck, TOLERANCE_TICKS},
+    plan::{Choices, Extra, draw, draw_extra, draw_held, draw_second},
     stuffing::Change,
 };
-use power_registers::Hmer;
-use std::{collections::BTreeMap, time::Duration};
+use power_registers::{Hmer, Tfmr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// For a command on a loaded machine.
 const WORK: Duration = Duration::from_secs(240);
 /// For all threads of a core to be well again, on a host with other things to do.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the threads do meanwhile, in turns: a program, one that looks at the time, the kernel,
-/// nothing, and calls of the firmware that take long.
+/// What the threads do meanwhile, in turns: a program, one that looks at the time (where our own
+/// program is not there, which looks at it closer), the kernel, nothing, and calls of the firmware
+/// that take long.
 const LOADS: &[&str] = &[
     "while :; do :; done",
     "last=0; while :; do read up idle < /proc/uptime; up=${up%.*}${up#*.}; \
@@ -31,6 +35,9 @@ const LOADS: &[&str] = &[
     "",
     "while :; do cat /sys/class/rtc/rtc0/since_epoch; done > /dev/null",
 ];
+
+/// Which of them looks at the time.
+const CLOCKS: usize = 1;
 
 /// Words of a kernel whose time or threads went wrong.
 const ALARMS: &str = "LOCKUP|lockup|rcu.*stall|clocksource.*unstable|Unrecoverable|Oops|Call Trace";
@@ -173,33 +180,132 @@ pub(crate) fn with_waiting_threads(bench: &Bench<'_>, shape: &Shape, seed: u64) 
         online == [shape.topology.total().to_string()],
         "{online:?} are online"
     );
+    while_offline(bench, &mut session, shape, seed, &mut outcomes)?;
     power_off(session)
 }
 
-/// A fault that nothing can repair, since QEMU's POWER8 has no ChipTOD: the kernel is told, gives
-/// up, and reboots. It must not hang, though its timebase is dead.
-pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Result<()> {
-    const SOON: Duration = Duration::from_secs(2);
-    let mut session = bench.start_debugged(shape, "panic=1")?;
-    session.run("while :; do :; done & sleep 0", WORK)?;
-    let mut struck = connect(bench, &session, Guests::new())?;
+/// The timebase broken while the kernel has taken its last thread offline: it sleeps, the HMI wakes it
+/// up, and it comes.
+fn while_offline(
+    bench: &Bench<'_>,
+    session: &mut Session,
+    shape: &Shape,
+    seed: u64,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<()> {
+    const FAULTS: u32 = 2;
+    let last = shape.topology.total() - 1;
+    let online = format!("/sys/devices/system/cpu/cpu{last}/online");
+    session.run(&format!("echo 0 > {online}"), WORK)?;
+    let mut struck = connect(bench, session, Guests::new())?;
     let choices = Choices {
         cores: struck.cores(),
         repairable: true,
         spare_hosts: false,
     };
-    let mut plan = draw(seed, 1, &choices);
-    // A dead TB stands; this emulator's would go on from wherever it was put.
-    plan.damage = vec![Change::Add(0)];
-    // The machine may be down before anybody has looked.
-    match struck.strike(&plan, &Extra::None, SOON) {
-        Ok(outcome) => {
-            ensure!(!outcome.failures.is_empty(), "it was repaired");
-            struck.leave()?;
-        }
-        Err(error) if ended(&error) => {}
-        Err(error) => return Err(error),
+    for number in 1..=FAULTS {
+        let mut plan = draw(seed, number, &choices);
+        plan.core = choices.cores.len() - 1;
+        let outcome = struck.strike(&plan, &Extra::None, PATIENCE)?;
+        ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        ensure!(
+            outcome.doing.last() == Some(&Doing::Asleep),
+            "the thread that is offline does not sleep: {:?}",
+            outcome.doing
+        );
+        outcomes.push(outcome);
     }
+    struck.leave()?;
+    session.run(&format!("echo 1 > {online}"), WORK)?;
+    ask(session, shape, outcomes)
+}
+
+/// The timebase broken under a kernel that another one started: the threads that it was given are in
+/// its meetings again.
+pub(crate) fn after_kexec(
+    bench: &Bench<'_>,
+    session: &mut Session,
+    shape: &Shape,
+    seed: u64,
+) -> Result<()> {
+    // Somebody must be awake.
+    session.run("while :; do :; done & sleep 0", WORK)?;
+    let mut struck = connect(bench, session, Guests::new())?;
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: true,
+        spare_hosts: false,
+    };
+    let outcome = struck.strike(&draw(seed, 1, &choices), &Extra::None, PATIENCE)?;
+    ensure!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    struck.leave()?;
+    ask(session, shape, &[outcome])
+}
+
+/// What nothing can repair here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hopeless {
+    /// QEMU's POWER8 has no ChipTOD: TB is dead.
+    NoTod,
+    /// QEMU does not let software clear TFMR's mark of corruption: TB means nothing.
+    Corrupt,
+    /// Nor other errors of the core. TB runs again, and rightly, but is not called recovered.
+    Sticky,
+}
+
+impl Hopeless {
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::NoTod => "no TOD",
+            Self::Corrupt => "a TFMR that stays corrupt",
+            Self::Sticky => "an error that stays",
+        }
+    }
+}
+
+/// A fault that nothing can repair: the kernel is told, gives up, and reboots. It must not hang,
+/// though its timebase may be dead.
+pub(crate) fn beyond_repair(
+    bench: &Bench<'_>,
+    shape: &Shape,
+    seed: u64,
+    hopeless: Hopeless,
+) -> Result<()> {
+    const SOON: Duration = Duration::from_secs(30);
+    let mut session = bench.start_debugged(shape, "panic=1")?;
+    session.run("while :; do :; done & sleep 0", WORK)?;
+    let mut struck = connect(bench, &session, Guests::new())?;
+    let choices = Choices {
+        cores: struck.cores(),
+        repairable: hopeless != Hopeless::Sticky,
+        spare_hosts: false,
+    };
+    let mut plan = draw(seed, 1, &choices);
+    if hopeless == Hopeless::Corrupt {
+        plan.errors = Tfmr::TFMR_CORRUPT.bits();
+    }
+    if hopeless != Hopeless::Sticky {
+        // A dead TB stands; this emulator's would go on from wherever it was put.
+        plan.damage = vec![Change::Add(0)];
+    }
+    let outcome = struck.strike(&plan, &Extra::None, SOON)?;
+    let told = !outcome.events.is_empty() && !outcome.events.contains(&true);
+    ensure!(told, "events {:?}", outcome.events);
+    let dead: BTreeSet<u32> = outcome.dead.iter().copied().collect();
+    let wanted = match hopeless {
+        Hopeless::Sticky => 0,
+        _ => plan_threads(&choices, plan.core),
+    };
+    ensure!(
+        dead.len() == wanted,
+        "{dead:x?} returned with a dead TB, not {wanted} threads"
+    );
+    if hopeless == Hopeless::Sticky {
+        let off = outcome.off.iter().map(|off| off.unsigned_abs());
+        let right = off.max().is_some_and(|off| off <= TOLERANCE_TICKS);
+        ensure!(right, "TB is off by {:?}", outcome.off);
+    }
+    struck.leave()?;
     let said = |what: &'static str| move |line: &str| line.contains(what);
     session.wait_for(
         said("Hypervisor Maintenance interrupt [Not recovered"),
@@ -211,8 +317,28 @@ pub(crate) fn beyond_repair(bench: &Bench<'_>, shape: &Shape, seed: u64) -> Resu
     Ok(())
 }
 
+/// Threads of a core.
+fn plan_threads(choices: &Choices, core: usize) -> usize {
+    choices.cores.get(core).copied().unwrap_or(0)
+}
+
 fn connect(bench: &Bench<'_>, session: &Session, guests: Guests) -> Result<Struck> {
     Struck::connect(&session.socket(), &bench.image.elf, guests, PATIENCE)
+}
+
+/// Each campaign has one of each early on, however short it is. Where threads take turns, all come: a
+/// spin of the firmware ends its thread's turn, and a thread that does not come would have a whole turn
+/// for each of half a million spins.
+fn extra(seed: u64, number: u32, threads: usize, counted: bool) -> Extra {
+    let extra = match number {
+        2 => draw_second(seed, number, threads),
+        4 if threads > 1 => draw_held(seed, number, threads),
+        _ => draw_extra(seed, number, threads),
+    };
+    match extra {
+        Extra::Held { .. } if counted => Extra::None,
+        extra => extra,
+    }
 }
 
 /// What else befell the core, in words.
@@ -226,14 +352,6 @@ fn besides(outcome: &Outcome, extra: &Extra) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// Whether the line broke because the machine went down.
-fn ended(error: &anyhow::Error) -> bool {
-    use gdb_remote::Error::{Closed, Exited};
-    error
-        .chain()
-        .any(|cause| matches!(cause.downcast_ref(), Some(Closed | Exited(_))))
 }
 
 /// Boots, strikes, and asks the kernel what it saw.
@@ -256,18 +374,7 @@ pub(crate) fn strike(
     // What the kernel says of the faults would get into the output of commands. It is asked for.
     session.run("dmesg -n 1", WORK)?;
     let places = kvm::start(&mut session, guests)?;
-    for thread in 0..shape.topology.total() {
-        if guests.iter().any(|guest| guest.thread == thread) {
-            continue;
-        }
-        let load = LOADS[thread as usize % LOADS.len()];
-        if !load.is_empty() {
-            session.run(
-                &format!("taskset -c {thread} sh -c '{load}' & sleep 0"),
-                WORK,
-            )?;
-        }
-    }
+    let watchers = start_loads(&mut session, bench, shape, guests)?;
     let mut report = Report {
         outcomes: Vec::new(),
         verdicts: Vec::new(),
@@ -282,7 +389,7 @@ pub(crate) fn strike(
     for number in 1..=faults {
         let plan = draw(seed, number, &choices);
         let extra = if guests.is_empty() {
-            draw_extra(seed, number, plan.damage.len())
+            extra(seed, number, plan.damage.len(), shape.counted)
         } else {
             Extra::None
         };
@@ -303,6 +410,9 @@ pub(crate) fn strike(
         report
             .failures
             .extend(failures.map(|why| format!("fault {number}: {why}")));
+        for record in &outcome.records {
+            on_text(record);
+        }
         let hopeless = !outcome.failures.is_empty();
         report.outcomes.push(outcome);
         if hopeless {
@@ -320,9 +430,12 @@ pub(crate) fn strike(
         report.failures.push(why.to_owned());
     }
     if report.failures.is_empty() {
-        match kvm::end(&mut session, guests) {
-            Ok(verdicts) => report.verdicts = verdicts,
-            Err(error) => report.failures.push(format!("{error:#}")),
+        let verdicts = kvm::end(&mut session, guests);
+        for verdicts in [verdicts, end_clocks(&mut session, watchers)] {
+            match verdicts {
+                Ok(verdicts) => report.verdicts.extend(verdicts),
+                Err(error) => report.failures.push(format!("{error:#}")),
+            }
         }
         if let Err(error) = ask(&mut session, shape, &report.outcomes) {
             report.failures.push(format!("{error:#}"));
@@ -337,6 +450,62 @@ pub(crate) fn strike(
             .push(format!("it does not switch off: {error:#}"));
     }
     Ok(report)
+}
+
+/// Gives the threads without a guest something to do; gives how many watch the clocks.
+fn start_loads(
+    session: &mut Session,
+    bench: &Bench<'_>,
+    shape: &Shape,
+    guests: &[Guest],
+) -> Result<usize> {
+    let mut watchers = 0;
+    let alone = shape.topology.total() == 1;
+    for thread in 0..shape.topology.total() {
+        if guests.iter().any(|guest| guest.thread == thread) {
+            continue;
+        }
+        let load = thread as usize % LOADS.len();
+        let clocks = bench.system.has_program && (load == CLOCKS || alone);
+        if clocks {
+            watchers += 1;
+            session.run(
+                &format!(
+                    "taskset -c {thread} kvm-guest clocks {} > /tmp/clocks{thread} 2>&1 & sleep 0",
+                    kvm::END
+                ),
+                WORK,
+            )?;
+        }
+        if !LOADS[load].is_empty() && (!clocks || alone) {
+            session.run(
+                &format!("taskset -c {thread} sh -c '{}' & sleep 0", LOADS[load]),
+                WORK,
+            )?;
+        }
+    }
+    Ok(watchers)
+}
+
+/// Ends the programs that watch the clocks; gives what each says, and fails if one of them saw TB or
+/// `CLOCK_MONOTONIC` go back, or the two come apart.
+fn end_clocks(session: &mut Session, watchers: usize) -> Result<Vec<String>> {
+    if watchers == 0 {
+        return Ok(Vec::new());
+    }
+    // In one command, as the ends of guests are awaited.
+    session.run(
+        &format!(
+            "touch {}; while pidof kvm-guest > /dev/null; do usleep 20000; done",
+            kvm::END
+        ),
+        WORK,
+    )?;
+    let said = session.run("cat /tmp/clocks*", WORK)?;
+    let right = |line: &&String| line.starts_with("Clocks right: ");
+    let count = said.iter().filter(right).count();
+    ensure!(count == watchers && said.len() == watchers, "{said:?}");
+    Ok(said)
 }
 
 /// The kernel's own view: the events that the firmware queued and no others, all recovered, HMER and
@@ -370,20 +539,36 @@ fn ask(session: &mut Session, shape: &Shape, outcomes: &[Outcome]) -> Result<()>
         hmer.len(),
         tfmr.len()
     );
-    let mut found = hmer.into_iter().zip(tfmr);
-    for (index, outcome) in outcomes.iter().enumerate() {
-        for (hmer, tfmr) in found.by_ref().take(outcome.events.len()) {
-            let as_set = outcome.set.iter().any(|(_, set)| *set == tfmr);
-            ensure!(
-                as_set && Hmer::from_bits_retain(hmer).contains(Hmer::TFAC_ERROR),
-                "fault {}: the event says HMER {hmer:#x}, TFMR {tfmr:#x}; set were {:x?}",
-                index + 1,
-                outcome.set
-            );
-        }
-    }
+    let told = |hmer: &u64| Hmer::from_bits_retain(*hmer).contains(Hmer::TFAC_ERROR);
+    ensure!(
+        hmer.iter().all(told),
+        "an event without its HMER: {hmer:x?}"
+    );
+    as_set(tfmr, outcomes)?;
     ensure!(alarms.is_empty(), "the kernel says {alarms:?}");
     ensure!(back.is_empty(), "time went {back:?}");
+    Ok(())
+}
+
+/// Whether each fault has its events, with a TFMR that was set for it. Their order is not that of the
+/// faults: one that a thread kept to itself while others had the queue comes later.
+fn as_set(mut tfmr: Vec<u64>, outcomes: &[Outcome]) -> Result<()> {
+    // Those with one possible TFMR take theirs first.
+    let mut faults: Vec<_> = outcomes.iter().enumerate().collect();
+    faults.sort_by_key(|(_, outcome)| outcome.set.len());
+    for (index, outcome) in faults {
+        for _ in &outcome.events {
+            let is_set = |found: &u64| outcome.set.iter().any(|(_, set)| set == found);
+            let place = tfmr.iter().position(is_set).with_context(|| {
+                format!(
+                    "fault {} has no event; set were {:x?}, left are {tfmr:x?}",
+                    index + 1,
+                    outcome.set
+                )
+            })?;
+            tfmr.remove(place);
+        }
+    }
     Ok(())
 }
 

@@ -18,8 +18,8 @@ use std::{ffi::OsStr, time::Duration};
 
 /// For a command on a loaded machine.
 const WORK: Duration = Duration::from_secs(240);
-/// The file that ends the monitors.
-const END: &str = "/tmp/end";
+/// The file that ends the monitors, and those who watch the clocks.
+pub(super) const END: &str = "/tmp/end";
 /// What a monitor's last line begins with.
 const VERDICT: &str = "KVM guest, ";
 /// The unit of offsets, in ticks: what TBU40 can set.

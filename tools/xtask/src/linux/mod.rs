@@ -4,6 +4,7 @@ mod archive;
 mod checks;
 pub(crate) mod debian;
 mod faults;
+mod kexec;
 mod kvm;
 mod program;
 pub(crate) mod session;
@@ -50,6 +51,10 @@ pub(crate) struct Arguments {
     /// Instead of a shell: break the timebase so many times under the running kernel
     #[arg(long, value_name = "N", default_value_t = 0)]
     faults: u32,
+    /// With --faults: the threads take turns, by instructions, so that a busy host keeps none of them
+    /// from its time
+    #[arg(long, requires = "faults")]
+    in_turns: bool,
     /// Replays the faults of an earlier run
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
@@ -58,10 +63,13 @@ pub(crate) struct Arguments {
 /// The verb.
 pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
     let qemu = image::require_qemu()?;
+    let (kernel, initrd) = (arguments.kernel.as_deref(), arguments.initrd.as_deref());
     let system = if arguments.kvm {
         debian::kvm_system(&program::build()?)?
+    } else if arguments.matrix || arguments.faults > 0 {
+        debian::system(kernel, initrd, Some(&program::build()?))?
     } else {
-        debian::system(arguments.kernel.as_deref(), arguments.initrd.as_deref())?
+        debian::system(kernel, initrd, None)?
     };
     let image = image::build(&[])?;
     image.audit.verdict()?;
@@ -112,7 +120,7 @@ pub(crate) fn verb(arguments: &Arguments) -> Result<bool> {
                 machine,
                 topology,
                 hash: false,
-                counted: false,
+                counted: arguments.in_turns,
             }
         };
         let campaign = faults::Campaign {

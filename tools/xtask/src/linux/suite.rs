@@ -2,8 +2,9 @@
 
 use super::{
     checks::{CHECKS, Shape},
-    debian::System,
-    faults,
+    debian::{self, System},
+    faults::{self, Hopeless},
+    kexec, program,
     session::Session,
 };
 use crate::{
@@ -112,7 +113,8 @@ pub(crate) struct Bench<'a> {
 
 /// The boots of every test run.
 pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
-    match super::debian::system(None, None) {
+    let system = program::build().and_then(|program| debian::system(None, None, Some(&program)));
+    match system {
         Ok(system) => {
             let bench = Bench {
                 qemu,
@@ -125,7 +127,9 @@ pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
             restarts(tally, &bench, &[in_turns(case(Powernv9, 4, 1))]);
             struck(tally, &bench, &[case(Powernv9, 4, 1)], 5);
             refused(tally, &bench);
-            given_up(tally, &bench, case(Powernv8, 1, 1));
+            given_up(tally, &bench, case(Powernv8, 1, 1), Hopeless::NoTod);
+            given_up(tally, &bench, case(Powernv9, 4, 1), Hopeless::Corrupt);
+            restarted_by_kexec(tally, &bench, &[case(Powernv10, 4, 1)]);
         }
         Err(error) => tally.skip("Linux", &format!("{error:#}")),
     }
@@ -144,8 +148,25 @@ pub(crate) fn matrix(tally: &mut Tally, bench: &Bench<'_>) {
         ],
     );
     refused(tally, bench);
-    given_up(tally, bench, case(Powernv8, 1, 1));
-    given_up(tally, bench, case(Powernv8, 4, 1));
+    given_up(tally, bench, case(Powernv8, 1, 1), Hopeless::NoTod);
+    given_up(tally, bench, case(Powernv8, 4, 1), Hopeless::NoTod);
+    for machine in [Powernv9, Powernv10] {
+        for hopeless in [Hopeless::Corrupt, Hopeless::Sticky] {
+            given_up(tally, bench, case(machine, 4, 1), hopeless);
+        }
+    }
+    restarted_by_kexec(
+        tally,
+        bench,
+        &[
+            case(Powernv8, 4, 1),
+            case(Powernv9, 4, 1),
+            with_hash(case(Powernv9, 4, 1)),
+            case(Powernv9, 8, 2),
+            case(Powernv10, 4, 1),
+            case(Powernv10, 8, 1),
+        ],
+    );
     struck(
         tally,
         bench,
@@ -324,16 +345,50 @@ fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
 }
 
 /// What cannot be repaired ends in a reboot of the kernel, not in a hang.
-fn given_up(tally: &mut Tally, bench: &Bench<'_>, case: Case) {
+fn given_up(tally: &mut Tally, bench: &Bench<'_>, case: Case, hopeless: Hopeless) {
     let Ok(shape) = case.shape() else { return };
     let seed = crate::run::random_seed();
-    let text = format!("{}, a fault beyond repair, seed {seed}", name(&shape));
+    let text = format!(
+        "{}, a fault beyond repair ({}), seed {seed}",
+        name(&shape),
+        hopeless.in_words()
+    );
     if !bench.wants(&text) {
         return;
     }
-    match faults::beyond_repair(bench, &shape, seed) {
+    let progress = Progress::start(&text);
+    let done = faults::beyond_repair(bench, &shape, seed, hopeless);
+    drop(progress);
+    match done {
         Ok(()) => tally.pass(&text),
         Err(error) => tally.fail(&text, &format!("{error:#}")),
+    }
+}
+
+/// A kernel that gives its threads back to the firmware and starts another one in its place.
+fn restarted_by_kexec(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case]) {
+    let system = match debian::kexec_system(bench.system) {
+        Ok(system) => system,
+        Err(error) => return tally.skip("Linux: kexec", &format!("{error:#}")),
+    };
+    let first = Bench {
+        system: &system,
+        ..*bench
+    };
+    for case in cases {
+        let Ok(shape) = case.shape() else { continue };
+        let seed = crate::run::random_seed();
+        let text = format!("{}, a second kernel by kexec, seed {seed}", name(&shape));
+        if !bench.wants(&text) {
+            continue;
+        }
+        let progress = Progress::start(&text);
+        let done = kexec::run(&first, &shape, seed);
+        drop(progress);
+        match done {
+            Ok(()) => tally.pass(&text),
+            Err(error) => tally.fail(&text, &format!("{error:#}")),
+        }
     }
 }
 
