@@ -20,12 +20,14 @@ pub struct SecondStrike {
 }
 
 impl Outcome {
-    /// Takes over what the firmware recorded.
-    pub(super) fn note(&mut self, records: &Records) {
+    /// Takes over what the firmware recorded. A thread that waits in the firmware may look at a dead TB
+    /// and leave it to those of the OS: no OS hears of that.
+    pub(super) fn note(&mut self, records: &Records, waiting: &[u32]) {
         self.events = records.events();
         self.absent = records.absent();
         self.spins = records.spins();
         self.dead = records.dead();
+        self.dead.retain(|pir| !waiting.contains(pir));
         if records.aborts() > 0 {
             let why = format!("{} meetings were given up", records.aborts());
             self.failures.push(why);

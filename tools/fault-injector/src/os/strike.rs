@@ -104,7 +104,7 @@ impl Struck {
         outcome.taken_in_guests = in_guests.count() as u32;
         outcome.milliseconds = start.elapsed().as_secs_f64() * 1e3;
         let records = Records::read(&mut self.machine, &self.image, core, since)?;
-        outcome.note(&records);
+        outcome.note(&records, &self.waiting);
         if well {
             outcome.judge(extra, targets.len());
             self.check_time(&mut outcome)?;

@@ -328,7 +328,7 @@ fn struck(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case], faults: u32) {
             }
         }
         let text = format!(
-            "{}, faults while the siblings wait, seed {seed}",
+            "{}, faults while siblings wait or are offline, seed {seed}",
             name(&shape)
         );
         if shape.topology.total() == 1 || !bench.wants(&text) {
