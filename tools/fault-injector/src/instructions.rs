@@ -14,6 +14,10 @@ const RFID: u32 = 0x4c00_0024;
 pub const STOP: u32 = 0x4c00_02e4;
 /// `nap`, the sleep of POWER8.
 pub const NAP: u32 = 0x4c00_0364;
+/// `or 31, 31, 31`: the lowest priority; the emulator goes on with another thread.
+pub const YIELD: u32 = 0x7fff_fb78;
+/// `b` to the instruction before.
+pub const BRANCH_BACK: u32 = 0x4bff_fffc;
 /// `isync`.
 pub const ISYNC: u32 = 0x4c00_012c;
 

@@ -6,6 +6,7 @@
 //! that moment, since no hardware would have it run on with a wrong one: it would stand.
 
 mod deliver;
+mod hold;
 mod judge;
 mod records;
 mod second;

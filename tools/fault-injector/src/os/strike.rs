@@ -42,14 +42,15 @@ impl Struck {
         };
         let since = records::sequence(&mut self.machine, &self.image)?;
         let mut second = Pending::plant(self, extra, core, since)?;
-        if let Extra::Held { thread } = extra
-            && let Some(target) = targets.get_mut(*thread)
-        {
-            target.held = true;
-        }
         let start = Instant::now();
         let set = self.break_core(&targets, plan.errors)?;
         outcome.set.push(set);
+        let mut held = None;
+        if let Extra::Held { thread } = extra
+            && let Some(target) = targets.get_mut(*thread)
+        {
+            held = Some(self.hold(target)?);
+        }
         self.machine
             .client
             .plant(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
@@ -82,10 +83,11 @@ impl Struck {
                 continue;
             }
             if well {
-                let Some(late) = targets.iter_mut().find(|target| target.held) else {
+                let Some(late) = held.take() else {
                     break true;
                 };
-                late.held = false;
+                self.let_go(late)?;
+                targets.iter_mut().for_each(|target| target.held = false);
                 continue;
             }
             if start.elapsed() > patience || self.is_given_up(core, since, &targets)? {
@@ -99,6 +101,9 @@ impl Struck {
             .remove(Watch::Breakpoint, SYSTEM_RESET_VECTOR, 4)?;
         if let Some(pending) = second {
             pending.unplant(self)?;
+        }
+        if let Some(late) = held {
+            self.let_go(late)?;
         }
         let in_guests = targets.iter().filter(|target| target.taken_in_guest);
         outcome.taken_in_guests = in_guests.count() as u32;

@@ -326,18 +326,12 @@ fn connect(bench: &Bench<'_>, session: &Session, guests: Guests) -> Result<Struc
     Struck::connect(&session.socket(), &bench.image.elf, guests, PATIENCE)
 }
 
-/// Each campaign has one of each early on, however short it is. Where threads take turns, all come: a
-/// spin of the firmware ends its thread's turn, and a thread that does not come would have a whole turn
-/// for each of half a million spins.
-fn extra(seed: u64, number: u32, threads: usize, counted: bool) -> Extra {
-    let extra = match number {
+/// Each campaign has one of each early on, however short it is.
+fn extra(seed: u64, number: u32, threads: usize) -> Extra {
+    match number {
         2 => draw_second(seed, number, threads),
         4 if threads > 1 => draw_held(seed, number, threads),
         _ => draw_extra(seed, number, threads),
-    };
-    match extra {
-        Extra::Held { .. } if counted => Extra::None,
-        extra => extra,
     }
 }
 
@@ -389,7 +383,7 @@ pub(crate) fn strike(
     for number in 1..=faults {
         let plan = draw(seed, number, &choices);
         let extra = if guests.is_empty() {
-            extra(seed, number, plan.damage.len(), shape.counted)
+            extra(seed, number, plan.damage.len())
         } else {
             Extra::None
         };
