@@ -78,6 +78,8 @@ pub struct Outcome {
     pub events: Vec<bool>,
     /// A second error, if there was one.
     pub second: Option<SecondStrike>,
+    /// The thread that was kept from coming, by its number in the core.
+    pub held: Option<usize>,
     /// Threads of the core that the firmware waited for in vain: bit n is thread n.
     pub absent: u64,
     /// The longest wait of the firmware for threads to arrive, in spins.

@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 
 use super::Outcome;
 use super::records::Records;
-use crate::plan::Extra;
 
 /// A second error that struck.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -37,7 +36,7 @@ impl Outcome {
     /// Exactly one event for an error, all recovered; and who did not come is named. Others may be, too:
     /// a thread that waits for a lock of the kernel with interrupts closed, whose owner waits for it in
     /// the firmware.
-    pub(super) fn judge(&mut self, extra: &Extra, threads: usize) {
+    pub(super) fn judge(&mut self) {
         let wanted = self
             .second
             .as_ref()
@@ -48,8 +47,8 @@ impl Outcome {
                 self.events
             ));
         }
-        if let Extra::Held { thread } = extra
-            && threads > 1
+        if let Some(thread) = self.held
+            && self.doing.len() > 1
             && self.absent >> thread & 1 == 0
         {
             self.failures.push(format!(

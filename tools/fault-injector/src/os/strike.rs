@@ -34,6 +34,7 @@ impl Struck {
             set: Vec::new(),
             events: Vec::new(),
             second: None,
+            held: None,
             absent: 0,
             spins: 0,
             dead: Vec::new(),
@@ -50,6 +51,7 @@ impl Struck {
             && let Some(target) = targets.get_mut(*thread)
         {
             held = Some(self.hold(target)?);
+            outcome.held = Some(*thread);
         }
         self.machine
             .client
@@ -111,7 +113,7 @@ impl Struck {
         let records = Records::read(&mut self.machine, &self.image, core, since)?;
         outcome.note(&records, &self.waiting);
         if well {
-            outcome.judge(extra, targets.len());
+            outcome.judge();
             self.check_time(&mut outcome)?;
         } else {
             self.complain(&targets, &mut outcome)?;

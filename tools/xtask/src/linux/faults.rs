@@ -125,10 +125,21 @@ fn print_extras(outcomes: &[Outcome]) {
             count(2)
         );
     }
-    let absent = outcomes.iter().filter(|outcome| outcome.absent != 0);
+    let events = || outcomes.iter().flat_map(|outcome| &outcome.events);
     println!(
-        "Repairs without a thread that did not come: {}",
-        absent.count()
+        "Events: {}, of which {} say that the error is gone",
+        events().count(),
+        events().filter(|recovered| **recovered).count()
+    );
+    let held = |outcome: &&Outcome| outcome.held.is_some();
+    let others = outcomes.iter().filter(|outcome| {
+        let held = outcome.held.map_or(0, |thread| 1 << thread);
+        outcome.absent & !held != 0
+    });
+    println!(
+        "Repairs without a thread that was kept from coming: {}; without another that did not come: {}",
+        outcomes.iter().filter(held).count(),
+        others.count()
     );
 }
 
@@ -336,9 +347,9 @@ fn extra(seed: u64, number: u32, threads: usize) -> Extra {
 }
 
 /// What else befell the core, in words.
-fn besides(outcome: &Outcome, extra: &Extra) -> String {
-    match (extra, &outcome.second) {
-        (Extra::Held { thread }, _) => format!(", thread {thread} held"),
+fn besides(outcome: &Outcome) -> String {
+    match (outcome.held, &outcome.second) {
+        (Some(thread), _) => format!(", thread {thread} held"),
         (_, Some(second)) => {
             let behind = second.behind.as_deref().unwrap_or("the strike");
             let events = outcome.events.len();
@@ -398,7 +409,7 @@ pub(crate) fn strike(
             outcome.off,
             outcome.absent,
             outcome.spins,
-            besides(&outcome, &extra)
+            besides(&outcome)
         ));
         let failures = outcome.failures.iter();
         report

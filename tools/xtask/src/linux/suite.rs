@@ -125,7 +125,7 @@ pub(crate) fn bounded(tally: &mut Tally, qemu: &OsStr, image: &Image) {
             };
             boots(tally, &bench, BOUNDED);
             restarts(tally, &bench, &[in_turns(case(Powernv9, 4, 1))]);
-            struck(tally, &bench, &[case(Powernv9, 4, 1)], 5);
+            struck(tally, &bench, &[in_turns(case(Powernv9, 4, 1))], 5);
             refused(tally, &bench);
             given_up(tally, &bench, case(Powernv8, 1, 1), Hopeless::NoTod);
             given_up(tally, &bench, case(Powernv9, 4, 1), Hopeless::Corrupt);
@@ -176,11 +176,18 @@ pub(crate) fn matrix(tally: &mut Tally, bench: &Bench<'_>) {
             case(Powernv9, 4, 1),
             case(Powernv9, 8, 1),
             case(Powernv10, 1, 1),
+            case(Powernv10, 2, 1),
             case(Powernv10, 4, 1),
             case(Powernv10, 8, 1),
         ]
         .map(Case::at_the_same_time),
         20,
+    );
+    struck(
+        tally,
+        bench,
+        &[case(Powernv9, 4, 1), case(Powernv10, 4, 1)].map(in_turns),
+        200,
     );
 }
 
