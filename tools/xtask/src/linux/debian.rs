@@ -25,24 +25,8 @@ const PACKED: &[(&str, Option<&str>)] =
 
 /// Where the program of ours is.
 const PROGRAM: &str = "bin/kvm-guest";
-/// The program that starts another kernel, and the library that it needs: packages, their files, and
-/// where these are put.
-const KEXEC: &[(&str, &[(&str, &str)])] = &[
-    ("kexec-tools", &[("sbin/kexec", "bin/kexec")]),
-    (
-        "libc6",
-        &[
-            ("lib/powerpc64le-linux-gnu/ld64.so.2", "lib64/ld64.so.2"),
-            (
-                "lib/powerpc64le-linux-gnu/libc.so.6",
-                "lib/powerpc64le-linux-gnu/libc.so.6",
-            ),
-        ],
-    ),
-];
-
 /// The first program of the small system.
-const INIT: &[u8] = include_bytes!("init.sh");
+pub(super) const INIT: &[u8] = include_bytes!("init.sh");
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -202,7 +186,7 @@ fn module_in(directory: &Path, module: &str) -> Result<Module> {
         .with_context(|| format!("{name} is not in {}", directory.display()))
 }
 
-fn busybox(here: &Path) -> Result<Vec<u8>> {
+pub(super) fn busybox(here: &Path) -> Result<Vec<u8>> {
     let busybox = here.join("busybox");
     if !busybox.is_file() {
         let unpacked = Apt::prepare(here)?.unpack(BUSYBOX)?;
@@ -222,45 +206,8 @@ fn made_initrd(here: &Path, program: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A system that can start another kernel in its place: the same, `/boot/vmlinux` with `/boot/initrd`.
-pub(crate) fn kexec_system(second: &System) -> Result<System> {
-    let here = workspace::results().join("linux");
-    let kept = here.join("kexec");
-    if !kept.is_dir() {
-        let apt = Apt::prepare(&here)?;
-        let partial = kept.with_extension("partial");
-        fs::create_dir_all(&partial)?;
-        for (package, files) in KEXEC {
-            let unpacked = apt.unpack(package)?;
-            for (file, _) in *files {
-                let name = file.rsplit('/').next().unwrap_or(file);
-                copy(&unpacked.join(file), &partial.join(name))?;
-            }
-        }
-        fs::rename(&partial, &kept)?;
-    }
-    let mut archive = base(&busybox(&here)?, INIT);
-    archive.directory("boot");
-    for path in ["lib64", "lib", "lib/powerpc64le-linux-gnu"] {
-        archive.directory(path);
-    }
-    for (file, place) in KEXEC.iter().flat_map(|(_, files)| *files) {
-        let name = file.rsplit('/').next().unwrap_or(file);
-        archive.program(place, &fs::read(kept.join(name))?);
-    }
-    archive.program("boot/vmlinux", &fs::read(&second.kernel)?);
-    archive.program("boot/initrd", &fs::read(&second.initrd)?);
-    let initrd = here.join("kexec-initrd");
-    fs::write(&initrd, archive.finish())?;
-    Ok(System {
-        kernel: second.kernel.clone(),
-        initrd,
-        has_program: false,
-    })
-}
-
 /// Copies so that a half-written file is never taken for a whole one.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     let partial = to.with_extension("partial");
     fs::copy(from, &partial).with_context(|| from.display().to_string())?;
     fs::rename(&partial, to)?;
@@ -268,7 +215,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The small system's files, to which more may be added.
-fn base(busybox: &[u8], init: &[u8]) -> Archive {
+pub(super) fn base(busybox: &[u8], init: &[u8]) -> Archive {
     let mut archive = Archive::default();
     for path in ["bin", "dev", "proc", "sys", "tmp"] {
         archive.directory(path);
@@ -283,12 +230,12 @@ fn base(busybox: &[u8], init: &[u8]) -> Archive {
 
 /// apt with its own state and its own architecture.
 #[derive(Debug)]
-struct Apt {
+pub(super) struct Apt {
     directory: PathBuf,
 }
 
 impl Apt {
-    fn prepare(here: &Path) -> Result<Self> {
+    pub(super) fn prepare(here: &Path) -> Result<Self> {
         let directory = here.join("apt");
         for part in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(directory.join(part))?;
@@ -346,7 +293,7 @@ impl Apt {
     }
 
     /// Fetches and unpacks a package; gives where.
-    fn unpack(&self, package: &str) -> Result<PathBuf> {
+    pub(super) fn unpack(&self, package: &str) -> Result<PathBuf> {
         println!("Fetching {package} {}", self.candidate(package)?);
         let fetched = self.run("apt-get", &["download", package])?;
         ensure!(

@@ -3,13 +3,14 @@
 
 use super::{
     checks::{self, Shape},
+    debian::{Apt, INIT, System, base, busybox, copy},
     faults,
     session::{SHELL, Session},
     suite::{Bench, power_off},
 };
-use crate::qemu::topology::Machine;
+use crate::{qemu::topology::Machine, workspace};
 use anyhow::{Context as _, Result};
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 /// For a command on a loaded machine.
 const WORK: Duration = Duration::from_secs(240);
@@ -17,6 +18,59 @@ const WORK: Duration = Duration::from_secs(240);
 const BOOT: Duration = Duration::from_secs(300);
 /// What only the second kernel is told.
 const MARK: &str = "opaline.second";
+
+/// The program that starts another kernel, and the library that it needs: packages, their files, and
+/// where these are put.
+const KEXEC: &[(&str, &[(&str, &str)])] = &[
+    ("kexec-tools", &[("sbin/kexec", "bin/kexec")]),
+    (
+        "libc6",
+        &[
+            ("lib/powerpc64le-linux-gnu/ld64.so.2", "lib64/ld64.so.2"),
+            (
+                "lib/powerpc64le-linux-gnu/libc.so.6",
+                "lib/powerpc64le-linux-gnu/libc.so.6",
+            ),
+        ],
+    ),
+];
+
+/// A system that can start another kernel in its place: the same, `/boot/vmlinux` with `/boot/initrd`.
+pub(super) fn system(second: &System) -> Result<System> {
+    let here = workspace::results().join("linux");
+    let kept = here.join("kexec");
+    if !kept.is_dir() {
+        let apt = Apt::prepare(&here)?;
+        let partial = kept.with_extension("partial");
+        fs::create_dir_all(&partial)?;
+        for (package, files) in KEXEC {
+            let unpacked = apt.unpack(package)?;
+            for (file, _) in *files {
+                let name = file.rsplit('/').next().unwrap_or(file);
+                copy(&unpacked.join(file), &partial.join(name))?;
+            }
+        }
+        fs::rename(&partial, &kept)?;
+    }
+    let mut archive = base(&busybox(&here)?, INIT);
+    archive.directory("boot");
+    for path in ["lib64", "lib", "lib/powerpc64le-linux-gnu"] {
+        archive.directory(path);
+    }
+    for (file, place) in KEXEC.iter().flat_map(|(_, files)| *files) {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        archive.program(place, &fs::read(kept.join(name))?);
+    }
+    archive.program("boot/vmlinux", &fs::read(&second.kernel)?);
+    archive.program("boot/initrd", &fs::read(&second.initrd)?);
+    let initrd = here.join("kexec-initrd");
+    fs::write(&initrd, archive.finish())?;
+    Ok(System {
+        kernel: second.kernel.clone(),
+        initrd,
+        has_program: false,
+    })
+}
 
 /// Boots, starts the second kernel, and checks that it has all threads and that they keep time, also
 /// when TB breaks.

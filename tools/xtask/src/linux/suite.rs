@@ -374,7 +374,7 @@ fn given_up(tally: &mut Tally, bench: &Bench<'_>, case: Case, hopeless: Hopeless
 
 /// A kernel that gives its threads back to the firmware and starts another one in its place.
 fn restarted_by_kexec(tally: &mut Tally, bench: &Bench<'_>, cases: &[Case]) {
-    let system = match debian::kexec_system(bench.system) {
+    let system = match kexec::system(bench.system) {
         Ok(system) => system,
         Err(error) => return tally.skip("Linux: kexec", &format!("{error:#}")),
     };
