@@ -6,7 +6,7 @@ use crate::jobs::Job;
 use crate::layout::{KEPT, LINK_BASE, OS_TREE, OS_TREE_SIZE, OWN};
 use crate::machine::ThisThread;
 use crate::start::{ask, is_disabled, loaders_tree, refuse};
-use crate::{console, symbols};
+use crate::{console, interrupts, symbols};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 use log::info;
@@ -14,6 +14,7 @@ use opaline_firmware::handover::payload::{self, Payload};
 use opaline_firmware::handover::tree::{self, Firmware, Kept};
 use opaline_firmware::handover::{PAYLOAD_ADDRESS, PAYLOAD_BYTES};
 use opaline_firmware::hardware::Pir;
+use opaline_firmware::interrupts::Interrupts;
 use opaline_firmware::ipmi;
 use opaline_firmware::memory_console::{ADDRESS, BYTES};
 use opaline_firmware::platform::Platform;
@@ -64,7 +65,9 @@ pub(crate) fn boot(system: &System<'_>, payload: Payload, loaders: u64, spins: u
         }
     }
     let boot_thread = Pir(cpu::pir());
-    let tree = write_tree(system, boot_thread, loaders);
+    let interrupts = interrupts::bring_up(system);
+    interrupts::open(system);
+    let tree = write_tree(system, boot_thread, loaders, interrupts);
     let entry = PAYLOAD_ADDRESS + payload.entry;
     info!(
         "Payload: {}, entered at {entry:#x}, device tree of {tree} bytes",
@@ -72,6 +75,12 @@ pub(crate) fn boot(system: &System<'_>, payload: Payload, loaders: u64, spins: u
     );
     system.set_participation(boot_thread, Participation::Running);
     console::give_away();
+    if interrupts.is_some() {
+        let console = console::console();
+        if let Err(why) = console.announce_input(&mut ThisThread, platform, &system.xscom) {
+            info!("Console: its input is not announced ({why:?})");
+        }
+    }
     DONE.store(true, Ordering::Release);
     cpu::set_dec(FAR);
     cpu::set_hdec(FAR);
@@ -79,7 +88,12 @@ pub(crate) fn boot(system: &System<'_>, payload: Payload, loaders: u64, spins: u
 }
 
 /// Writes the device tree for the OS; gives its size.
-fn write_tree(system: &System<'_>, boot_thread: Pir, loaders: u64) -> usize {
+fn write_tree(
+    system: &System<'_>,
+    boot_thread: Pir,
+    loaders: u64,
+    interrupts: Option<&'static Interrupts<'static>>,
+) -> usize {
     let platform = system.platform;
     let console = console::console();
     let time = ipmi::time(&mut ThisThread, platform, &system.xscom, console.lpc());
@@ -112,6 +126,7 @@ fn write_tree(system: &System<'_>, boot_thread: Pir, loaders: u64) -> usize {
         symbol_map: symbols::place(),
         version: VERSION,
         has_clock: time.is_ok(),
+        interrupts,
     };
     // SAFETY: memory (checked at start) that is used for nothing else; the OS sees it only after
     // this reference is gone.

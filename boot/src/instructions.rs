@@ -162,6 +162,37 @@ pub(crate) fn store_doubleword(address: u64, value: u64) {
     }
 }
 
+/// Cache-inhibited load of two bytes in hypervisor real mode.
+pub(crate) fn load_half_word(address: u64) -> u16 {
+    let value: u64;
+    // SAFETY: as for `load_doubleword` (interrupt controller).
+    unsafe {
+        asm!("sync", "lhzcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
+             v = out(reg) value, a = in(reg) address, options(nostack));
+    }
+    value as u16
+}
+
+/// Cache-inhibited load of four bytes in hypervisor real mode.
+pub(crate) fn load_word(address: u64) -> u32 {
+    let value: u64;
+    // SAFETY: as for `load_doubleword` (LPC).
+    unsafe {
+        asm!("sync", "lwzcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
+             v = out(reg) value, a = in(reg) address, options(nostack));
+    }
+    value as u32
+}
+
+/// Cache-inhibited store of four bytes in hypervisor real mode.
+pub(crate) fn store_word(address: u64, value: u32) {
+    // SAFETY: as for `load_doubleword` (LPC, interrupt controller).
+    unsafe {
+        asm!("sync", "stwcix {v}, 0, {a}", "sync",
+             v = in(reg) u64::from(value), a = in(reg) address, options(nostack));
+    }
+}
+
 /// Cache-inhibited byte load in hypervisor real mode.
 pub(crate) fn load_byte(address: u64) -> u8 {
     let value: u64;

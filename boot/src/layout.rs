@@ -14,6 +14,9 @@ pub(crate) const GUEST_MEMORY_SIZE: u64 = 0x20_0000;
 pub(crate) const CALL_BUFFERS: u64 = GUEST_MEMORY + GUEST_MEMORY_SIZE;
 /// Bytes of them.
 pub(crate) const CALL_BUFFERS_SIZE: u64 = 0x1_0000;
+/// The tables of the interrupt controller, at the end of what the firmware keeps for itself: not part of
+/// the image, nor cleared with its data.
+pub(crate) const INTERRUPT_TABLES: u64 = 0x30c0_0000;
 /// What the firmware keeps when it has handed over to an OS: image, memory console.
 pub(crate) const KEPT: Range<u64> = LINK_BASE
     ..opaline_firmware::memory_console::ADDRESS + opaline_firmware::memory_console::BYTES as u64;

@@ -93,6 +93,18 @@ impl Hardware for ThisThread {
         cpu::store_doubleword(address, value);
     }
 
+    fn load_half_word(&mut self, address: u64) -> u16 {
+        cpu::load_half_word(address)
+    }
+
+    fn load_word(&mut self, address: u64) -> u32 {
+        cpu::load_word(address)
+    }
+
+    fn store_word(&mut self, address: u64, value: u32) {
+        cpu::store_word(address, value);
+    }
+
     fn load_byte(&mut self, address: u64) -> u8 {
         cpu::load_byte(address)
     }

@@ -15,6 +15,7 @@
 //! | [`exception`] | what host context expects, and the report of all else |
 //! | [`console`] | log lines, memory console, emergency output |
 //! | [`handover`] | from the firmware to an OS |
+//! | [`interrupts`] | memory for the interrupt controller, and its start |
 //! | [`waiting`] | threads that wait in the firmware |
 //! | [`jobs`] | work for threads that wait |
 //! | [`cores`] | cores and threads before their first HMI |
@@ -35,6 +36,7 @@ mod frame;
 mod guest;
 mod handover;
 mod instructions;
+mod interrupts;
 mod jobs;
 mod layout;
 mod machine;

@@ -5,6 +5,8 @@ use crate::frame::CallFrame;
 use crate::machine::ThisThread;
 use crate::thread::{ThreadBlock, opal_depth};
 use crate::{SYSTEM, console, handover};
+use core::sync::atomic::{AtomicU8, Ordering};
+use opal_abi::xive::XiveToken;
 use opal_abi::{OpalError, Token};
 use opaline_firmware::opal::{Call, Context, OsMemory, RealAddress, dispatch};
 
@@ -12,15 +14,22 @@ use opaline_firmware::opal::{Call, Context, OsMemory, RealAddress, dispatch};
 pub(crate) const TOKEN_LIMIT: usize = 256;
 
 /// 1 for each token that there is: the entry code answers `OPAL_CHECK_TOKEN` from it.
-pub(crate) static KNOWN_TOKENS: [u8; TOKEN_LIMIT] = {
-    let mut known = [0; TOKEN_LIMIT];
+pub(crate) static KNOWN_TOKENS: [AtomicU8; TOKEN_LIMIT] = {
+    let mut known = [const { AtomicU8::new(0) }; TOKEN_LIMIT];
     let mut index = 0;
     while index < Token::ALL.len() {
-        known[Token::ALL[index] as usize] = 1;
+        known[Token::ALL[index] as usize] = AtomicU8::new(1);
         index += 1;
     }
     known
 };
+
+/// From now on the calls of the interrupt controller are there.
+pub(crate) fn add_interrupt_calls() {
+    for token in XiveToken::ALL {
+        KNOWN_TOKENS[token as usize].store(1, Ordering::Release);
+    }
+}
 
 /// Memory of the OS, reached through ranges that the firmware has checked.
 #[derive(Debug)]

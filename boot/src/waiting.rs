@@ -5,7 +5,7 @@ use crate::instructions as cpu;
 use crate::jobs;
 use crate::machine::ThisThread;
 use crate::start::PLATFORM;
-use crate::{SYSTEM, guest, handover, start};
+use crate::{SYSTEM, guest, handover, interrupts, start};
 use opaline_firmware::hardware::Pir;
 use opaline_firmware::platform::Generation;
 use opaline_firmware::processors;
@@ -30,6 +30,8 @@ pub(crate) fn thread(index: usize) -> ! {
 pub(crate) extern "C" fn opaline_back(index: u64) -> ! {
     guest::enter_host_context();
     if let Some(system) = SYSTEM.get() {
+        // The next OS finds nothing pending, and nothing wakes this thread until then.
+        interrupts::open(system);
         system.set_participation(Pir(cpu::pir()), Participation::FirmwareIdle);
     }
     wait(index as usize)
@@ -55,6 +57,7 @@ fn wait(index: usize) -> ! {
         if let Some(system) = SYSTEM.get()
             && let Some(entry) = processors::attend(&mut ThisThread, system)
         {
+            interrupts::open(system);
             cpu::set_dec(FAR);
             enter_os(entry, cpu::pir().into());
         }

@@ -56,6 +56,8 @@ struct State {
     ready: bool,
     /// The transmitter did not drain last time: nobody waits for it again until it has.
     stalled: bool,
+    /// The UART told of input, and keeps quiet until it is read.
+    hushed: bool,
 }
 
 /// The console of the machine.
@@ -79,6 +81,7 @@ impl<'a> Console<'a> {
             uart: Mutex::new(State {
                 ready: false,
                 stalled: false,
+                hushed: false,
             }),
             given_away: AtomicBool::new(false),
             lost_lines: AtomicU64::new(0),
@@ -102,6 +105,7 @@ impl<'a> Console<'a> {
         *state = State {
             ready: true,
             stalled: false,
+            hushed: false,
         };
         Ok(())
     }
@@ -159,7 +163,51 @@ impl<'a> Console<'a> {
         into: &mut [u8],
         patience: Patience,
     ) -> Result<usize, ConsoleError> {
-        self.with_uart(hw, platform, xscom, patience, 0, |uart| uart.read(into))
+        let mut state = self.lock(hw, patience)?;
+        if !state.ready {
+            return Ok(0);
+        }
+        let mut port = Port::new(hw, platform, xscom, &self.lpc);
+        let mut uart = Uart::new(&mut port, UART_POLLS);
+        let mut read = uart.read(into);
+        if state.hushed && read.is_ok_and(|count| count < into.len()) {
+            // Everything is read. A byte that came meanwhile interrupts at once.
+            let told = uart.announce_input(true);
+            state.hushed = told.is_err();
+            read = told.and(read);
+        }
+        port.outcome(read)
+    }
+
+    /// From now on the UART interrupts when input comes.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]; [`ConsoleError::Absent`] if there is none.
+    pub fn announce_input<H: Hardware>(
+        &self,
+        hw: &mut H,
+        platform: &Platform,
+        xscom: &Xscom,
+    ) -> Result<(), ConsoleError> {
+        let absent = Err(UartError::Absent);
+        let mut told = absent;
+        self.with_uart(hw, platform, xscom, Patience::Wait, (), |uart| {
+            told = uart.announce_input(true);
+            told
+        })?;
+        told.map_err(|UartError::Absent| ConsoleError::Absent)
+    }
+
+    /// Has the UART interrupt no more until somebody has read all input. A UART that is held stays as it
+    /// is, and interrupts again.
+    pub(crate) fn hush<H: Hardware>(&self, hw: &mut H, platform: &Platform, xscom: &Xscom) {
+        if let Ok(mut state) = self.lock(hw, Patience::Wait)
+            && state.ready
+        {
+            let mut port = Port::new(hw, platform, xscom, &self.lpc);
+            let told = Uart::new(&mut port, UART_POLLS).announce_input(false);
+            state.hushed |= told.is_ok();
+        }
     }
 
     /// Bytes that [`Self::write`] takes without waiting.
@@ -232,6 +280,7 @@ impl<'a> Console<'a> {
         let mut alone = State {
             ready: true,
             stalled: false,
+            hushed: false,
         };
         let mut guard = self.lock(hw, patience);
         let state = match &mut guard {

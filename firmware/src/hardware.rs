@@ -68,6 +68,12 @@ pub trait Hardware {
     fn load(&mut self, address: u64) -> u64;
     /// Cache-inhibited store of a doubleword to a real address.
     fn store(&mut self, address: u64, value: u64);
+    /// Cache-inhibited load of two bytes from a real address.
+    fn load_half_word(&mut self, address: u64) -> u16;
+    /// Cache-inhibited load of four bytes from a real address.
+    fn load_word(&mut self, address: u64) -> u32;
+    /// Cache-inhibited store of four bytes to a real address.
+    fn store_word(&mut self, address: u64, value: u32);
     /// Cache-inhibited load of a byte from a real address.
     fn load_byte(&mut self, address: u64) -> u8;
     /// Cache-inhibited store of a byte to a real address.

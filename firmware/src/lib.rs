@@ -16,6 +16,7 @@ pub mod decisions;
 pub mod handover;
 pub mod hardware;
 pub mod hmi;
+pub mod interrupts;
 pub mod ipmi;
 mod lock;
 pub mod logging;

@@ -8,6 +8,7 @@ use crate::hardware::{Hardware, Pir};
 use crate::hmi::core_state::CoreState;
 use crate::hmi::counters::Counters;
 use crate::hmi::events::EventQueue;
+use crate::interrupts;
 use crate::malfunction::Malfunction;
 use crate::platform::{MAX_CORES, Platform, ThreadPlace};
 use crate::processors::Processors;
@@ -15,6 +16,8 @@ use crate::xscom::Xscom;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use flight_recorder::{FlightRecorder, Step};
+use opal_abi::Token;
+use opal_abi::xive::XiveToken;
 use power_registers::Tfmr;
 
 /// Whether a thread comes to a meeting of its core.
@@ -61,6 +64,9 @@ impl fmt::Display for SystemError {
     }
 }
 
+/// Of a system without an interrupt controller.
+static NO_INTERRUPTS: interrupts::Place<'static> = interrupts::Place::new();
+
 /// What all threads share.
 #[derive(Debug)]
 pub struct System<'a> {
@@ -78,6 +84,8 @@ pub struct System<'a> {
     pub counters: Counters,
     /// Rows of the decision tables that were acted upon.
     pub decisions: Decisions,
+    /// The interrupt controller, if it is served.
+    pub interrupts: &'a interrupts::Place<'static>,
     /// What the threads that wait in the firmware are told.
     pub(crate) processors: Processors,
     /// What is known about malfunctions.
@@ -107,12 +115,27 @@ impl<'a> System<'a> {
             chip_tod: ChipTod::new(),
             counters: Counters::new(),
             decisions: Decisions::new(),
+            interrupts: &NO_INTERRUPTS,
             processors: Processors::new(),
             malfunction: Malfunction::new(),
             cores: each!(CoreState::new(); MAX_CORES),
             base,
             spins_per_microsecond: AtomicU64::new(DEFAULT_SPINS_PER_MICROSECOND),
         })
+    }
+
+    /// With the interrupt controller that will be in `place`.
+    #[must_use]
+    pub const fn with_interrupts(mut self, place: &'a interrupts::Place<'static>) -> Self {
+        self.interrupts = place;
+        self
+    }
+
+    /// Whether a token has a call here.
+    #[must_use]
+    pub fn has_call(&self, token: u64) -> bool {
+        Token::from_number(token).is_some()
+            || XiveToken::from_number(token).is_some() && self.interrupts.get().is_some()
     }
 
     /// The value that every write of TFMR contains; there is one also without a ChipTOD.

@@ -262,6 +262,15 @@ impl Hardware for Scripted {
             self.timebase = self.tod_value.unwrap_or(self.timebase);
         }
     }
+    fn load_half_word(&mut self, address: u64) -> u16 {
+        panic!("nothing has such a register: {address:#x}");
+    }
+    fn load_word(&mut self, address: u64) -> u32 {
+        panic!("nothing has such a register: {address:#x}");
+    }
+    fn store_word(&mut self, address: u64, _value: u32) {
+        panic!("nothing has such a register: {address:#x}");
+    }
     fn load_byte(&mut self, _address: u64) -> u8 {
         0
     }

@@ -64,6 +64,15 @@ macro_rules! hardware_by_registers {
             fn set_spurr(&mut self, value: u64) {
                 self.write($crate::registers::Spr::Spurr, value);
             }
+            fn load_half_word(&mut self, address: u64) -> u16 {
+                panic!("the model has no register of this size at {address:#x}");
+            }
+            fn load_word(&mut self, address: u64) -> u32 {
+                panic!("the model has no register of this size at {address:#x}");
+            }
+            fn store_word(&mut self, address: u64, _: u32) {
+                panic!("the model has no register of this size at {address:#x}");
+            }
             fn load_byte(&mut self, address: u64) -> u8 {
                 panic!("the model has no byte at {address:#x}");
             }

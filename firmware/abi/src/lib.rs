@@ -6,6 +6,7 @@
 
 pub mod hmi_event;
 pub mod message;
+pub mod xive;
 
 /// An OPAL call, by its number in r0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,6 +158,7 @@ pub enum OpalError {
     InternalError = -11,
     BusyEvent = -12,
     WrongState = -14,
+    XiveFreeActive = -32,
 }
 
 impl OpalError {

@@ -10,8 +10,10 @@ pub mod eccb;
 pub mod fir;
 pub mod hid0;
 pub mod hmer;
+pub mod lpc;
 pub mod spr;
 pub mod tfmr;
+pub mod xive;
 
 pub use hmer::{Hmeer, Hmer};
 pub use spr::Spr;

@@ -8,9 +8,11 @@ mod copy;
 mod cpus;
 mod features;
 mod idle;
+mod interrupts;
 mod opal;
 
 use crate::hardware::Pir;
+use crate::interrupts::Interrupts;
 use crate::platform::device_tree::{self, TreeError, node::Node};
 use crate::platform::{Generation, Platform};
 use core::fmt;
@@ -55,6 +57,8 @@ pub struct Firmware<'a> {
     pub version: &'a str,
     /// The BMC tells the time.
     pub has_clock: bool,
+    /// The interrupt controller, if it is served.
+    pub interrupts: Option<&'a Interrupts<'static>>,
 }
 
 impl fmt::Debug for Firmware<'_> {
@@ -125,11 +129,11 @@ pub fn write<'b>(
             "chosen" => chosen(&mut tree, node),
             "cpus" => cpus::cpus(&mut tree, node, firmware)?,
             name if name.starts_with("memory@") => memory(&mut tree, node),
-            _ => copy::node(&mut tree, node),
+            _ => copy::node(&mut tree, node, firmware),
         }
     }
     if firmware.platform.generation != Generation::Power8 {
-        interrupt_controller(&mut tree);
+        interrupts::controllers(&mut tree, firmware);
     }
     let loaders_opal = root.children().find(|node| node.name() == "ibm,opal");
     opal::opal(&mut tree, loaders_opal, firmware);
@@ -156,18 +160,6 @@ fn memory(tree: &mut TreeWriter<'_>, node: Node<'_>) {
         if let Ok(chip) = node.cell("ibm,chip-id", "a chip number") {
             tree.cells("ibm,associativity", &[4, 0, 0, 0, chip]);
         }
-    });
-}
-
-/// From POWER9 on no interrupt controller is handed over that delivers anything: IPIs are
-/// doorbells, and the OS polls for events. But it wants one to be named.
-fn interrupt_controller(tree: &mut TreeWriter<'_>) {
-    tree.node("interrupt-controller", |tree| {
-        tree.strings("compatible", &["ibm,opal-intc"]);
-        tree.strings("device_type", &["PowerPC-Interrupt-Source-Controller"]);
-        tree.cell("#address-cells", 0);
-        tree.cell("#interrupt-cells", 2);
-        tree.flag("interrupt-controller");
     });
 }
 

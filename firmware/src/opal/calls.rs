@@ -183,6 +183,13 @@ pub(super) fn poll_events<H: Hardware, M: OsMemory>(
     let Some(place) = place else {
         return Ok(SUCCESS);
     };
+    let pending = pending_events(context);
+    place.write(context.memory, pending);
+    Ok(SUCCESS)
+}
+
+/// What the OS has to fetch.
+pub(super) fn pending_events<H: Hardware, M>(context: &mut Context<'_, H, M>) -> u64 {
     let patience = context.patience();
     let mut pending = 0;
     if context.system.events.pending() {
@@ -197,8 +204,7 @@ pub(super) fn poll_events<H: Hardware, M: OsMemory>(
     if input == Ok(true) {
         pending |= events::CONSOLE_INPUT;
     }
-    place.write(context.memory, pending);
-    Ok(SUCCESS)
+    pending
 }
 
 /// `OPAL_GET_MSG`: a message leaves the queue only for a buffer that can take it.

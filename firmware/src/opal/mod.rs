@@ -7,12 +7,14 @@ mod calls;
 pub mod pointer;
 mod threads;
 mod time;
+mod xive;
 
 use crate::console::{Console, Patience};
 use crate::hardware::Hardware;
 use crate::system::System;
 use core::fmt;
 use core::ops::Range;
+use opal_abi::xive::XiveToken;
 use opal_abi::{OpalError, SUCCESS, Token};
 use pointer::{Checker, PointerError};
 pub use pointer::{OsEntry, RealAddress};
@@ -126,7 +128,7 @@ const fn allowed_on_reentry(token: Token) -> bool {
 /// may log it, with a limit on its rate.
 pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call: &Call) -> i64 {
     let Some(token) = Token::from_number(call.token) else {
-        return OpalError::Parameter.code();
+        return of_interrupts(context, call);
     };
     if context.depth > 1 && !allowed_on_reentry(token) {
         return OpalError::InternalError.code();
@@ -134,7 +136,7 @@ pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call:
     let [first, second, third, ..] = call.arguments;
     let result = match token {
         Token::Test => Ok(opal_abi::TEST_ANSWER),
-        Token::CheckToken => Ok(Token::from_number(first).is_some().into()),
+        Token::CheckToken => Ok(context.system.has_call(first).into()),
         Token::ConsoleWrite => calls::console_write(context, first, second, third),
         Token::ConsoleRead => calls::console_read(context, first, second, third),
         Token::ConsoleWriteBufferSpace => calls::console_room(context, first, second),
@@ -159,5 +161,19 @@ pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call:
         // boot, and takes any other refusal for an error.
         Token::NmmuSetPtcr => Err(OpalError::Unsupported.into()),
     };
+    result.unwrap_or_else(|Refusal(error)| error.code())
+}
+
+/// Does a call of the interrupt controller, where there is one.
+fn of_interrupts<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call: &Call) -> i64 {
+    let system = context.system;
+    let token = XiveToken::from_number(call.token);
+    let (Some(token), Some(interrupts)) = (token, system.interrupts.get()) else {
+        return OpalError::Parameter.code();
+    };
+    if context.depth > 1 {
+        return OpalError::InternalError.code();
+    }
+    let result = xive::call(context, interrupts, token, &call.arguments);
     result.unwrap_or_else(|Refusal(error)| error.code())
 }

@@ -123,6 +123,17 @@ impl<'a> Checker<'a> {
         Ok(buffer)
     }
 
+    /// Memory that hardware is going to write to: a real address, of `bytes` from there.
+    ///
+    /// # Errors
+    /// [`PointerError`].
+    pub fn device(self, address: u64, bytes: u64) -> Result<u64, PointerError> {
+        if address & TOP_NIBBLE != 0 {
+            return Err(PointerError::NotReal);
+        }
+        Ok(self.buffer(address, bytes)?.real)
+    }
+
     /// Where a thread may enter the OS: a real address of an instruction. It may be 0 or in the
     /// vectors, which are the OS's by then.
     ///

@@ -304,6 +304,16 @@ impl Hardware for Machine {
         }
     }
 
+    fn load_half_word(&mut self, address: u64) -> u16 {
+        panic!("nothing has such a register: {address:#x}");
+    }
+    fn load_word(&mut self, address: u64) -> u32 {
+        panic!("nothing has such a register: {address:#x}");
+    }
+    fn store_word(&mut self, address: u64, _: u32) {
+        panic!("nothing has such a register: {address:#x}");
+    }
+
     fn load_byte(&mut self, address: u64) -> u8 {
         self.read_port(address.checked_sub(LPC_BASE + IO_SPACE).unwrap())
     }

@@ -89,6 +89,8 @@ const FIFO_ON_AND_CLEAR: u8 = 0x07;
 const MODEM_READY: u8 = 0x03;
 /// A received byte waits.
 const STATUS_DATA_READY: u8 = 0x01;
+/// Interrupts for received bytes.
+const ENABLE_RECEIVED: u8 = 0x01;
 /// The transmit FIFO is empty.
 const STATUS_TRANSMIT_EMPTY: u8 = 0x20;
 /// What an empty bus reads as.
@@ -168,6 +170,17 @@ impl<R: Registers> Uart<R> {
             }
         }
         Ok(into.len())
+    }
+
+    /// Has the UART interrupt for received bytes, or not.
+    ///
+    /// # Errors
+    /// [`UartError::Absent`].
+    pub fn announce_input(&mut self, on: bool) -> Result<(), UartError> {
+        self.status()?;
+        let enabled = if on { ENABLE_RECEIVED } else { 0 };
+        self.registers.write(register::INTERRUPT_ENABLE, enabled);
+        Ok(())
     }
 
     /// Bytes that [`Self::write`] takes now without waiting.

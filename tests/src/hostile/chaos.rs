@@ -187,6 +187,20 @@ impl Hardware for Chaos<'_> {
         self.finish_scom();
         remember(&mut self.scom, value);
     }
+    fn load_half_word(&mut self, address: u64) -> u16 {
+        self.count();
+        self.check(address, 2);
+        self.answer(self.scom) as u16
+    }
+    fn load_word(&mut self, address: u64) -> u32 {
+        self.count();
+        self.check(address, 4);
+        self.answer(self.scom) as u32
+    }
+    fn store_word(&mut self, address: u64, _: u32) {
+        self.count();
+        self.check(address, 4);
+    }
     fn load_byte(&mut self, address: u64) -> u8 {
         self.count();
         self.check(address, 1);

@@ -18,7 +18,7 @@ pub(super) fn cpus(
         if node.lists("device_type", "cpu") {
             cpu(tree, node, firmware)?;
         } else {
-            copy::node(tree, node);
+            copy::node(tree, node, firmware);
         }
     }
     features::features(tree, firmware.platform);

@@ -1,14 +1,16 @@
 //! The node `/ibm,opal`: where the calls are, and what they offer.
 
-use super::{Firmware, idle};
+use super::{Firmware, idle, interrupts};
 use crate::platform::Generation;
 use crate::platform::device_tree::node::Node;
 use opal_abi::message;
 use tree_writer::TreeWriter;
 
-/// How often the OS is to ask for events. Nothing interrupts it for them, so this is how long a
+/// How often the OS is to ask for events where nothing interrupts it for them: so this is how long a
 /// typed character waits at most.
 const HEARTBEAT_MILLISECONDS: u32 = 100;
+/// The same where an interrupt tells of input: for what else there may be.
+const SLOW_HEARTBEAT_MILLISECONDS: u32 = 2_000;
 /// Calls that may complete later. None does; but an OS complains if it can have none at all.
 const ASYNCHRONOUS_CALLS: u32 = 8;
 /// Bytes that the OS is to write at once: what the UART takes in one go.
@@ -27,7 +29,15 @@ pub(super) fn opal(tree: &mut TreeWriter<'_>, loaders: Option<Node<'_>>, firmwar
         tree.doubles("opal-runtime-size", &[firmware.size]);
         tree.cell("opal-msg-async-num", ASYNCHRONOUS_CALLS);
         tree.cell("opal-msg-size", message::SIZE as u32);
-        tree.cell("ibm,heartbeat-ms", HEARTBEAT_MILLISECONDS);
+        let heartbeat = if firmware.interrupts.is_some() {
+            SLOW_HEARTBEAT_MILLISECONDS
+        } else {
+            HEARTBEAT_MILLISECONDS
+        };
+        tree.cell("ibm,heartbeat-ms", heartbeat);
+        if let Some(interrupts) = firmware.interrupts {
+            interrupts::of_firmware(tree, interrupts);
+        }
         tree.doubles("ibm,opal-memcons", &[firmware.memory_console]);
         tree.cells("ibm,associativity-reference-points", &[4, 4, 2]);
         consoles(tree);

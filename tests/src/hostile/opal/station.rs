@@ -52,6 +52,15 @@ impl Hardware for Station<'_> {
         }
     }
     fn store_byte(&mut self, _: u64, _: u8) {}
+    fn load_half_word(&mut self, address: u64) -> u16 {
+        self.model.load_half_word(address)
+    }
+    fn load_word(&mut self, address: u64) -> u32 {
+        self.model.load_word(address)
+    }
+    fn store_word(&mut self, address: u64, value: u32) {
+        self.model.store_word(address, value);
+    }
 
     fn pir(&self) -> Pir {
         self.model.pir()

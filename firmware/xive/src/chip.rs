@@ -1,0 +1,186 @@
+//! One chip's controller: what of it is in use.
+
+use crate::bits::Bits;
+use crate::blocks::Blocks;
+use crate::numbers::{FIRST_PSI, FIRST_SOURCE, Interrupt, Target};
+use crate::tables::{QUEUES, SOURCES, TARGETS, Tables};
+use crate::{Bus, XiveError};
+use power_registers::xive::{
+    End, EventAssignment, NotificationTarget, SetOf, page, physical_target, psi, window,
+};
+
+/// How the window of sources is shared out: so many sets are sources, the rest queues.
+const SETS_OF_SOURCES: u64 = 48;
+/// Bytes of a set.
+const SET_BYTES: u64 = window::SOURCES_BYTES / power_registers::xive::SOURCE_SETS as u64;
+/// A source and a queue have two pages each.
+const PAIR: u64 = 2 * window::PAGE;
+
+/// One chip's controller.
+#[derive(Debug)]
+pub(crate) struct Chip<'m> {
+    /// The number of the chip, and of its block of everything.
+    pub(crate) block: u32,
+    pub(crate) tables: Tables<'m>,
+    /// Threads of the chip, by the last bits of their PIR.
+    pub(crate) threads: Bits<2>,
+    pub(crate) sources: Bits<{ SOURCES as usize / 64 }>,
+    pub(crate) queues_on: Bits<{ QUEUES as usize / 64 }>,
+    pub(crate) targets_on: Bits<{ TARGETS as usize / 64 }>,
+    pub(crate) blocks: Blocks,
+}
+
+impl<'m> Chip<'m> {
+    pub(crate) const fn new(block: u32, tables: Tables<'m>) -> Self {
+        Self {
+            block,
+            tables,
+            threads: Bits::new(),
+            sources: Bits::new(),
+            queues_on: Bits::new(),
+            targets_on: Bits::new(),
+            blocks: Blocks::new(),
+        }
+    }
+
+    fn window(&self, of_chip_0: u64) -> u64 {
+        of_chip_0 + window::CHIP_STRIDE * u64::from(self.block)
+    }
+
+    /// The real address of a register.
+    pub(crate) fn register(&self, offset: u64) -> u64 {
+        self.window(window::CONTROLLER) + offset
+    }
+
+    pub(crate) fn notify(&self, offset: u64) -> u64 {
+        self.window(window::CONTROLLER) + window::PAGE + offset
+    }
+
+    pub(crate) fn targets_window(&self) -> u64 {
+        self.window(window::TARGETS)
+    }
+
+    pub(crate) fn sources_window(&self) -> u64 {
+        self.window(window::SOURCES)
+    }
+
+    pub(crate) fn psi(&self, offset: u64) -> u64 {
+        self.window(psi::WINDOW) + offset
+    }
+
+    /// The page that triggers a source of software; the next one ends it.
+    pub(crate) fn trigger_page(&self, index: u32) -> u64 {
+        self.sources_window() + u64::from(index) * PAIR
+    }
+
+    pub(crate) fn psi_pages(&self) -> u64 {
+        self.window(psi::PAGES)
+    }
+
+    pub(crate) fn psi_page(&self, line: u32) -> u64 {
+        self.psi_pages() + (u64::from(line) << psi::PAGE_SHIFT)
+    }
+
+    /// The page that ends the notification of a queue; the next one ends its escalation.
+    pub(crate) fn queue_page(&self, queue: u32) -> u64 {
+        self.sources_window() + SETS_OF_SOURCES * SET_BYTES + u64::from(queue) * PAIR
+    }
+
+    /// What set `index` of the window of sources holds.
+    pub(crate) const fn set(index: u32) -> (SetOf, u32) {
+        let sources = SETS_OF_SOURCES as u32;
+        if index < sources {
+            (SetOf::Sources, index)
+        } else {
+            (SetOf::Queues, index - sources)
+        }
+    }
+
+    /// The target exists: a thread of the machine, or a virtual processor that was allocated.
+    pub(crate) fn has_target(&self, target: Target) -> bool {
+        if target.is_virtual() {
+            self.blocks.holds(target.index)
+        } else {
+            self.threads.has(target.index & 0x7f)
+        }
+    }
+
+    /// Switches a source off where it is: nothing it signals gets further.
+    fn silence<B: Bus>(&self, bus: &mut B, source: Interrupt) {
+        let page = match source {
+            Interrupt::Software { index, .. } => self.trigger_page(index) + window::PAGE,
+            Interrupt::Psi { line, .. } => self.psi_page(line),
+            Interrupt::Escalation { queue, .. } => self.queue_page(queue) + window::PAGE,
+        };
+        bus.load(page + page::SET_OFF);
+    }
+
+    /// Index of a source in the tables of states and assignments.
+    pub(crate) const fn source_index(source: Interrupt) -> Option<u32> {
+        match source {
+            Interrupt::Software { index, .. } => Some(index),
+            Interrupt::Psi { line, .. } => Some(FIRST_PSI + line),
+            Interrupt::Escalation { .. } => None,
+        }
+    }
+
+    /// Frees a source of software: off, and without a way.
+    pub(crate) fn free_source<B: Bus>(&mut self, bus: &mut B, index: u32) -> Result<(), XiveError> {
+        let block = self.block;
+        let source = Interrupt::Software { block, index };
+        self.silence(bus, source);
+        self.assign(bus, index, EventAssignment::masked(source.number()))?;
+        self.sources.set(index, false);
+        Ok(())
+    }
+
+    pub(crate) fn silence_psi<B: Bus>(&self, bus: &mut B) {
+        let block = self.block;
+        for line in 0..psi::SOURCES {
+            self.silence(bus, Interrupt::Psi { block, line });
+        }
+    }
+
+    /// See [`crate::Controller::reset`].
+    pub(crate) fn reset<B: Bus>(&mut self, bus: &mut B) -> Result<(), XiveError> {
+        let block = self.block;
+        for index in FIRST_SOURCE..FIRST_PSI {
+            if self.sources.has(index) {
+                self.free_source(bus, index)?;
+            }
+        }
+        self.silence_psi(bus);
+        for line in 0..psi::SOURCES {
+            let source = Interrupt::Psi { block, line };
+            let nowhere = EventAssignment::masked(source.number());
+            self.assign(bus, FIRST_PSI + line, nowhere)?;
+        }
+        for queue in 0..QUEUES {
+            if self.queues_on.has(queue) {
+                self.set_queue(bus, queue, End::default().off())?;
+            }
+        }
+        for index in 0..TARGETS {
+            if self.targets_on.has(index) {
+                self.set_target(bus, index, NotificationTarget::default())?;
+            }
+        }
+        self.blocks = Blocks::new();
+        for thread in 0..128 {
+            if self.threads.has(thread) {
+                let index = physical_target(thread);
+                self.set_target(bus, index, self.target_on(index))?;
+            }
+        }
+        self.synchronise(bus)
+    }
+
+    /// The entry of a target that is on.
+    pub(crate) fn target_on(&self, index: u32) -> NotificationTarget {
+        let target = Target {
+            block: self.block,
+            index,
+        };
+        NotificationTarget::on(self.block, target.queue(0))
+    }
+}
