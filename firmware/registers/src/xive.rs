@@ -25,7 +25,7 @@ pub mod scom {
     /// Where the threads' pages are.
     pub const THREADS_BAR: u32 = 0x12;
     /// The same for threads that come later.
-    pub const THREADS_BAR_2: u32 = 0x13;
+    pub const THREADS_BAR_2: u32 = 0x14;
     /// Where the window of the presentation controller is.
     pub const TARGETS_BAR: u32 = 0x16;
     /// How large it is.
