@@ -77,8 +77,11 @@ pub(crate) fn boot(system: &System<'_>, payload: Payload, loaders: u64, spins: u
     console::give_away();
     if interrupts.is_some() {
         let console = console::console();
-        if let Err(why) = console.announce_input(&mut ThisThread, platform, &system.xscom) {
-            info!("Console: its input is not announced ({why:?})");
+        if console
+            .announce_input(&mut ThisThread, platform, &system.xscom)
+            .is_err()
+        {
+            info!("Console: no UART that could tell of input");
         }
     }
     DONE.store(true, Ordering::Release);

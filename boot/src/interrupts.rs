@@ -6,17 +6,18 @@ use crate::opal_door;
 use core::sync::atomic::AtomicU64;
 use log::info;
 use opaline_firmware::interrupts::{
-    ChipMemory, Interrupts, MAX_CHIPS, Place, TABLE_BYTES, TABLE_WORDS, open_thread,
+    ChipMemory, Interrupts, MAX_CHIPS, TABLE_BYTES, TABLE_WORDS, open_thread,
 };
 use opaline_firmware::system::System;
+use spin::Once;
 
 /// At [`INTERRUPT_TABLES`], by the linker script; outside the image and `.bss`.
 #[unsafe(link_section = ".interrupt_tables")]
 static TABLES: [[AtomicU64; TABLE_WORDS]; MAX_CHIPS] =
     [const { [const { AtomicU64::new(0) }; TABLE_WORDS] }; MAX_CHIPS];
 
-/// Where the controller is, once it works.
-pub(crate) static PLACE: Place<'static> = Place::new();
+/// The controller, once it works.
+static INTERRUPTS: Once<Interrupts<'static>> = Once::new();
 
 /// Brings the controller up for an OS, if it is one that is served; says why if not. An OS gets on
 /// without: its threads ring each other, and it asks for events.
@@ -39,8 +40,12 @@ pub(crate) fn bring_up(system: &System<'_>) -> Option<&'static Interrupts<'stati
         })
     });
     let count = platform.chips.len().min(MAX_CHIPS);
-    match PLACE.bring_up(&mut ThisThread, platform, &system.xscom, &memory[..count]) {
+    let brought_up =
+        Interrupts::bring_up(&mut ThisThread, platform, &system.xscom, &memory[..count]);
+    match brought_up {
         Ok(interrupts) => {
+            let interrupts = INTERRUPTS.call_once(|| interrupts);
+            system.serve_interrupts(interrupts);
             opal_door::add_interrupt_calls();
             info!(
                 "Interrupts: XIVE on {count} chips, the console has {:#x}",
@@ -57,7 +62,7 @@ pub(crate) fn bring_up(system: &System<'_>) -> Option<&'static Interrupts<'stati
 
 /// Has the calling thread take interrupts, where there are any.
 pub(crate) fn open(system: &System<'_>) {
-    if PLACE.get().is_some() {
+    if system.interrupts().is_some() {
         open_thread(&mut ThisThread, system);
     }
 }

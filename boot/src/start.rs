@@ -6,7 +6,7 @@ use crate::jobs::{self, Job};
 use crate::layout::{DEVICE_TREE_LIMIT, OWN};
 use crate::machine::ThisThread;
 use crate::timebase::{measure_spread, shares_timebase, start_timebase};
-use crate::{RECORDER, SYSTEM, console, cores, handover, interrupts, shim, verdict};
+use crate::{RECORDER, SYSTEM, console, cores, handover, shim, verdict};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::{error, info};
 use opaline_firmware::hardware::Pir;
@@ -93,7 +93,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
         refuse(format_args!("expected memory from 0 to {needed:#x}"));
     }
     let system = match System::new(platform, &RECORDER) {
-        Ok(system) => SYSTEM.call_once(|| system.with_interrupts(&interrupts::PLACE)),
+        Ok(system) => SYSTEM.call_once(|| system),
         Err(why) => refuse(format_args!("cannot set up: {why}")),
     };
     console::use_xscom_of(system);

@@ -8,7 +8,7 @@ use crate::hardware::{Hardware, Pir};
 use crate::hmi::core_state::CoreState;
 use crate::hmi::counters::Counters;
 use crate::hmi::events::EventQueue;
-use crate::interrupts;
+use crate::interrupts::Interrupts;
 use crate::malfunction::Malfunction;
 use crate::platform::{MAX_CORES, Platform, ThreadPlace};
 use crate::processors::Processors;
@@ -19,6 +19,7 @@ use flight_recorder::{FlightRecorder, Step};
 use opal_abi::Token;
 use opal_abi::xive::XiveToken;
 use power_registers::Tfmr;
+use spin::Once;
 
 /// Whether a thread comes to a meeting of its core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -64,9 +65,6 @@ impl fmt::Display for SystemError {
     }
 }
 
-/// Of a system without an interrupt controller.
-static NO_INTERRUPTS: interrupts::Place<'static> = interrupts::Place::new();
-
 /// What all threads share.
 #[derive(Debug)]
 pub struct System<'a> {
@@ -84,8 +82,7 @@ pub struct System<'a> {
     pub counters: Counters,
     /// Rows of the decision tables that were acted upon.
     pub decisions: Decisions,
-    /// The interrupt controller, if it is served.
-    pub interrupts: &'a interrupts::Place<'static>,
+    interrupts: Once<&'static Interrupts<'static>>,
     /// What the threads that wait in the firmware are told.
     pub(crate) processors: Processors,
     /// What is known about malfunctions.
@@ -115,7 +112,7 @@ impl<'a> System<'a> {
             chip_tod: ChipTod::new(),
             counters: Counters::new(),
             decisions: Decisions::new(),
-            interrupts: &NO_INTERRUPTS,
+            interrupts: Once::new(),
             processors: Processors::new(),
             malfunction: Malfunction::new(),
             cores: each!(CoreState::new(); MAX_CORES),
@@ -124,18 +121,22 @@ impl<'a> System<'a> {
         })
     }
 
-    /// With the interrupt controller that will be in `place`.
+    /// From now on the calls of this interrupt controller are there.
+    pub fn serve_interrupts(&self, interrupts: &'static Interrupts<'static>) {
+        self.interrupts.call_once(|| interrupts);
+    }
+
+    /// The interrupt controller, if it is served.
     #[must_use]
-    pub const fn with_interrupts(mut self, place: &'a interrupts::Place<'static>) -> Self {
-        self.interrupts = place;
-        self
+    pub fn interrupts(&self) -> Option<&'static Interrupts<'static>> {
+        self.interrupts.get().copied()
     }
 
     /// Whether a token has a call here.
     #[must_use]
     pub fn has_call(&self, token: u64) -> bool {
         Token::from_number(token).is_some()
-            || XiveToken::from_number(token).is_some() && self.interrupts.get().is_some()
+            || XiveToken::from_number(token).is_some() && self.interrupts().is_some()
     }
 
     /// The value that every write of TFMR contains; there is one also without a ChipTOD.

@@ -14,10 +14,9 @@ use crate::platform::{Generation, LpcBus, Platform};
 use crate::system::System;
 use crate::xscom::Xscom;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 use door::Door;
 use power_registers::xive::{psi, window};
-use spin::{MutexGuard, Once};
+use spin::MutexGuard;
 use xive_controller::{BringUpError, Controller, Interrupt};
 
 pub use xive_controller::{ChipMemory, MAX_CHIPS, TABLE_BYTES, TABLE_WORDS};
@@ -58,8 +57,6 @@ pub struct Interrupts<'m> {
     /// The interrupt of the console's UART.
     uart: Interrupt,
     lpc_base: u64,
-    /// Interrupts of the UART that came.
-    served: AtomicU64,
 }
 
 impl fmt::Debug for Interrupts<'_> {
@@ -70,35 +67,17 @@ impl fmt::Debug for Interrupts<'_> {
     }
 }
 
-/// Where a machine's controller is put once it works.
-#[derive(Debug)]
-pub struct Place<'m>(Once<Interrupts<'m>>);
-
-impl<'m> Place<'m> {
-    /// Nothing is there.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Once::new())
-    }
-
-    /// What is there.
-    #[must_use]
-    pub fn get(&self) -> Option<&Interrupts<'m>> {
-        self.0.get()
-    }
-
-    /// Brings up the controllers of a machine, with memory for the tables of each chip; `usable` are the
-    /// threads that an OS gets.
+impl<'m> Interrupts<'m> {
+    /// Brings up the controllers of a machine, with memory for the tables of each chip.
     ///
     /// # Errors
-    /// [`Unserved`]; then nothing is there, and no interrupt was delivered.
+    /// [`Unserved`]; then no interrupt is delivered.
     pub fn bring_up<H: Hardware>(
-        &self,
         hw: &mut H,
         platform: &Platform,
         xscom: &Xscom,
         memory: &[ChipMemory<'m>],
-    ) -> Result<&Interrupts<'m>, Unserved> {
+    ) -> Result<Self, Unserved> {
         if platform.generation != Generation::Power9 {
             return Err(Unserved::Generation(platform.generation));
         }
@@ -115,18 +94,11 @@ impl<'m> Place<'m> {
         let controller = Controller::bring_up(&mut door, memory, threads.map(|pir| pir.0))
             .map_err(Unserved::BringUp)?;
         serial::collect(hw, lpc_base);
-        Ok(self.0.call_once(|| Interrupts {
+        Ok(Self {
             controller: Lock::new(controller),
             uart,
             lpc_base,
-            served: AtomicU64::new(0),
-        }))
-    }
-}
-
-impl Default for Place<'_> {
-    fn default() -> Self {
-        Self::new()
+        })
     }
 }
 
@@ -161,12 +133,6 @@ impl<'m> Interrupts<'m> {
         }
     }
 
-    /// Interrupts of the console that were handled.
-    #[must_use]
-    pub fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
-    }
-
     /// The controller, for one call.
     pub(crate) fn lock<H: Hardware>(
         &self,
@@ -186,7 +152,6 @@ impl<'m> Interrupts<'m> {
         system: &System<'_>,
         console: &Console<'_>,
     ) {
-        self.served.fetch_add(1, Ordering::Relaxed);
         console.hush(hw, system.platform, &system.xscom);
         serial::clear(hw, self.lpc_base);
     }

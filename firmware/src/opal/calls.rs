@@ -50,6 +50,7 @@ fn check_terminal(terminal: u64) -> Result<(), Refusal> {
 }
 
 /// `OPAL_CONSOLE_WRITE`.
+#[inline(never)]
 pub(super) fn console_write<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     terminal: u64,
@@ -98,6 +99,7 @@ pub(super) fn console_write<H: Hardware, M: OsMemory>(
 }
 
 /// `OPAL_CONSOLE_READ`.
+#[inline(never)]
 pub(super) fn console_read<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     terminal: u64,
@@ -124,6 +126,7 @@ pub(super) fn console_read<H: Hardware, M: OsMemory>(
 }
 
 /// `OPAL_CONSOLE_WRITE_BUFFER_SPACE`.
+#[inline(never)]
 pub(super) fn console_room<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     terminal: u64,
@@ -149,6 +152,7 @@ pub(super) fn console_room<H: Hardware, M: OsMemory>(
 
 /// `OPAL_CONSOLE_FLUSH`: success when all was sent. "Busy" and "partial" make the OS call again
 /// without end, so a UART that does not get rid of its bytes is an error instead.
+#[inline(never)]
 pub(super) fn console_flush<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     terminal: u64,
@@ -170,6 +174,7 @@ pub(super) fn console_flush<H: Hardware, M: OsMemory>(
 
 /// `OPAL_POLL_EVENTS`: the OS calls again until the mask is 0, so every bit must go away with what
 /// it announces.
+#[inline(never)]
 pub(super) fn poll_events<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     mask: u64,
@@ -189,6 +194,7 @@ pub(super) fn poll_events<H: Hardware, M: OsMemory>(
 }
 
 /// What the OS has to fetch.
+#[inline(never)]
 pub(super) fn pending_events<H: Hardware, M>(context: &mut Context<'_, H, M>) -> u64 {
     let patience = context.patience();
     let mut pending = 0;
@@ -208,6 +214,7 @@ pub(super) fn pending_events<H: Hardware, M>(context: &mut Context<'_, H, M>) ->
 }
 
 /// `OPAL_GET_MSG`: a message leaves the queue only for a buffer that can take it.
+#[inline(never)]
 pub(super) fn get_message<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     buffer: u64,
@@ -233,6 +240,7 @@ pub(super) fn handle_hmi<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, 
 }
 
 /// `OPAL_HANDLE_HMI2`: the recovery is done whatever the pointer is.
+#[inline(never)]
 pub(super) fn handle_hmi2<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     flags: u64,
@@ -244,6 +252,7 @@ pub(super) fn handle_hmi2<H: Hardware, M: OsMemory>(
 }
 
 /// `OPAL_RESYNC_TIMEBASE`.
+#[inline(never)]
 pub(super) fn resync_timebase<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>) -> Answer {
     match timebase::resync(context.hardware, context.system) {
         Ok(()) => Ok(SUCCESS),

@@ -165,10 +165,12 @@ pub fn dispatch<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call:
 }
 
 /// Does a call of the interrupt controller, where there is one.
+#[cold]
+#[inline(never)]
 fn of_interrupts<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M>, call: &Call) -> i64 {
     let system = context.system;
     let token = XiveToken::from_number(call.token);
-    let (Some(token), Some(interrupts)) = (token, system.interrupts.get()) else {
+    let (Some(token), Some(interrupts)) = (token, system.interrupts()) else {
         return OpalError::Parameter.code();
     };
     if context.depth > 1 {

@@ -14,6 +14,7 @@ fn thread(number: u64) -> Result<Pir, OpalError> {
 }
 
 /// `OPAL_START_CPU`: the thread enters the OS in real mode, big-endian, with its PIR in r3.
+#[inline(never)]
 pub(super) fn start<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     pir: u64,
@@ -44,6 +45,7 @@ pub(super) fn give_back<H: Hardware, M: OsMemory>(context: &mut Context<'_, H, M
 }
 
 /// `OPAL_REINIT_CPUS`: when it returns, every thread is set up, or it says so.
+#[inline(never)]
 pub(super) fn set_up<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     flags: u64,

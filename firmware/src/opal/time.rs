@@ -16,6 +16,7 @@ fn refusal(error: IpmiError) -> Refusal {
 }
 
 /// `OPAL_RTC_READ`.
+#[inline(never)]
 pub(super) fn read<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     date: u64,
@@ -32,6 +33,7 @@ pub(super) fn read<H: Hardware, M: OsMemory>(
 }
 
 /// `OPAL_RTC_WRITE`: date and time as they are, not in memory.
+#[inline(never)]
 pub(super) fn write<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     date: u64,

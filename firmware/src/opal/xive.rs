@@ -36,10 +36,12 @@ fn priority(value: u64) -> Result<u8, Refusal> {
 struct Places<'c, 'a, H, M>(&'c Context<'a, H, M>);
 
 impl<H, M> Places<'_, '_, H, M> {
+    #[inline(never)]
     fn double(&self, pointer: u64) -> Result<Option<OsWord>, Refusal> {
         Ok(self.0.pointers().word_or_null(pointer)?)
     }
 
+    #[inline(never)]
     fn single(&self, pointer: u64) -> Result<Option<OsBuffer>, Refusal> {
         Ok(match pointer {
             0 => None,
@@ -47,6 +49,7 @@ impl<H, M> Places<'_, '_, H, M> {
         })
     }
 
+    #[inline(never)]
     fn byte(&self, pointer: u64) -> Result<Option<OsBuffer>, Refusal> {
         Ok(match pointer {
             0 => None,
@@ -55,12 +58,14 @@ impl<H, M> Places<'_, '_, H, M> {
     }
 }
 
+#[inline(never)]
 fn put_double<M: OsMemory>(memory: &mut M, place: Option<OsWord>, value: u64) {
     if let Some(place) = place {
         place.write(memory, value);
     }
 }
 
+#[inline(never)]
 fn put<M: OsMemory>(memory: &mut M, place: Option<OsBuffer>, value: &[u8]) {
     if let Some(place) = place {
         place.write(memory, 0, value);
@@ -68,6 +73,7 @@ fn put<M: OsMemory>(memory: &mut M, place: Option<OsBuffer>, value: &[u8]) {
 }
 
 /// Does a call.
+#[inline(never)]
 pub(super) fn call<H: Hardware, M: OsMemory>(
     context: &mut Context<'_, H, M>,
     interrupts: &Interrupts<'_>,
@@ -129,6 +135,7 @@ pub(super) fn call<H: Hardware, M: OsMemory>(
 }
 
 /// The controller; who holds it too long is dead.
+#[inline(never)]
 fn locked<'i, 'm, H: Hardware, M>(
     context: &mut Context<'_, H, M>,
     interrupts: &'i Interrupts<'m>,
@@ -284,6 +291,7 @@ fn set_queue_info<H: Hardware, M: OsMemory>(
 }
 
 /// The memory of a queue: a real address, and the log of its bytes.
+#[inline(never)]
 fn queue_memory<H, M>(
     context: &Context<'_, H, M>,
     page: u64,

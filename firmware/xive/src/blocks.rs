@@ -18,6 +18,7 @@ impl Blocks {
     }
 
     /// A block of `2^order`, with the lowest number; `None` if there is no room.
+    #[inline(never)]
     pub(crate) fn allocate(&mut self, order: u32) -> Option<u32> {
         let size = 1_u32
             .checked_shl(order)

@@ -77,6 +77,7 @@ impl<'m> Controller<'m> {
     ///
     /// # Errors
     /// [`BringUpError`].
+    #[inline(never)]
     pub fn bring_up<B: Bus>(
         bus: &mut B,
         memory: &[ChipMemory<'m>],
@@ -150,6 +151,7 @@ impl Chip<'_> {
         }
     }
 
+    #[inline(never)]
     fn open_windows<B: Bus>(&self, bus: &mut B) -> Result<(), BringUpError> {
         let chip = self.block;
         let mask = |bytes: u64, bits: u64| !(bytes - 1) & bits;
@@ -189,6 +191,7 @@ impl Chip<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn set_up<B: Bus>(&self, bus: &mut B, blocks: &[u32]) {
         let block = self.block;
         let mut set = |register: u64, value: u64| bus.store(self.register(register), value);
@@ -252,6 +255,7 @@ impl Chip<'_> {
     }
 
     /// The bridge tells its interrupts to this chip's controller.
+    #[inline(never)]
     fn set_up_psi<B: Bus>(&self, bus: &mut B) -> Result<(), BringUpError> {
         let (chip, address) = (self.block, psi::SCOM_BAR);
         if !bus.scom(chip, address, self.psi(0) | psi::OPEN) {

@@ -16,6 +16,7 @@ const TRIES: u32 = 100;
 
 impl Chip<'_> {
     /// Changes where a source goes.
+    #[inline(never)]
     pub(crate) fn assign<B: Bus>(
         &self,
         bus: &mut B,
@@ -34,12 +35,14 @@ impl Chip<'_> {
     }
 
     /// A queue as the hardware has it.
+    #[inline(never)]
     pub(crate) fn queue<B: Bus>(&self, bus: &mut B, queue: u32) -> End {
         let place = [register::QUEUE_WATCH, register::QUEUE_DATA].map(|at| self.register(at));
         End(fetch(bus, place, watch(self.block, queue)))
     }
 
     /// Sets a queue, and remembers whether it is on.
+    #[inline(never)]
     pub(crate) fn set_queue<B: Bus>(
         &mut self,
         bus: &mut B,
@@ -54,12 +57,14 @@ impl Chip<'_> {
     }
 
     /// A target as the hardware has it.
+    #[inline(never)]
     pub(crate) fn target<B: Bus>(&self, bus: &mut B, index: u32) -> NotificationTarget {
         let place = [register::TARGET_WATCH, register::TARGET_DATA].map(|at| self.register(at));
         NotificationTarget(fetch(bus, place, watch(self.block, index)))
     }
 
     /// Sets a target, and remembers whether it is on.
+    #[inline(never)]
     pub(crate) fn set_target<B: Bus>(
         &mut self,
         bus: &mut B,
@@ -73,6 +78,7 @@ impl Chip<'_> {
     }
 
     /// Waits until everything that was under way has arrived in the queues.
+    #[inline(never)]
     pub(crate) fn synchronise<B: Bus>(&self, bus: &mut B) -> Result<(), XiveError> {
         for sync in [notify::SYNC_SOFTWARE, notify::SYNC_HARDWARE] {
             bus.store(self.notify(sync), 0);
@@ -85,6 +91,7 @@ impl Chip<'_> {
     }
 }
 
+#[inline(never)]
 fn await_value<B: Bus>(
     bus: &mut B,
     register: u64,
@@ -100,6 +107,7 @@ fn await_value<B: Bus>(
 }
 
 /// The doublewords of an entry. Reading the first one fetches them all.
+#[inline(never)]
 fn fetch<B: Bus, const N: usize>(bus: &mut B, [watch, data]: [u64; 2], entry: u64) -> [u64; N] {
     bus.store(watch, entry);
     let mut words = [0; N];
@@ -110,6 +118,7 @@ fn fetch<B: Bus, const N: usize>(bus: &mut B, [watch, data]: [u64; 2], entry: u6
 }
 
 /// Stores an entry: the first doubleword last, since it takes the others along.
+#[inline(never)]
 fn store<B: Bus, const N: usize>(
     bus: &mut B,
     place: [u64; 2],

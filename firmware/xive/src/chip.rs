@@ -97,6 +97,7 @@ impl<'m> Chip<'m> {
     }
 
     /// The target exists: a thread of the machine, or a virtual processor that was allocated.
+    #[inline(never)]
     pub(crate) fn has_target(&self, target: Target) -> bool {
         if target.is_virtual() {
             self.blocks.holds(target.index)
@@ -106,6 +107,7 @@ impl<'m> Chip<'m> {
     }
 
     /// Switches a source off where it is: nothing it signals gets further.
+    #[inline(never)]
     fn silence<B: Bus>(&self, bus: &mut B, source: Interrupt) {
         let page = match source {
             Interrupt::Software { index, .. } => self.trigger_page(index) + window::PAGE,
@@ -125,6 +127,7 @@ impl<'m> Chip<'m> {
     }
 
     /// Frees a source of software: off, and without a way.
+    #[inline(never)]
     pub(crate) fn free_source<B: Bus>(&mut self, bus: &mut B, index: u32) -> Result<(), XiveError> {
         let block = self.block;
         let source = Interrupt::Software { block, index };
@@ -142,6 +145,7 @@ impl<'m> Chip<'m> {
     }
 
     /// See [`crate::Controller::reset`].
+    #[inline(never)]
     pub(crate) fn reset<B: Bus>(&mut self, bus: &mut B) -> Result<(), XiveError> {
         let block = self.block;
         for index in FIRST_SOURCE..FIRST_PSI {

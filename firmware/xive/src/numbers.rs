@@ -46,6 +46,7 @@ pub enum Interrupt {
 impl Interrupt {
     /// What a number names, if there can be such an interrupt.
     #[must_use]
+    #[inline(never)]
     pub fn from_number(number: u64) -> Option<Self> {
         let number = u32::try_from(number).ok()?;
         if number & ESCALATION != 0 {

@@ -41,6 +41,7 @@ impl Controller<'_> {
     ///
     /// # Errors
     /// [`XiveError::Parameter`].
+    #[inline(never)]
     pub fn queue_info<B: Bus>(
         &self,
         bus: &mut B,
@@ -65,6 +66,7 @@ impl Controller<'_> {
     ///
     /// # Errors
     /// [`XiveError`].
+    #[inline(never)]
     pub fn set_queue<B: Bus>(
         &mut self,
         bus: &mut B,
@@ -126,6 +128,7 @@ impl Controller<'_> {
     ///
     /// # Errors
     /// [`XiveError`].
+    #[inline(never)]
     pub fn set_queue_state<B: Bus>(
         &mut self,
         bus: &mut B,

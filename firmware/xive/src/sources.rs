@@ -45,6 +45,7 @@ pub struct Synchronise {
 
 impl<'m> Controller<'m> {
     /// The interrupt of a number, if there is one, and its chip.
+    #[inline(never)]
     fn source(&self, number: u64) -> Result<(&Chip<'m>, Interrupt), XiveError> {
         let source = Interrupt::from_number(number).ok_or(XiveError::Parameter)?;
         let chip = self.chip(source.block())?;
@@ -84,6 +85,7 @@ impl<'m> Controller<'m> {
         })
     }
 
+    #[inline(never)]
     fn assignment<B: Bus>(
         &self,
         bus: &mut B,
@@ -102,6 +104,7 @@ impl<'m> Controller<'m> {
     ///
     /// # Errors
     /// [`XiveError::Parameter`].
+    #[inline(never)]
     pub fn source_configuration<B: Bus>(
         &self,
         bus: &mut B,
@@ -122,6 +125,7 @@ impl<'m> Controller<'m> {
     ///
     /// # Errors
     /// [`XiveError`].
+    #[inline(never)]
     pub fn configure_source<B: Bus>(
         &mut self,
         bus: &mut B,
@@ -155,6 +159,7 @@ impl<'m> Controller<'m> {
     }
 
     /// The target of a number, and its queue of a priority.
+    #[inline(never)]
     pub(crate) fn queue_of(&self, target: u64, priority: u8) -> Result<(Target, u32), XiveError> {
         let target = Target::from_number(target).ok_or(XiveError::Parameter)?;
         if priority >= PRIORITIES || !self.chip(target.block)?.has_target(target) {
