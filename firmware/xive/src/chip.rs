@@ -102,7 +102,8 @@ impl<'m> Chip<'m> {
         if target.is_virtual() {
             self.blocks.holds(target.index)
         } else {
-            self.threads.has(target.index & 0x7f)
+            let thread = target.index & 0x7f;
+            target.index == physical_target(thread) && self.threads.has(thread)
         }
     }
 

@@ -148,7 +148,8 @@ impl<'m> Controller<'m> {
         let chip = self.chip_mut(source.block())?;
         match (source, Chip::source_index(source)) {
             (Interrupt::Escalation { queue, .. }, _) => {
-                // The queue's own part is not touched: the hardware may be filling it.
+                // As one entry: should the hardware move the queue's position meanwhile, the watch
+                // sees it, and this is tried again.
                 let end = chip.queue(bus, queue);
                 chip.set_queue(bus, queue, end.escalating_to(new))?;
             }
