@@ -1,6 +1,16 @@
 //! The device tree for the OS: what the contract asks for is there, nothing is that does not work,
 //! and every difference from the reference firmware's tree is known.
 
+#[path = "support/machine.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod machine;
+#[path = "../xive/tests/model/mod.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod model;
+#[path = "support/wired.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod wired;
+
 use opaline_firmware::handover::tree::{Firmware, HandoverError, Kept, write};
 use opaline_firmware::hardware::Pir;
 use opaline_firmware::platform::{Platform, device_tree};
@@ -80,13 +90,25 @@ fn firmware<'a>(platform: &'a Platform, usable: &'a dyn Fn(Pir) -> bool) -> Firm
         symbol_map: (0x3005_0000, 0x1_0000),
         version: "opaline-test",
         has_clock: true,
+        interrupts: None,
     }
 }
 
+/// As a machine gets it: with its interrupt controller, if that is served.
 fn written(loaders: &[u8]) -> Vec<u8> {
-    let platform = device_tree::parse(loaders).unwrap();
+    written_with(loaders, true)
+}
+
+fn written_with(loaders: &[u8], served: bool) -> Vec<u8> {
+    let platform: &'static Platform = Box::leak(Box::new(device_tree::parse(loaders).unwrap()));
+    let interrupts = wired::bring_up(platform).1.ok().filter(|_| served);
+    let interrupts = interrupts.map(|interrupts| &*Box::leak(Box::new(interrupts)));
     let mut memory = vec![0xee; 1 << 20];
-    let blob = write(loaders, &mut memory, &firmware(&platform, &|_| true));
+    let firmware = Firmware {
+        interrupts,
+        ..firmware(platform, &|_| true)
+    };
+    let blob = write(loaders, &mut memory, &firmware);
     blob.unwrap().to_vec()
 }
 
@@ -225,7 +247,6 @@ fn nothing_is_described_that_does_not_work() {
                     "opal-flash",
                     "opal-prd",
                     "opal-ipmi",
-                    "xive-pe",
                     "opal-dump",
                 ];
                 assert!(
@@ -236,8 +257,93 @@ fn nothing_is_described_that_does_not_work() {
                     assert_eq!(node.get("status").unwrap(), b"reserved\0", "{name}: {path}");
                 }
             }
-            let interrupts = node.contains_key("interrupts") || node.contains_key("interrupt-map");
-            assert!(!interrupts, "{name}: {path} has interrupts");
+        }
+    }
+}
+
+/// Cells of a property.
+fn cells(node: &BTreeMap<String, Vec<u8>>, property: &str) -> Vec<u32> {
+    let value = node.get(property).map(Vec::as_slice).unwrap_or_default();
+    let cells = value.chunks_exact(4);
+    cells
+        .map(|cell| u32::from_be_bytes(cell.try_into().unwrap()))
+        .collect()
+}
+
+#[test]
+fn interrupts_lead_to_a_controller_or_are_not_there() {
+    const MARKS: [&str; 4] = [
+        "interrupts",
+        "interrupt-map",
+        "opal-interrupts",
+        "interrupt-parent",
+    ];
+    for (name, loaders) in LOADERS {
+        let served = name.starts_with("powernv9");
+        for with in [false, served] {
+            let tree = tree_of(&written_with(loaders, with));
+            let marked = |node: &BTreeMap<String, Vec<u8>>| {
+                MARKS.iter().any(|mark| node.contains_key(*mark))
+            };
+            let with_interrupts: Vec<_> = tree.iter().filter(|(_, node)| marked(node)).collect();
+            let kinds = |kind: &str| {
+                let has = |node: &&BTreeMap<String, Vec<u8>>| {
+                    node.get("compatible")
+                        .is_some_and(|value| text(value).iter().any(|name| name == kind))
+                };
+                tree.values().filter(has).count()
+            };
+            let is = |kind: &str| kinds(kind) != 0;
+            if !with {
+                assert!(with_interrupts.is_empty(), "{name}: {with_interrupts:?}");
+                assert!(!is("ibm,opal-xive-pe") && !is("ibm,opal-xive-vc"), "{name}");
+                continue;
+            }
+            assert!(is("ibm,opal-xive-pe") && is("ibm,opal-xive-vc"), "{name}");
+            assert_eq!(
+                kinds("ibm,power9-psi"),
+                if name.contains("2x1x4") { 2 } else { 1 }
+            );
+            // Every number of a node that somebody refers to is one node's.
+            let handles: Vec<u32> = tree
+                .values()
+                .flat_map(|node| cells(node, "phandle"))
+                .collect();
+            let distinct: BTreeSet<_> = handles.iter().collect();
+            assert_eq!(distinct.len(), handles.len(), "{name}: {handles:x?}");
+            for (path, node) in &with_interrupts {
+                for parent in cells(node, "interrupt-parent") {
+                    assert!(handles.contains(&parent), "{name}: {path} leads nowhere");
+                }
+            }
+            let node_of = |handle: u32| {
+                let mut nodes = tree.values();
+                nodes
+                    .find(|node| cells(node, "phandle") == [handle])
+                    .unwrap()
+            };
+            // From the UART, step by step, to the interrupt that OPAL is to be called for.
+            let mut buses = tree
+                .values()
+                .filter(|node| node.contains_key("interrupt-map-mask"));
+            let (bus, None) = (buses.next().unwrap(), buses.next()) else {
+                panic!("{name}: one bus has interrupts");
+            };
+            let [0, 0, serial, bridge, line] = cells(bus, "interrupt-map")[..] else {
+                panic!("{name}: it leads its UART to a bridge");
+            };
+            // Some machines have the UART without a node.
+            if let Some((_, uart)) = tree.iter().find(|(path, _)| path.contains("/isa-serial@")) {
+                assert_eq!(cells(uart, "interrupt-parent"), cells(bus, "phandle"));
+                assert_eq!(cells(uart, "interrupts"), [serial]);
+            }
+            let map = cells(node_of(bridge), "interrupt-map");
+            let entry = map.chunks_exact(4).find(|entry| entry[0] == line).unwrap();
+            let opal = &tree["/ibm,opal"];
+            assert_eq!(cells(opal, "interrupt-parent"), [entry[1]]);
+            assert_eq!(cells(opal, "interrupts"), entry[2..]);
+            assert_eq!(cells(opal, "opal-interrupts"), [entry[2]]);
+            assert!(node_of(entry[1]).contains_key("interrupt-controller"));
         }
     }
 }
@@ -286,7 +392,7 @@ fn a_core_that_was_taken_out_of_service_says_so() {
 fn a_tree_that_does_not_fit_is_refused() {
     let (_, loaders) = LOADERS[5];
     let platform = device_tree::parse(loaders).unwrap();
-    let whole = written(loaders).len();
+    let whole = written_with(loaders, false).len();
     for size in [0, 39, 1_000, whole / 2, whole - 8] {
         let mut memory = vec![0; size];
         let refused = write(loaders, &mut memory, &firmware(&platform, &|_| true));

@@ -104,6 +104,8 @@ pub(crate) struct Serial {
     /// Reads of the line status.
     pub(crate) polls: usize,
     line_control: u8,
+    /// It interrupts for received bytes.
+    pub(crate) announces: bool,
     in_fifo: usize,
 }
 
@@ -139,6 +141,7 @@ impl Serial {
                 assert!(self.in_fifo <= 16, "a byte is lost");
                 self.sent.push(value);
             }
+            1 if self.line_control & 0x80 == 0 => self.announces = value & 1 != 0,
             3 => self.line_control = value,
             _ => {}
         }

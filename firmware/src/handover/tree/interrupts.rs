@@ -30,9 +30,8 @@ pub(super) fn controllers(tree: &mut TreeWriter<'_>, firmware: &Firmware<'_>) {
         });
         return;
     }
-    tree.node("interrupt-controller@0", |tree| {
+    tree.node("interrupt-controller", |tree| {
         tree.strings("compatible", &["ibm,opal-xive-vc"]);
-        tree.doubles("reg", &[0, 0]);
         tree.cell("phandle", SOURCES_HANDLE);
         controller(tree);
     });

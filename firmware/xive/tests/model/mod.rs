@@ -62,6 +62,8 @@ pub(crate) struct Model {
     pub(crate) faults: Faults,
     scoms: usize,
     pub(crate) waits: u64,
+    /// Loads and stores of any kind.
+    pub(crate) accesses: u64,
 }
 
 /// Memory for the tables of some chips, dirty as it is after a reboot.
@@ -89,10 +91,12 @@ impl Model {
             faults: Faults::default(),
             scoms: 0,
             waits: 0,
+            accesses: 0,
         }
     }
 
-    fn chip_at(&self, address: u64) -> (u32, u64) {
+    fn chip_at(&mut self, address: u64) -> (u32, u64) {
+        self.accesses += 1;
         let block = (address - 0x6_0100_0000_0000) / STRIDE;
         let block = u32::try_from(block).unwrap();
         assert!(self.chips.contains_key(&block), "no chip at {address:#x}");
@@ -100,6 +104,7 @@ impl Model {
     }
 
     fn ring(&mut self) -> &mut Ring {
+        self.accesses += 1;
         let ring = self.rings.get_mut(&self.thread).unwrap();
         assert!(ring.enabled, "the thread's pages are not on");
         ring
@@ -148,6 +153,7 @@ impl Model {
 impl Bus for Model {
     fn scom(&mut self, chip: u32, address: u32, value: u64) -> bool {
         self.scoms += 1;
+        self.accesses += 1;
         if self.faults.scom == Some(self.scoms - 1) {
             return false;
         }
