@@ -27,6 +27,8 @@ use xive_controller::Bus as _;
 const TWO_CHIPS: &[u8] = include_bytes!("data/powernv9-2x1x4.dtb");
 const P10: &[u8] = include_bytes!("data/powernv10-1x1x4.dtb");
 const HARDWARE: i64 = OpalError::Hardware.code();
+const WRONG_STATE: i64 = OpalError::WrongState.code();
+const NONE: i64 = OpalError::Resource.code();
 /// A page for a queue, 64 KiB.
 const PAGE: u64 = 0x1234_0000;
 /// Where answers go, a doubleword each.
@@ -203,11 +205,10 @@ fn an_os_gets_virtual_processors() {
     assert_eq!(os.call(XiveToken::SetVpInfo, &[target, 0, 0]), 0);
     assert_eq!(
         os.call(XiveToken::GetVpState, &[target, ANSWERS]),
-        PARAMETER
+        WRONG_STATE
     );
     assert_eq!(os.call(XiveToken::FreeVpBlock, &[target]), PARAMETER);
     assert_eq!(os.call(XiveToken::FreeVpBlock, &[first as u64]), 0);
-    const NONE: i64 = OpalError::Resource.code();
     assert!(os.call(XiveToken::AllocateVpBlock, &[11]) > 0);
     assert_eq!(os.call(XiveToken::AllocateVpBlock, &[11]), NONE);
     assert_eq!(os.call(XiveToken::Reset, &[0]), 0);
@@ -353,8 +354,6 @@ fn bad_arguments_are_refused_and_nothing_changes() {
         (XiveToken::SetQueueInfo, &[0, 7, 0, 16, 1]),
         (XiveToken::SetQueueInfo, &[0, 7, 0x3f00_0000, 24 + 1, 1]),
         (XiveToken::SetQueueInfo, &[0, 7, 0x4000_0000, 16, 1]),
-        (XiveToken::AllocateVpBlock, &[12]),
-        (XiveToken::AllocateVpBlock, &[u64::MAX]),
         (XiveToken::FreeVpBlock, &[0]),
         (XiveToken::GetVpInfo, &[0x1000]),
         (XiveToken::SetVpInfo, &[0, 2, 0]),
@@ -367,7 +366,8 @@ fn bad_arguments_are_refused_and_nothing_changes() {
         (XiveToken::Sync, &[4, number]),
         (XiveToken::Sync, &[1, 0]),
         (XiveToken::Dump, &[4, 0x1000]),
-        (XiveToken::GetQueueState, &[0, 6, ANSWERS, ANSWERS]),
+        (XiveToken::Dump, &[6, 0]),
+        (XiveToken::Dump, &[u64::MAX, 0]),
         (XiveToken::SetQueueState, &[0, 7, 2, 0]),
         (XiveToken::SetQueueState, &[0, 7, 0, 1 << 14]),
         (XiveToken::SetQueueState, &[0, 7, 0, wide]),
@@ -381,6 +381,11 @@ fn bad_arguments_are_refused_and_nothing_changes() {
     }
     const UNSUPPORTED: i64 = OpalError::Unsupported.code();
     assert_eq!(os.call(XiveToken::Dump, &[0, 0]), UNSUPPORTED);
+    let off = [0, 6, ANSWERS, ANSWERS];
+    assert_eq!(os.call(XiveToken::GetQueueState, &off), WRONG_STATE);
+    for order in [12, u64::MAX] {
+        assert_eq!(os.call(XiveToken::AllocateVpBlock, &[order]), NONE);
+    }
     os.depth = 2;
     const INTERNAL: i64 = OpalError::InternalError.code();
     for token in XiveToken::ALL {

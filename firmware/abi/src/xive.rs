@@ -138,6 +138,8 @@ pub mod sync_kind {
 pub mod dump_kind {
     /// A target.
     pub const TARGET: u64 = 4;
+    /// There are no more; the others are rings of threads, and an emulation.
+    pub const LAST: u64 = 5;
 }
 
 /// The chip of [`XiveToken::AllocateIrq`] that stands for any.

@@ -18,6 +18,7 @@ impl From<XiveError> for Refusal {
             XiveError::Parameter => OpalError::Parameter,
             XiveError::Exhausted => OpalError::Resource,
             XiveError::Active => OpalError::XiveFreeActive,
+            XiveError::Off => OpalError::WrongState,
             XiveError::Hardware => OpalError::Hardware,
         })
     }
@@ -372,8 +373,10 @@ fn dump<H: Hardware, M: OsMemory>(
     kind: u64,
     target: u64,
 ) -> Answer {
-    if kind != dump_kind::TARGET {
-        return Err(OpalError::Unsupported.into());
+    match kind {
+        dump_kind::TARGET => {}
+        0..=dump_kind::LAST => return Err(OpalError::Unsupported.into()),
+        _ => return Err(OpalError::Parameter.into()),
     }
     let (info, state) = {
         let controller = locked(context, interrupts)?;

@@ -68,6 +68,8 @@ pub enum XiveError {
     Exhausted,
     /// Something of it is still on.
     Active,
+    /// It is off.
+    Off,
     /// The hardware did not do it.
     Hardware,
 }

@@ -108,7 +108,7 @@ impl Controller<'_> {
     /// Generation and position of a queue that is on.
     ///
     /// # Errors
-    /// [`XiveError::Parameter`].
+    /// [`XiveError::Parameter`], [`XiveError::Off`].
     pub fn queue_state<B: Bus>(
         &self,
         bus: &mut B,
@@ -120,7 +120,7 @@ impl Controller<'_> {
         if end.is_on() {
             Ok(end.position())
         } else {
-            Err(XiveError::Parameter)
+            Err(XiveError::Off)
         }
     }
 
@@ -141,7 +141,10 @@ impl Controller<'_> {
         let chip = self.chip_mut(target.block)?;
         let end: End = chip.queue(bus, queue);
         let entries = end.memory().map_or(0, |(_, shift)| 1_u32 << (shift - 2));
-        if !end.is_on() || position >= entries {
+        if !end.is_on() {
+            return Err(XiveError::Off);
+        }
+        if position >= entries {
             return Err(XiveError::Parameter);
         }
         chip.set_queue(bus, queue, end.at(generation, position))

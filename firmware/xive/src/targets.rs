@@ -19,11 +19,11 @@ impl Controller<'_> {
     /// A block of `2^order` virtual processors, off; gives the number of the first one.
     ///
     /// # Errors
-    /// [`XiveError::Parameter`] for more than a chip can hold, [`XiveError::Exhausted`].
+    /// [`XiveError::Exhausted`], also for more than a chip can ever hold.
     pub fn allocate_targets(&mut self, order: u64) -> Result<u64, XiveError> {
         let order = u32::try_from(order).ok();
         let order = order.filter(|order| *order <= 11);
-        let order = order.ok_or(XiveError::Parameter)?;
+        let order = order.ok_or(XiveError::Exhausted)?;
         let mut chips = self.chips.iter_mut();
         let found = chips.find_map(|chip| {
             let block = chip.block;
@@ -96,14 +96,14 @@ impl Controller<'_> {
     /// What is pending for a target that is on: words 4 and 5 of its entry.
     ///
     /// # Errors
-    /// [`XiveError::Parameter`].
+    /// [`XiveError::Parameter`], [`XiveError::Off`].
     pub fn target_state<B: Bus>(&self, bus: &mut B, number: u64) -> Result<u64, XiveError> {
         let target = self.target(number)?;
         let entry = self.chip(target.block)?.target(bus, target.index);
         if entry.is_on() {
             Ok(entry.state())
         } else {
-            Err(XiveError::Parameter)
+            Err(XiveError::Off)
         }
     }
 }

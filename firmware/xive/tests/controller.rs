@@ -285,8 +285,12 @@ fn queues_tell_what_they_are_and_where_they_stand() {
     assert!(!off.is_on && off.memory.is_none());
     assert_eq!(
         world.controller.queue_state(&mut world.model, 2, 7),
-        Err(XiveError::Parameter)
+        Err(XiveError::Off)
     );
+    let set = world
+        .controller
+        .set_queue_state(&mut world.model, 2, 7, true, 0);
+    assert_eq!(set, Err(XiveError::Off));
     world.open(2);
     let on = world.controller.queue_info(&mut world.model, 2, 7).unwrap();
     assert!(on.is_on && on.always_notifies && !on.escalates);
@@ -480,7 +484,8 @@ fn what_does_not_exist_changes_nothing() {
     }
     assert_eq!(controller.allocate_source(Some(1)), Err(BAD));
     for order in [12, 32, 64, u64::MAX] {
-        assert_eq!(controller.allocate_targets(order), Err(BAD));
+        let refused = Err(XiveError::Exhausted);
+        assert_eq!(controller.allocate_targets(order), refused);
     }
     assert_eq!(world.model.state(), before);
 }

@@ -17,6 +17,8 @@ pub struct Machine<'t> {
     pub memory_end: u64,
     /// The command line.
     pub command_line: &'t str,
+    /// The interrupt of the console, where POWER9's controller is.
+    pub console_interrupt: Option<u32>,
     pirs: [u32; MAX_THREADS],
     threads: usize,
 }
@@ -40,6 +42,7 @@ impl<'t> Machine<'t> {
             entry: address("opal-entry-address")?,
             memory_end: memory_end(tree),
             command_line,
+            console_interrupt: console_interrupt(tree),
             pirs: [0; MAX_THREADS],
             threads: 0,
         };
@@ -69,6 +72,18 @@ impl<'t> Machine<'t> {
             }
         }
     }
+}
+
+/// The interrupt of the console's UART, by its name in the OPAL node.
+fn console_interrupt(tree: &Fdt<'_>) -> Option<u32> {
+    const NAME: &str = "lpc-uart";
+    tree.find_compatible(&["ibm,power9-xive-x"])?;
+    let opal = tree.find_node("/ibm,opal")?;
+    let names = opal.property("opal-interrupts-names")?.as_str()?;
+    let place = names.split('\0').position(|name| name.ends_with(NAME))?;
+    let numbers = opal.property("opal-interrupts")?.value;
+    let number = numbers.chunks_exact(4).nth(place)?;
+    Some(u32::from_be_bytes(*number.first_chunk()?))
 }
 
 /// The end of the memory that goes on without a hole from 0.

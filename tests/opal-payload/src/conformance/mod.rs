@@ -7,6 +7,7 @@
 
 mod calls;
 mod case;
+mod interrupts;
 mod list;
 mod pointer;
 mod repeat;
@@ -53,6 +54,7 @@ pub fn run<C: Client>(client: &C, machine: &Machine<'_>) -> fmt::Result {
     if wanted.wants(&"CHECK_TOKEN.which") {
         tokens(client)?;
     }
+    interrupts::run(client, machine, &wanted)?;
     threads::run(client, machine, around, &wanted)?;
     cases(client, around, &wanted, true)?;
     print(
@@ -142,6 +144,10 @@ mod tests {
                 called.contains(&number) || elsewhere.contains(&number),
                 "{token:?}"
             );
+        }
+        let interrupts = interrupts::called();
+        for token in opal_abi::xive::XiveToken::ALL {
+            assert!(interrupts.contains(&(token as u64)), "{token:?}");
         }
     }
 
