@@ -152,7 +152,7 @@ impl Hardware for Wired {
         self.model.thread = self.machine.pir;
         let offset = address.wrapping_sub(XSCOM);
         if offset % STRIDE < XSCOM_BYTES && address >= XSCOM {
-            let (chip, register) = ((offset / STRIDE) as u32, (offset % STRIDE >> 3) as u32);
+            let (chip, register) = ((offset / STRIDE) as u32, ((offset % STRIDE) >> 3) as u32);
             let is_there = matches!(register, 0x501_3000..0x501_3300 | 0x501_290a);
             let done = is_there && self.model.scom(chip, register, value);
             self.machine.hmer |= 1 << (63 - 9);

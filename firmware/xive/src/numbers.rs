@@ -71,7 +71,7 @@ impl Interrupt {
     pub const fn number(self) -> u32 {
         match self {
             Self::Software { block, index } => block << BLOCK_SHIFT | index,
-            Self::Psi { block, line } => block << BLOCK_SHIFT | FIRST_PSI + line,
+            Self::Psi { block, line } => block << BLOCK_SHIFT | (FIRST_PSI + line),
             Self::Escalation { block, queue } => {
                 ESCALATION | block << ESCALATION_BLOCK_SHIFT | queue
             }

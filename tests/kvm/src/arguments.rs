@@ -12,16 +12,20 @@ pub struct Arguments<'a> {
     pub rounds: NonZeroU64,
     /// End when this file exists.
     pub until: &'a str,
+    /// The guest gets an interrupt controller in the kernel: POWER9's XIVE.
+    pub controller: bool,
 }
 
 /// The first word of a command line that asks for no guest: only the host's clocks are watched, until
 /// the file of the second word exists.
 pub const CLOCKS: &str = "clocks";
+/// The word for an interrupt controller in the kernel.
+const CONTROLLER: &str = "controller";
 
 /// What is wrong with the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentError {
-    /// There must be three.
+    /// There must be three, or a fourth that is known.
     Count,
     /// One of the first two is no number, or there are no rounds.
     Number,
@@ -33,7 +37,10 @@ impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count => {
-                f.write_str("wanted: the offset in ticks, rounds, and a file that ends it")
+                write!(
+                    f,
+                    "wanted: the offset in ticks, rounds, a file that ends it, and maybe {CONTROLLER}"
+                )
             }
             Self::Number => f.write_str("offset and rounds must be numbers, and rounds not 0"),
             Self::Offset => write!(f, "the offset is no multiple of {OFFSET_UNIT_TICKS}"),
@@ -49,8 +56,12 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// [`ArgumentError`].
     pub fn parse(words: &[&'a str]) -> Result<Self, ArgumentError> {
-        let [offset, rounds, until] = words else {
-            return Err(ArgumentError::Count);
+        let ([offset, rounds, until], more) =
+            words.split_first_chunk().ok_or(ArgumentError::Count)?;
+        let controller = match more {
+            [] => false,
+            [CONTROLLER] => true,
+            _ => return Err(ArgumentError::Count),
         };
         let offset: i64 = offset.parse().map_err(|_| ArgumentError::Number)?;
         if !offset.unsigned_abs().is_multiple_of(OFFSET_UNIT_TICKS) {
@@ -61,6 +72,7 @@ impl<'a> Arguments<'a> {
             offset,
             rounds,
             until,
+            controller,
         })
     }
 }
@@ -75,6 +87,9 @@ mod tests {
             let parsed = Arguments::parse(&[offset, "50", "/tmp/stop"]).unwrap();
             assert_eq!(parsed.offset, offset.parse::<i64>().unwrap());
             assert_eq!((parsed.rounds.get(), parsed.until), (50, "/tmp/stop"));
+            assert!(!parsed.controller);
+            let parsed = Arguments::parse(&[offset, "50", "/tmp/stop", "controller"]);
+            assert!(parsed.unwrap().controller);
         }
     }
 
@@ -86,6 +101,11 @@ mod tests {
             (&["many", "1", "x"], ArgumentError::Number),
             (&["0", "0", "x"], ArgumentError::Number),
             (&["0", "1"], ArgumentError::Count),
+            (&["0", "1", "x", "y"], ArgumentError::Count),
+            (
+                &["0", "1", "x", "controller", "controller"],
+                ArgumentError::Count,
+            ),
             (&[], ArgumentError::Count),
         ] {
             assert_eq!(Arguments::parse(words), Err(error));

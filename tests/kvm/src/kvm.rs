@@ -1,4 +1,4 @@
-//! The few requests to KVM that one vCPU needs. No interrupt controller is asked for.
+//! The few requests to KVM that one vCPU needs.
 
 use crate::system::{EINTR, Errno, File, memory};
 use core::{fmt, ptr};
@@ -22,6 +22,7 @@ const RUN: u64 = plain(0x80);
 const SET_MEMORY: u64 = with::<MemoryRegion>(WRITE, 0x46);
 const GET_REGISTERS: u64 = with::<Registers>(READ, 0x81);
 const SET_REGISTERS: u64 = with::<Registers>(WRITE, 0x82);
+const CREATE_DEVICE: u64 = with::<Device>(READ | WRITE, 0xe0);
 const ENABLE_CAPABILITY: u64 = with::<Capability>(WRITE, 0xa3);
 const GET_ONE: u64 = with::<OneRegister>(WRITE, 0xab);
 const SET_ONE: u64 = with::<OneRegister>(WRITE, 0xac);
@@ -30,6 +31,10 @@ const SET_ONE: u64 = with::<OneRegister>(WRITE, 0xac);
 const TYPE_HYPERVISOR: u64 = 1;
 /// Hypercalls come to us.
 const CAPABILITY_PAPR: u32 = 68;
+/// A vCPU belongs to an interrupt controller.
+const CAPABILITY_XIVE: u32 = 169;
+/// POWER9's interrupt controller, as a device of the kernel.
+const DEVICE_XIVE: u32 = 9;
 /// TB offset: PowerPC, 64 bits, number 0x9c.
 const TIMEBASE_OFFSET: u64 = 0x1030_0000_0000_009c;
 /// LPCR, and in it: interrupts are taken little-endian.
@@ -54,6 +59,13 @@ struct MemoryRegion {
 struct OneRegister {
     id: u64,
     address: u64,
+}
+
+#[repr(C)]
+struct Device {
+    kind: u32,
+    file: u32,
+    flags: u32,
 }
 
 #[repr(C)]
@@ -119,8 +131,9 @@ pub(crate) struct Vcpu {
 }
 
 impl Vcpu {
-    /// A machine with so many bytes of memory, which begins with `program`.
-    pub(crate) fn create(program: &[u8], bytes: u64) -> Result<Self, Failure> {
+    /// A machine with so many bytes of memory, which begins with `program`; with an interrupt
+    /// controller in the kernel, if that is wanted.
+    pub(crate) fn create(program: &[u8], bytes: u64, controller: bool) -> Result<Self, Failure> {
         let kvm = File::open(c"/dev/kvm").map_err(|error| ("/dev/kvm", error))?;
         let machine = kvm
             .request(CREATE_VM, TYPE_HYPERVISOR)
@@ -151,16 +164,33 @@ impl Vcpu {
             .map_err(|error| ("the block's size", error))?;
         let block = file.map(size).map_err(|error| ("the block", error))?;
         let vcpu = Self { file, block };
+        vcpu.enable(CAPABILITY_PAPR, [0; 4])
+            .map_err(|error| ("hypercalls", error))?;
+        if controller {
+            let mut device = Device {
+                kind: DEVICE_XIVE,
+                file: 0,
+                flags: 0,
+            };
+            // SAFETY: the request's structure.
+            unsafe { machine.request_with(CREATE_DEVICE, &mut device) }
+                .map_err(|error| ("an interrupt controller", error))?;
+            // The file stays open for ever: closing it would take the controller away.
+            vcpu.enable(CAPABILITY_XIVE, [device.file.into(), 0, 0, 0])
+                .map_err(|error| ("the vCPU at its interrupt controller", error))?;
+        }
+        Ok(vcpu)
+    }
+
+    fn enable(&self, number: u32, arguments: [u64; 4]) -> Result<(), Errno> {
         let mut capability = Capability {
-            number: CAPABILITY_PAPR,
+            number,
             flags: 0,
-            arguments: [0; 4],
+            arguments,
             padding: [0; 64],
         };
         // SAFETY: the request's structure.
-        unsafe { vcpu.file.request_with(ENABLE_CAPABILITY, &mut capability) }
-            .map_err(|error| ("hypercalls", error))?;
-        Ok(vcpu)
+        unsafe { self.file.request_with(ENABLE_CAPABILITY, &mut capability) }.map(drop)
     }
 
     /// Sets TB of the guest minus TB of the host, as after a migration.

@@ -83,7 +83,7 @@ fn path_of<'a>(text: &str, place: &'a mut [u8; MOST_PATH]) -> Option<&'a CStr> {
 }
 
 fn start(arguments: &Arguments<'_>) -> Result<Vcpu, Failure> {
-    let vcpu = Vcpu::create(guest::program(), MEMORY_BYTES)?;
+    let vcpu = Vcpu::create(guest::program(), MEMORY_BYTES, arguments.controller)?;
     let mut registers = vcpu.registers()?;
     registers.pc = guest::ENTRY;
     registers.msr = MSR;

@@ -143,7 +143,7 @@ impl Chip {
             let within = (set >> 32 & 0x3f) * SET + offset % SET;
             assert_eq!(set >> 48 & 0xf, u64::from(self.block));
             let index = (within / (2 * PAGE)) as u32;
-            let second = within / PAGE % 2 != 0;
+            let second = !(within / PAGE).is_multiple_of(2);
             return match set >> 62 {
                 1 => {
                     assert!(index < 16_384, "the table of states ends");

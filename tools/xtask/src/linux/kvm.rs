@@ -60,15 +60,26 @@ pub(crate) fn start(session: &mut Session, guests: &[Guest]) -> Result<Guests> {
     }
     session.run("load-kvm", WORK).context("loading KVM")?;
     let mut places = Guests::new();
-    for Guest {
-        thread,
-        offset,
-        rounds,
-    } in guests
+    // Where the host has one, every second guest gets an interrupt controller in the kernel.
+    let host_has = session.run("grep -c XIVE /proc/interrupts || true", WORK)?;
+    let host_has = host_has != ["0"];
+    for (
+        index,
+        Guest {
+            thread,
+            offset,
+            rounds,
+        },
+    ) in guests.iter().enumerate()
     {
+        let controller = if host_has && index % 2 == 0 {
+            " controller"
+        } else {
+            ""
+        };
         session.run(
             &format!(
-                "taskset -c {thread} kvm-guest {offset} {rounds} {END} > /tmp/guest{thread} 2>&1 & sleep 0"
+                "taskset -c {thread} kvm-guest {offset} {rounds} {END}{controller} > /tmp/guest{thread} 2>&1 & sleep 0"
             ),
             WORK,
         )?;
