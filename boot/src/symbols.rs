@@ -6,7 +6,7 @@
 use core::fmt;
 
 /// Room for the map. The build fails if the names need more.
-pub(crate) const MAP_SIZE: usize = 32 * 1024;
+pub(crate) const MAP_SIZE: usize = 23 * 1024;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".symbol_map")]

@@ -113,6 +113,7 @@ impl<'b> TreeWriter<'b> {
     }
 
     /// Begins a node; [`Self::end_node`] ends it. For what does not nest in the source.
+    #[inline(never)]
     pub fn begin_node(&mut self, name: &str) {
         if name.is_empty() != (self.depth == 0) || name.contains('\0') {
             self.fail(WriteError::Name);
@@ -130,6 +131,7 @@ impl<'b> TreeWriter<'b> {
     }
 
     /// Ends the node that was begun last.
+    #[inline(never)]
     pub fn end_node(&mut self) {
         match self.depth.checked_sub(1) {
             Some(depth) => self.depth = depth,
@@ -140,6 +142,7 @@ impl<'b> TreeWriter<'b> {
     }
 
     /// Writes a property as it is.
+    #[inline(never)]
     pub fn property(&mut self, name: &str, value: &[u8]) {
         self.begin_property(name, value.len());
         self.put(value);
@@ -147,16 +150,19 @@ impl<'b> TreeWriter<'b> {
     }
 
     /// Writes a property that is there or not.
+    #[inline(never)]
     pub fn flag(&mut self, name: &str) {
         self.property(name, &[]);
     }
 
     /// Writes a property of one cell.
+    #[inline(never)]
     pub fn cell(&mut self, name: &str, value: u32) {
         self.property(name, &value.to_be_bytes());
     }
 
     /// Writes a property of cells.
+    #[inline(never)]
     pub fn cells(&mut self, name: &str, values: &[u32]) {
         self.begin_property(name, 4 * values.len());
         for value in values {
@@ -165,6 +171,7 @@ impl<'b> TreeWriter<'b> {
     }
 
     /// Writes a property of numbers of two cells.
+    #[inline(never)]
     pub fn doubles(&mut self, name: &str, values: &[u64]) {
         self.begin_property(name, 8 * values.len());
         for value in values {
@@ -173,6 +180,7 @@ impl<'b> TreeWriter<'b> {
     }
 
     /// Writes a property of strings.
+    #[inline(never)]
     pub fn strings(&mut self, name: &str, values: &[&str]) {
         self.begin_property(name, values.iter().map(|value| value.len() + 1).sum());
         for value in values {

@@ -78,8 +78,8 @@ impl<'m> Controller<'m> {
     /// # Errors
     /// [`BringUpError`].
     #[inline(never)]
-    pub fn bring_up<B: Bus>(
-        bus: &mut B,
+    pub fn bring_up(
+        bus: &mut dyn Bus,
         memory: &[ChipMemory<'m>],
         threads: impl Iterator<Item = u32>,
     ) -> Result<Self, BringUpError> {
@@ -152,7 +152,7 @@ impl Chip<'_> {
     }
 
     #[inline(never)]
-    fn open_windows<B: Bus>(&self, bus: &mut B) -> Result<(), BringUpError> {
+    fn open_windows(&self, bus: &mut dyn Bus) -> Result<(), BringUpError> {
         let chip = self.block;
         let mask = |bytes: u64, bits: u64| !(bytes - 1) & bits;
         // Closed first: after a reset of the machine that this unit did not take part in, they may be
@@ -192,7 +192,7 @@ impl Chip<'_> {
     }
 
     #[inline(never)]
-    fn set_up<B: Bus>(&self, bus: &mut B, blocks: &[u32]) {
+    fn set_up(&self, bus: &mut dyn Bus, blocks: &[u32]) {
         let block = self.block;
         let mut set = |register: u64, value: u64| bus.store(self.register(register), value);
         set(
@@ -256,7 +256,7 @@ impl Chip<'_> {
 
     /// The bridge tells its interrupts to this chip's controller.
     #[inline(never)]
-    fn set_up_psi<B: Bus>(&self, bus: &mut B) -> Result<(), BringUpError> {
+    fn set_up_psi(&self, bus: &mut dyn Bus) -> Result<(), BringUpError> {
         let (chip, address) = (self.block, psi::SCOM_BAR);
         if !bus.scom(chip, address, self.psi(0) | psi::OPEN) {
             return Err(BringUpError::Scom { chip, address });

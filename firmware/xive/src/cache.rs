@@ -17,9 +17,9 @@ const TRIES: u32 = 100;
 impl Chip<'_> {
     /// Changes where a source goes.
     #[inline(never)]
-    pub(crate) fn assign<B: Bus>(
+    pub(crate) fn assign(
         &self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         source: u32,
         value: EventAssignment,
     ) -> Result<(), XiveError> {
@@ -36,16 +36,16 @@ impl Chip<'_> {
 
     /// A queue as the hardware has it.
     #[inline(never)]
-    pub(crate) fn queue<B: Bus>(&self, bus: &mut B, queue: u32) -> End {
+    pub(crate) fn queue(&self, bus: &mut dyn Bus, queue: u32) -> End {
         let place = [register::QUEUE_WATCH, register::QUEUE_DATA].map(|at| self.register(at));
         End(fetch(bus, place, watch(self.block, queue)))
     }
 
     /// Sets a queue, and remembers whether it is on.
     #[inline(never)]
-    pub(crate) fn set_queue<B: Bus>(
+    pub(crate) fn set_queue(
         &mut self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         queue: u32,
         value: End,
     ) -> Result<(), XiveError> {
@@ -58,16 +58,16 @@ impl Chip<'_> {
 
     /// A target as the hardware has it.
     #[inline(never)]
-    pub(crate) fn target<B: Bus>(&self, bus: &mut B, index: u32) -> NotificationTarget {
+    pub(crate) fn target(&self, bus: &mut dyn Bus, index: u32) -> NotificationTarget {
         let place = [register::TARGET_WATCH, register::TARGET_DATA].map(|at| self.register(at));
         NotificationTarget(fetch(bus, place, watch(self.block, index)))
     }
 
     /// Sets a target, and remembers whether it is on.
     #[inline(never)]
-    pub(crate) fn set_target<B: Bus>(
+    pub(crate) fn set_target(
         &mut self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         index: u32,
         value: NotificationTarget,
     ) -> Result<(), XiveError> {
@@ -79,7 +79,7 @@ impl Chip<'_> {
 
     /// Waits until everything that was under way has arrived in the queues.
     #[inline(never)]
-    pub(crate) fn synchronise<B: Bus>(&self, bus: &mut B) -> Result<(), XiveError> {
+    pub(crate) fn synchronise(&self, bus: &mut dyn Bus) -> Result<(), XiveError> {
         for sync in [notify::SYNC_SOFTWARE, notify::SYNC_HARDWARE] {
             bus.store(self.notify(sync), 0);
         }
@@ -92,8 +92,8 @@ impl Chip<'_> {
 }
 
 #[inline(never)]
-fn await_value<B: Bus>(
-    bus: &mut B,
+fn await_value(
+    bus: &mut dyn Bus,
     register: u64,
     good: impl Fn(u64) -> bool,
 ) -> Result<(), XiveError> {
@@ -108,7 +108,7 @@ fn await_value<B: Bus>(
 
 /// The doublewords of an entry. Reading the first one fetches them all.
 #[inline(never)]
-fn fetch<B: Bus, const N: usize>(bus: &mut B, [watch, data]: [u64; 2], entry: u64) -> [u64; N] {
+fn fetch<const N: usize>(bus: &mut dyn Bus, [watch, data]: [u64; 2], entry: u64) -> [u64; N] {
     bus.store(watch, entry);
     let mut words = [0; N];
     for (index, word) in words.iter_mut().enumerate() {
@@ -119,8 +119,8 @@ fn fetch<B: Bus, const N: usize>(bus: &mut B, [watch, data]: [u64; 2], entry: u6
 
 /// Stores an entry: the first doubleword last, since it takes the others along.
 #[inline(never)]
-fn store<B: Bus, const N: usize>(
-    bus: &mut B,
+fn store<const N: usize>(
+    bus: &mut dyn Bus,
     place: [u64; 2],
     entry: u64,
     words: [u64; N],

@@ -109,7 +109,7 @@ impl<'m> Chip<'m> {
 
     /// Switches a source off where it is: nothing it signals gets further.
     #[inline(never)]
-    fn silence<B: Bus>(&self, bus: &mut B, source: Interrupt) {
+    fn silence(&self, bus: &mut dyn Bus, source: Interrupt) {
         let page = match source {
             Interrupt::Software { index, .. } => self.trigger_page(index) + window::PAGE,
             Interrupt::Psi { line, .. } => self.psi_page(line),
@@ -129,7 +129,7 @@ impl<'m> Chip<'m> {
 
     /// Frees a source of software: off, and without a way.
     #[inline(never)]
-    pub(crate) fn free_source<B: Bus>(&mut self, bus: &mut B, index: u32) -> Result<(), XiveError> {
+    pub(crate) fn free_source(&mut self, bus: &mut dyn Bus, index: u32) -> Result<(), XiveError> {
         let block = self.block;
         let source = Interrupt::Software { block, index };
         self.silence(bus, source);
@@ -138,7 +138,7 @@ impl<'m> Chip<'m> {
         Ok(())
     }
 
-    pub(crate) fn silence_psi<B: Bus>(&self, bus: &mut B) {
+    pub(crate) fn silence_psi(&self, bus: &mut dyn Bus) {
         let block = self.block;
         for line in 0..psi::SOURCES {
             self.silence(bus, Interrupt::Psi { block, line });
@@ -147,7 +147,7 @@ impl<'m> Chip<'m> {
 
     /// See [`crate::Controller::reset`].
     #[inline(never)]
-    pub(crate) fn reset<B: Bus>(&mut self, bus: &mut B) -> Result<(), XiveError> {
+    pub(crate) fn reset(&mut self, bus: &mut dyn Bus) -> Result<(), XiveError> {
         let block = self.block;
         for index in FIRST_SOURCE..FIRST_PSI {
             if self.sources.has(index) {

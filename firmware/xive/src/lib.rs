@@ -97,7 +97,7 @@ impl<'m> Controller<'m> {
     ///
     /// # Errors
     /// [`XiveError::Hardware`].
-    pub fn reset<B: Bus>(&mut self, bus: &mut B) -> Result<(), XiveError> {
+    pub fn reset(&mut self, bus: &mut dyn Bus) -> Result<(), XiveError> {
         self.chips.iter_mut().try_for_each(|chip| chip.reset(bus))
     }
 }

@@ -42,9 +42,9 @@ impl Controller<'_> {
     /// # Errors
     /// [`XiveError::Parameter`].
     #[inline(never)]
-    pub fn queue_info<B: Bus>(
+    pub fn queue_info(
         &self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         target: u64,
         priority: u8,
     ) -> Result<QueueInfo, XiveError> {
@@ -67,9 +67,9 @@ impl Controller<'_> {
     /// # Errors
     /// [`XiveError`].
     #[inline(never)]
-    pub fn set_queue<B: Bus>(
+    pub fn set_queue(
         &mut self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         target: u64,
         priority: u8,
         request: Option<QueueRequest>,
@@ -109,9 +109,9 @@ impl Controller<'_> {
     ///
     /// # Errors
     /// [`XiveError::Parameter`], [`XiveError::Off`].
-    pub fn queue_state<B: Bus>(
+    pub fn queue_state(
         &self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         target: u64,
         priority: u8,
     ) -> Result<(bool, u32), XiveError> {
@@ -129,9 +129,9 @@ impl Controller<'_> {
     /// # Errors
     /// [`XiveError`].
     #[inline(never)]
-    pub fn set_queue_state<B: Bus>(
+    pub fn set_queue_state(
         &mut self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         target: u64,
         priority: u8,
         generation: bool,

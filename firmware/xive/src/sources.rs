@@ -86,9 +86,9 @@ impl<'m> Controller<'m> {
     }
 
     #[inline(never)]
-    fn assignment<B: Bus>(
+    fn assignment(
         &self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         number: u64,
     ) -> Result<(Interrupt, EventAssignment), XiveError> {
         let (chip, source) = self.source(number)?;
@@ -105,9 +105,9 @@ impl<'m> Controller<'m> {
     /// # Errors
     /// [`XiveError::Parameter`].
     #[inline(never)]
-    pub fn source_configuration<B: Bus>(
+    pub fn source_configuration(
         &self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         number: u64,
     ) -> Result<SourceConfiguration, XiveError> {
         let (_, assignment) = self.assignment(bus, number)?;
@@ -126,9 +126,9 @@ impl<'m> Controller<'m> {
     /// # Errors
     /// [`XiveError`].
     #[inline(never)]
-    pub fn configure_source<B: Bus>(
+    pub fn configure_source(
         &mut self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         number: u64,
         target: u64,
         priority: u8,
@@ -193,7 +193,7 @@ impl<'m> Controller<'m> {
     ///
     /// # Errors
     /// [`XiveError::Parameter`].
-    pub fn free_source<B: Bus>(&mut self, bus: &mut B, number: u64) -> Result<(), XiveError> {
+    pub fn free_source(&mut self, bus: &mut dyn Bus, number: u64) -> Result<(), XiveError> {
         match self.source(number)?.1 {
             Interrupt::Software { block, index } => self.chip_mut(block)?.free_source(bus, index),
             _ => Err(XiveError::Parameter),
@@ -204,9 +204,9 @@ impl<'m> Controller<'m> {
     ///
     /// # Errors
     /// [`XiveError`].
-    pub fn synchronise_source<B: Bus>(
+    pub fn synchronise_source(
         &self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         number: u64,
         what: Synchronise,
     ) -> Result<(), XiveError> {

@@ -77,9 +77,9 @@ impl Controller<'_> {
     ///
     /// # Errors
     /// [`XiveError`].
-    pub fn set_target<B: Bus>(
+    pub fn set_target(
         &mut self,
-        bus: &mut B,
+        bus: &mut dyn Bus,
         number: u64,
         on: bool,
     ) -> Result<(), XiveError> {
@@ -97,7 +97,7 @@ impl Controller<'_> {
     ///
     /// # Errors
     /// [`XiveError::Parameter`], [`XiveError::Off`].
-    pub fn target_state<B: Bus>(&self, bus: &mut B, number: u64) -> Result<u64, XiveError> {
+    pub fn target_state(&self, bus: &mut dyn Bus, number: u64) -> Result<u64, XiveError> {
         let target = self.target(number)?;
         let entry = self.chip(target.block)?.target(bus, target.index);
         if entry.is_on() {

@@ -5,7 +5,7 @@ use power_registers::xive::thread;
 
 /// Has the calling thread take part, with nothing pending and every interrupt waiting until the OS
 /// lowers its priority.
-pub fn open_thread<B: Bus>(bus: &mut B) {
+pub fn open_thread(bus: &mut dyn Bus) {
     // What an OS before may have left: a ring of the pool, and something that was signalled.
     bus.load(thread::POOL_OUT);
     bus.load_half_word(thread::PHYSICAL_TAKE);

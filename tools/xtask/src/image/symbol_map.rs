@@ -10,8 +10,8 @@ use object::{
 use std::collections::BTreeMap;
 
 const SECTION: &str = ".symbol_map";
-/// Names of generic functions can be endless; the start tells enough.
-const LONGEST_NAME: usize = 100;
+/// Names of implementations can be endless; the start tells enough.
+const LONGEST_NAME: usize = 80;
 
 /// Fills the map of an ELF file in place; an image without one is left as it is.
 pub(super) fn fill(elf: &mut [u8]) -> Result<()> {
@@ -57,7 +57,7 @@ fn functions(file: &object::File<'_>) -> Result<BTreeMap<u64, String>> {
         {
             continue;
         }
-        let mut name = format!("{:#}", rustc_demangle::demangle(name));
+        let mut name = without_arguments(&format!("{:#}", rustc_demangle::demangle(name)));
         name.truncate(
             (0..=LONGEST_NAME)
                 .rev()
@@ -68,6 +68,28 @@ fn functions(file: &object::File<'_>) -> Result<BTreeMap<u64, String>> {
     }
     ensure!(!names.is_empty(), "the image has no function symbols");
     Ok(names)
+}
+
+/// A name without the types that generic functions were made for: the image has most of them for one.
+fn without_arguments(name: &str) -> String {
+    let mut short = String::new();
+    let mut rest = name;
+    while let Some(at) = rest.find("::<") {
+        short += &rest[..at];
+        let arguments = &rest[at + 2..];
+        let mut depth = 0_i32;
+        let end = arguments.char_indices().find(|(index, letter)| {
+            let is_arrow = *index > 0 && arguments.as_bytes()[index - 1] == b'-';
+            match letter {
+                '<' => depth += 1,
+                '>' if !is_arrow => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        rest = end.map_or("", |(index, _)| &arguments[index + 1..]);
+    }
+    short + rest
 }
 
 fn build(functions: &BTreeMap<u64, String>) -> Vec<u8> {
@@ -89,6 +111,18 @@ mod tests {
             (0x3000_0010, "a<x as y>".to_owned()),
         ]);
         assert_eq!(build(&functions), b"30000010 T a<x as y>\n30000100 T b\n");
+    }
+
+    #[test]
+    fn names_without_the_types_that_they_were_made_for() {
+        for (name, short) in [
+            ("a::b", "a::b"),
+            ("<a::B<u8> as C>::d::<e::F, G<u8>>", "<a::B<u8> as C>::d"),
+            ("a::<fn(B) -> C>::{closure#0}::<D>", "a::{closure#0}"),
+            ("a::<B", "a"),
+        ] {
+            assert_eq!(without_arguments(name), short);
+        }
     }
 
     #[test]
