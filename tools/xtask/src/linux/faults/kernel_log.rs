@@ -47,26 +47,43 @@ pub(super) fn ask(session: &mut Session, shape: &Shape, outcomes: &[Outcome]) ->
         hmer.iter().all(told),
         "an event without its HMER: {hmer:x?}"
     );
-    as_set(tfmr, outcomes)?;
+    let faults: Vec<Told> = outcomes.iter().map(Told::of).collect();
+    as_set(tfmr, &faults)?;
     ensure!(alarms.is_empty(), "the kernel says {alarms:?}");
     ensure!(back.is_empty(), "time went {back:?}");
     Ok(())
 }
 
+/// A fault: how many events it made, and which values of TFMR were set for it.
+#[derive(Clone, Debug)]
+struct Told {
+    events: usize,
+    set: Vec<u64>,
+}
+
+impl Told {
+    fn of(outcome: &Outcome) -> Self {
+        Self {
+            events: outcome.events.len(),
+            set: outcome.set.iter().map(|(_, tfmr)| *tfmr).collect(),
+        }
+    }
+}
+
 /// Whether each fault has its events, with a TFMR that was set for it. Their order is not that of the
 /// faults: one that a thread kept to itself while others had the queue comes later.
-fn as_set(mut tfmr: Vec<u64>, outcomes: &[Outcome]) -> Result<()> {
+fn as_set(mut tfmr: Vec<u64>, faults: &[Told]) -> Result<()> {
     // Those with one possible TFMR take theirs first.
-    let mut faults: Vec<_> = outcomes.iter().enumerate().collect();
-    faults.sort_by_key(|(_, outcome)| outcome.set.len());
-    for (index, outcome) in faults {
-        for _ in &outcome.events {
-            let is_set = |found: &u64| outcome.set.iter().any(|(_, set)| set == found);
-            let place = tfmr.iter().position(is_set).with_context(|| {
+    let mut faults: Vec<_> = faults.iter().enumerate().collect();
+    faults.sort_by_key(|(_, fault)| fault.set.len());
+    for (index, fault) in faults {
+        for _ in 0..fault.events {
+            let place = tfmr.iter().position(|found| fault.set.contains(found));
+            let place = place.with_context(|| {
                 format!(
-                    "fault {} has no event; set were {:x?}, left are {tfmr:x?}",
+                    "fault {} has no event of its own; set were {:x?}, left are {tfmr:x?}",
                     index + 1,
-                    outcome.set
+                    fault.set
                 )
             })?;
             tfmr.remove(place);
@@ -87,4 +104,25 @@ fn numbers(session: &mut Session, register: &str) -> Result<Vec<u64>> {
     Ok(digits
         .filter_map(|digits| u64::from_str_radix(digits, 16).ok())
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_belong_to_faults_in_any_order() {
+        let told = |events, set: &[u64]| Told {
+            events,
+            set: set.to_vec(),
+        };
+        let faults = [told(1, &[7, 9]), told(1, &[7]), told(2, &[7])];
+        for order in [[7, 7, 7, 9], [9, 7, 7, 7], [7, 9, 7, 7]] {
+            assert!(as_set(order.to_vec(), &faults).is_ok(), "{order:?}");
+        }
+        // One too few, and one that was never set.
+        for order in [vec![7, 7, 9], vec![7, 7, 8, 9], vec![9, 9, 7, 7]] {
+            assert!(as_set(order.clone(), &faults).is_err(), "{order:?}");
+        }
+    }
 }
