@@ -19,6 +19,7 @@ const PORTABLE: &[&str] = &[
     "opal-abi",
     "flight-recorder",
     "lpc-uart",
+    "xive-controller",
     "tree-writer",
     "opaline-firmware",
     "hypervisor-shim",
