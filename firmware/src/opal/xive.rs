@@ -1,16 +1,17 @@
 //! The calls of XIVE: arguments are checked here, the work is the controller's.
 
-use super::calls::{Answer, pending_events};
+mod queues;
+mod sources;
+mod targets;
+
+use super::calls::Answer;
 use super::pointer::{OsBuffer, OsWord};
 use super::{Context, OsMemory, Refusal};
 use crate::hardware::Hardware;
 use crate::interrupts::{Interrupts, door};
-use log::info;
-use opal_abi::xive::{
-    ANY_CHIP, NO_TARGET, XiveToken, dump_kind, irq_flags, mode, queue_flags, sync_kind, vp_flags,
-};
+use opal_abi::xive::{ANY_CHIP, XiveToken, mode};
 use opal_abi::{OpalError, SUCCESS};
-use xive_controller::{QueueRequest, Synchronise, XiveError};
+use xive_controller::XiveError;
 
 impl From<XiveError> for Refusal {
     fn from(error: XiveError) -> Self {
@@ -83,13 +84,13 @@ pub(super) fn call<H: Hardware, M: OsMemory>(
 ) -> Answer {
     let [first, second, third, fourth, ..] = *arguments;
     match token {
-        XiveToken::HandleInterrupt => handle(context, interrupts, first, second),
+        XiveToken::HandleInterrupt => sources::handle(context, interrupts, first, second),
         XiveToken::Reset => reset(context, interrupts, first),
-        XiveToken::GetIrqInfo => irq_info(context, interrupts, arguments),
-        XiveToken::GetIrqConfig => irq_config(context, interrupts, arguments),
-        XiveToken::SetIrqConfig => set_irq_config(context, interrupts, arguments),
-        XiveToken::GetQueueInfo => queue_info(context, interrupts, arguments),
-        XiveToken::SetQueueInfo => set_queue_info(context, interrupts, arguments),
+        XiveToken::GetIrqInfo => sources::irq_info(context, interrupts, arguments),
+        XiveToken::GetIrqConfig => sources::irq_config(context, interrupts, arguments),
+        XiveToken::SetIrqConfig => sources::set_irq_config(context, interrupts, arguments),
+        XiveToken::GetQueueInfo => queues::queue_info(context, interrupts, arguments),
+        XiveToken::SetQueueInfo => queues::set_queue_info(context, interrupts, arguments),
         XiveToken::AllocateVpBlock => {
             let mut controller = locked(context, interrupts)?;
             Ok(controller.allocate_targets(first)? as i64)
@@ -98,8 +99,8 @@ pub(super) fn call<H: Hardware, M: OsMemory>(
             locked(context, interrupts)?.free_targets(first)?;
             Ok(SUCCESS)
         }
-        XiveToken::GetVpInfo => vp_info(context, interrupts, arguments),
-        XiveToken::SetVpInfo => set_vp_info(context, interrupts, first, second, third),
+        XiveToken::GetVpInfo => targets::vp_info(context, interrupts, arguments),
+        XiveToken::SetVpInfo => targets::set_vp_info(context, interrupts, first, second, third),
         XiveToken::AllocateIrq => {
             let chip = narrow(first)?;
             let chip = (chip != ANY_CHIP).then_some(chip);
@@ -111,9 +112,9 @@ pub(super) fn call<H: Hardware, M: OsMemory>(
             controller.free_source(&mut door(context.hardware, context.system), first)?;
             Ok(SUCCESS)
         }
-        XiveToken::Sync => synchronise(context, interrupts, first, second),
-        XiveToken::Dump => dump(context, interrupts, first, second),
-        XiveToken::GetQueueState => queue_state(context, interrupts, arguments),
+        XiveToken::Sync => sources::synchronise(context, interrupts, first, second),
+        XiveToken::Dump => targets::dump(context, interrupts, first, second),
+        XiveToken::GetQueueState => queues::queue_state(context, interrupts, arguments),
         XiveToken::SetQueueState => {
             let (priority, position) = (priority(second)?, narrow(fourth)?);
             if third > 1 {
@@ -145,23 +146,6 @@ fn locked<'i, 'm, H: Hardware, M>(
     taken.ok_or(OpalError::Hardware.into())
 }
 
-/// `OPAL_HANDLE_INTERRUPT`.
-fn handle<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    number: u64,
-    events: u64,
-) -> Answer {
-    let place = context.pointers().word(events)?;
-    if number != u64::from(interrupts.uart()) {
-        return Err(OpalError::Parameter.into());
-    }
-    interrupts.serve_uart(context.hardware, context.system, context.console);
-    let pending = pending_events(context);
-    place.write(context.memory, pending);
-    Ok(SUCCESS)
-}
-
 /// `OPAL_XIVE_RESET`. The older controller is not emulated; who goes back to it, as an OS does before it
 /// hands over to the next one, gets everything switched off.
 fn reset<H: Hardware, M: OsMemory>(
@@ -174,239 +158,5 @@ fn reset<H: Hardware, M: OsMemory>(
     }
     let mut controller = locked(context, interrupts)?;
     controller.reset(&mut door(context.hardware, context.system))?;
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_GET_IRQ_INFO`.
-fn irq_info<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    let [number, flags, end_page, trigger_page, shift, chip, ..] = *arguments;
-    let places = Places(context);
-    let (flags, end_page) = (places.double(flags)?, places.double(end_page)?);
-    let (trigger_page, shift) = (places.double(trigger_page)?, places.single(shift)?);
-    let chip = places.single(chip)?;
-    let info = locked(context, interrupts)?.source_info(number)?;
-    let level = if info.is_level { irq_flags::LEVEL } else { 0 };
-    let triggers = info.trigger_page.map_or(0, |_| irq_flags::TRIGGER_PAGE);
-    let memory = &mut *context.memory;
-    put_double(memory, flags, level | triggers);
-    put_double(memory, end_page, info.end_page);
-    put_double(memory, trigger_page, info.trigger_page.unwrap_or(0));
-    put(memory, shift, &info.page_shift.to_be_bytes());
-    put(memory, chip, &info.chip.to_be_bytes());
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_GET_IRQ_CONFIG`.
-fn irq_config<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    let [number, target, priority, appears_as, ..] = *arguments;
-    let places = Places(context);
-    let (target, priority) = (places.double(target)?, places.byte(priority)?);
-    let appears_as = places.single(appears_as)?;
-    let controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    let found = controller.source_configuration(door, number)?;
-    let memory = &mut *context.memory;
-    let found_target = found.target.map_or(NO_TARGET, |target| target.number());
-    put_double(memory, target, found_target);
-    put(memory, priority, &[found.priority]);
-    put(memory, appears_as, &found.number.to_be_bytes());
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_SET_IRQ_CONFIG`.
-fn set_irq_config<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    let [number, target, wanted, appears_as, ..] = *arguments;
-    let (wanted, appears_as) = (priority(wanted)?, narrow(appears_as)?);
-    let mut controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    controller.configure_source(door, number, target, wanted, appears_as)?;
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_GET_QUEUE_INFO`.
-fn queue_info<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    let [target, wanted, page, size, end_page, escalation, flags, ..] = *arguments;
-    let places = Places(context);
-    let (page, size) = (places.double(page)?, places.double(size)?);
-    let (end_page, flags) = (places.double(end_page)?, places.double(flags)?);
-    let escalation = places.single(escalation)?;
-    let wanted = priority(wanted)?;
-    let controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    let info = controller.queue_info(door, target, wanted)?;
-    let has = |flag: bool, bit: u64| if flag { bit } else { 0 };
-    let found_flags = has(info.is_on, queue_flags::ENABLED)
-        | has(info.always_notifies, queue_flags::ALWAYS_NOTIFY)
-        | has(info.escalates, queue_flags::ESCALATE);
-    let (found_page, found_size) = info.memory.unwrap_or((0, 0));
-    let memory = &mut *context.memory;
-    put_double(memory, page, found_page);
-    put_double(memory, size, found_size.into());
-    put_double(memory, end_page, info.end_page);
-    put(memory, escalation, &info.escalation.to_be_bytes());
-    put_double(memory, flags, found_flags);
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_SET_QUEUE_INFO`: the memory is the OS's, as a whole, before the hardware writes to it.
-fn set_queue_info<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    const KNOWN: u64 = queue_flags::ENABLED | queue_flags::ALWAYS_NOTIFY | queue_flags::ESCALATE;
-    let [target, wanted, page, size, flags, ..] = *arguments;
-    let wanted = priority(wanted)?;
-    if flags & !KNOWN != 0 {
-        return Err(OpalError::Parameter.into());
-    }
-    let request = if flags & queue_flags::ENABLED == 0 {
-        None
-    } else {
-        Some(QueueRequest {
-            memory: queue_memory(context, page, size)?,
-            always_notifies: flags & queue_flags::ALWAYS_NOTIFY != 0,
-            escalates: flags & queue_flags::ESCALATE != 0,
-        })
-    };
-    let mut controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    controller.set_queue(door, target, wanted, request)?;
-    Ok(SUCCESS)
-}
-
-/// The memory of a queue: a real address, and the log of its bytes.
-#[inline(never)]
-fn queue_memory<H, M>(
-    context: &Context<'_, H, M>,
-    page: u64,
-    size: u64,
-) -> Result<Option<(u64, u32)>, Refusal> {
-    if size == 0 {
-        return Ok(None);
-    }
-    let size = narrow(size)?;
-    let bytes = 1_u64.checked_shl(size).ok_or(OpalError::Parameter)?;
-    Ok(Some((context.pointers().device(page, bytes)?, size)))
-}
-
-/// `OPAL_XIVE_GET_VP_INFO`.
-fn vp_info<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    let [target, flags, ring_word, report, chip, ..] = *arguments;
-    let places = Places(context);
-    let (flags, ring_word) = (places.double(flags)?, places.double(ring_word)?);
-    let (report, chip) = (places.double(report)?, places.single(chip)?);
-    let info = locked(context, interrupts)?.target_info(target)?;
-    let memory = &mut *context.memory;
-    put_double(
-        memory,
-        flags,
-        if info.is_on { vp_flags::ENABLED } else { 0 },
-    );
-    put_double(memory, ring_word, info.ring_word.into());
-    put_double(memory, report, 0);
-    put(memory, chip, &info.chip.to_be_bytes());
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_SET_VP_INFO`. Single escalation is not announced, and nothing is reported to memory.
-fn set_vp_info<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    target: u64,
-    flags: u64,
-    report: u64,
-) -> Answer {
-    if flags & !vp_flags::ENABLED != 0 || report != 0 {
-        return Err(OpalError::Parameter.into());
-    }
-    let mut controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    controller.set_target(door, target, flags != 0)?;
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_SYNC`.
-fn synchronise<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    kind: u64,
-    number: u64,
-) -> Answer {
-    if kind & !(sync_kind::SOURCE | sync_kind::QUEUE) != 0 || kind == 0 {
-        return Err(OpalError::Parameter.into());
-    }
-    let what = Synchronise {
-        source: kind & sync_kind::SOURCE != 0,
-        queue: kind & sync_kind::QUEUE != 0,
-    };
-    let controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    controller.synchronise_source(door, number, what)?;
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_DUMP`: of a target. The rings of threads can be seen by their own thread alone.
-fn dump<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    kind: u64,
-    target: u64,
-) -> Answer {
-    match kind {
-        dump_kind::TARGET => {}
-        0..=dump_kind::LAST => return Err(OpalError::Unsupported.into()),
-        _ => return Err(OpalError::Parameter.into()),
-    }
-    let (info, state) = {
-        let controller = locked(context, interrupts)?;
-        let info = controller.target_info(target)?;
-        let door = &mut door(context.hardware, context.system);
-        (info, controller.target_state(door, target).unwrap_or(0))
-    };
-    info!(
-        "XIVE target {target:#x}: {}, ring word {:#x}, pending {state:#018x}",
-        if info.is_on { "on" } else { "off" },
-        info.ring_word
-    );
-    Ok(SUCCESS)
-}
-
-/// `OPAL_XIVE_GET_QUEUE_STATE`.
-fn queue_state<H: Hardware, M: OsMemory>(
-    context: &mut Context<'_, H, M>,
-    interrupts: &Interrupts<'_>,
-    arguments: &[u64; 8],
-) -> Answer {
-    let [target, wanted, generation, position, ..] = *arguments;
-    let places = Places(context);
-    let (generation, position) = (places.single(generation)?, places.single(position)?);
-    let wanted = priority(wanted)?;
-    let controller = locked(context, interrupts)?;
-    let door = &mut door(context.hardware, context.system);
-    let found = controller.queue_state(door, target, wanted)?;
-    let memory = &mut *context.memory;
-    put(memory, generation, &u32::from(found.0).to_be_bytes());
-    put(memory, position, &found.1.to_be_bytes());
     Ok(SUCCESS)
 }
