@@ -23,6 +23,7 @@ const SET_MEMORY: u64 = with::<MemoryRegion>(WRITE, 0x46);
 const GET_REGISTERS: u64 = with::<Registers>(READ, 0x81);
 const SET_REGISTERS: u64 = with::<Registers>(WRITE, 0x82);
 const CREATE_DEVICE: u64 = with::<Device>(READ | WRITE, 0xe0);
+const SET_ATTRIBUTE: u64 = with::<Attribute>(WRITE, 0xe1);
 const ENABLE_CAPABILITY: u64 = with::<Capability>(WRITE, 0xa3);
 const GET_ONE: u64 = with::<OneRegister>(WRITE, 0xab);
 const SET_ONE: u64 = with::<OneRegister>(WRITE, 0xac);
@@ -35,6 +36,9 @@ const CAPABILITY_PAPR: u32 = 68;
 const CAPABILITY_XIVE: u32 = 169;
 /// POWER9's interrupt controller, as a device of the kernel.
 const DEVICE_XIVE: u32 = 9;
+/// Its attribute: how many vCPUs it may serve. The default is 2048, and as many targets of the host.
+const XIVE_CONTROL: u32 = 1;
+const XIVE_SERVERS: u64 = 3;
 /// TB offset: PowerPC, 64 bits, number 0x9c.
 const TIMEBASE_OFFSET: u64 = 0x1030_0000_0000_009c;
 /// LPCR, and in it: interrupts are taken little-endian.
@@ -66,6 +70,14 @@ struct Device {
     kind: u32,
     file: u32,
     flags: u32,
+}
+
+#[repr(C)]
+struct Attribute {
+    flags: u32,
+    group: u32,
+    number: u64,
+    address: u64,
 }
 
 #[repr(C)]
@@ -175,6 +187,17 @@ impl Vcpu {
             // SAFETY: the request's structure.
             unsafe { machine.request_with(CREATE_DEVICE, &mut device) }
                 .map_err(|error| ("an interrupt controller", error))?;
+            let servers = 1u32;
+            let mut attribute = Attribute {
+                flags: 0,
+                group: XIVE_CONTROL,
+                number: XIVE_SERVERS,
+                address: &raw const servers as u64,
+            };
+            let file = File::from_answer(device.file.into());
+            // SAFETY: the request's structure; the number outlives the request, which only reads it.
+            unsafe { file.request_with(SET_ATTRIBUTE, &mut attribute) }
+                .map_err(|error| ("the controller's number of vCPUs", error))?;
             // The file stays open for ever: closing it would take the controller away.
             vcpu.enable(CAPABILITY_XIVE, [device.file.into(), 0, 0, 0])
                 .map_err(|error| ("the vCPU at its interrupt controller", error))?;
