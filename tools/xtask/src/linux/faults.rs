@@ -59,12 +59,18 @@ fn connect(bench: &Bench<'_>, session: &Session, guests: Guests) -> Result<Struc
     Struck::connect(&session.socket(), &bench.image.elf, guests, PATIENCE)
 }
 
-/// Each campaign has one of each early on, however short it is.
-fn extra(seed: u64, number: u32, threads: usize) -> Extra {
-    match number {
+/// Each campaign has one of each early on, however short it is. In turns nobody is held while another
+/// core works: each spin of the firmware ends a turn, so its half second has a turn of the others for
+/// each of half a million spins.
+fn extra(seed: u64, number: u32, threads: usize, may_hold: bool) -> Extra {
+    let extra = match number {
         2 => draw_second(seed, number, threads),
         4 if threads > 1 => draw_held(seed, number, threads),
         _ => draw_extra(seed, number, threads),
+    };
+    match extra {
+        Extra::Held { .. } if !may_hold => Extra::None,
+        extra => extra,
     }
 }
 
@@ -103,7 +109,8 @@ pub(crate) fn strike(
     for number in 1..=faults {
         let plan = draw(seed, number, &choices);
         let extra = if guests.is_empty() {
-            extra(seed, number, plan.damage.len())
+            let may_hold = !shape.counted || choices.cores.len() == 1;
+            extra(seed, number, plan.damage.len(), may_hold)
         } else {
             Extra::None
         };
