@@ -9,8 +9,10 @@ use tree_writer::TreeWriter;
 /// How often the OS is to ask for events where nothing interrupts it for them: so this is how long a
 /// typed character waits at most.
 const HEARTBEAT_MILLISECONDS: u32 = 100;
-/// The same where an interrupt tells of input: for what else there may be.
-const SLOW_HEARTBEAT_MILLISECONDS: u32 = 2_000;
+/// The same where an interrupt tells of input. An HMI that ends a thread's sleep wakes nobody to fetch
+/// its event: so this is how long that waits at most. And the look at the TOD, once a second, is
+/// taken when the OS polls.
+const SLOW_HEARTBEAT_MILLISECONDS: u32 = 250;
 /// Calls that may complete later. None does; but an OS complains if it can have none at all.
 const ASYNCHRONOUS_CALLS: u32 = 8;
 /// Bytes that the OS is to write at once: what the UART takes in one go.
