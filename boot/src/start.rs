@@ -6,7 +6,7 @@ use crate::jobs::{self, Job};
 use crate::layout::{DEVICE_TREE_LIMIT, OWN};
 use crate::machine::ThisThread;
 use crate::timebase::{measure_spread, shares_timebase, start_timebase};
-use crate::{RECORDER, SYSTEM, console, cores, handover, shim, verdict};
+use crate::{RECORDER, SYSTEM, console, cores, handover, shim, verdict, waiting};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use log::{error, info};
 use opaline_firmware::hardware::Pir;
@@ -98,6 +98,7 @@ pub(crate) fn boot_thread(device_tree: u64) -> ! {
     };
     console::use_xscom_of(system);
     let spins = calibrate();
+    waiting::let_sleep();
     system.set_spins_per_microsecond(spins);
     info!("Wait loop: {spins} spins a microsecond");
 

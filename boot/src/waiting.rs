@@ -6,6 +6,7 @@ use crate::jobs;
 use crate::machine::ThisThread;
 use crate::start::PLATFORM;
 use crate::{SYSTEM, guest, handover, interrupts, start};
+use core::sync::atomic::{AtomicBool, Ordering};
 use opaline_firmware::hardware::Pir;
 use opaline_firmware::platform::Generation;
 use opaline_firmware::processors;
@@ -19,6 +20,15 @@ const NAP_TICKS: u64 = 512_000;
 const BRIEF: u32 = 200;
 /// DEC of a thread that an OS is about to own.
 const FAR: u64 = 0x7fff_ffff;
+
+/// Whether threads that wait may sleep: not while the boot thread measures how fast a thread spins. What
+/// it finds is a budget for threads that wait for one another, all of them spinning.
+static MAY_SLEEP: AtomicBool = AtomicBool::new(false);
+
+/// From now on threads that wait for long sleep.
+pub(crate) fn let_sleep() {
+    MAY_SLEEP.store(true, Ordering::Relaxed);
+}
 
 /// Waits for work; runs on every thread but the one that came first.
 pub(crate) fn thread(index: usize) -> ! {
@@ -102,7 +112,7 @@ impl Idle {
             self.spins += 1;
             return false;
         }
-        wakes_by_doorbell() && cpu::tb() != self.since
+        MAY_SLEEP.load(Ordering::Relaxed) && wakes_by_doorbell() && cpu::tb() != self.since
     }
 }
 
