@@ -142,76 +142,37 @@ pub(crate) fn attention() -> ! {
     }
 }
 
-/// Cache-inhibited doubleword load in hypervisor real mode.
-pub(crate) fn load_doubleword(address: u64) -> u64 {
-    let value: u64;
-    // SAFETY: callers pass device addresses of the platform (XSCOM); no Rust object is there.
-    unsafe {
-        asm!("sync", "ldcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
-             v = out(reg) value, a = in(reg) address, options(nostack));
-    }
-    value
+/// Cache-inhibited accesses of one width in hypervisor real mode.
+macro_rules! inhibited {
+    ($load:ident: $load_name:literal, $store:ident: $store_name:literal, $width:ty) => {
+        inhibited!($load: $load_name, $width);
+
+        pub(crate) fn $store(address: u64, value: $width) {
+            // SAFETY: as for the loads.
+            unsafe {
+                asm!("sync", concat!($store_name, " {v}, 0, {a}"), "sync",
+                     v = in(reg) u64::from(value), a = in(reg) address, options(nostack));
+            }
+        }
+    };
+    ($load:ident: $load_name:literal, $width:ty) => {
+        pub(crate) fn $load(address: u64) -> $width {
+            let value: u64;
+            // SAFETY: callers pass device addresses of the platform (XSCOM, LPC, the interrupt
+            // controller); no Rust object is there.
+            unsafe {
+                asm!("sync", concat!($load_name, " {v}, 0, {a}"), "twi 0, {v}, 0", "isync",
+                     v = out(reg) value, a = in(reg) address, options(nostack));
+            }
+            value as $width
+        }
+    };
 }
 
-/// Cache-inhibited doubleword store in hypervisor real mode.
-pub(crate) fn store_doubleword(address: u64, value: u64) {
-    // SAFETY: as for `load_doubleword`.
-    unsafe {
-        asm!("sync", "stdcix {v}, 0, {a}", "sync",
-             v = in(reg) value, a = in(reg) address, options(nostack));
-    }
-}
-
-/// Cache-inhibited load of two bytes in hypervisor real mode.
-pub(crate) fn load_half_word(address: u64) -> u16 {
-    let value: u64;
-    // SAFETY: as for `load_doubleword` (interrupt controller).
-    unsafe {
-        asm!("sync", "lhzcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
-             v = out(reg) value, a = in(reg) address, options(nostack));
-    }
-    value as u16
-}
-
-/// Cache-inhibited load of four bytes in hypervisor real mode.
-pub(crate) fn load_word(address: u64) -> u32 {
-    let value: u64;
-    // SAFETY: as for `load_doubleword` (LPC).
-    unsafe {
-        asm!("sync", "lwzcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
-             v = out(reg) value, a = in(reg) address, options(nostack));
-    }
-    value as u32
-}
-
-/// Cache-inhibited store of four bytes in hypervisor real mode.
-pub(crate) fn store_word(address: u64, value: u32) {
-    // SAFETY: as for `load_doubleword` (LPC, interrupt controller).
-    unsafe {
-        asm!("sync", "stwcix {v}, 0, {a}", "sync",
-             v = in(reg) u64::from(value), a = in(reg) address, options(nostack));
-    }
-}
-
-/// Cache-inhibited byte load in hypervisor real mode.
-pub(crate) fn load_byte(address: u64) -> u8 {
-    let value: u64;
-    // SAFETY: as for `load_doubleword` (LPC).
-    unsafe {
-        asm!("sync", "lbzcix {v}, 0, {a}", "twi 0, {v}, 0", "isync",
-             v = out(reg) value, a = in(reg) address, options(nostack));
-    }
-    value as u8
-}
-
-/// Cache-inhibited byte store in hypervisor real mode.
-pub(crate) fn store_byte(address: u64, value: u8) {
-    // SAFETY: as for `load_doubleword` (LPC).
-    unsafe {
-        asm!("sync", "stbcix {v}, 0, {a}", "sync",
-             v = in(reg) u64::from(value), a = in(reg) address, options(nostack));
-    }
-}
+inhibited!(load_doubleword: "ldcix", store_doubleword: "stdcix", u64);
+inhibited!(load_word: "lwzcix", store_word: "stwcix", u32);
+inhibited!(load_half_word: "lhzcix", u16);
+inhibited!(load_byte: "lbzcix", store_byte: "stbcix", u8);
 
 /// Sleeps until anything happens that could interrupt, whether interrupts are open or not; goes on
 /// behind the instruction. POWER9 and later.
