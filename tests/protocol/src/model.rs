@@ -200,13 +200,9 @@ impl Protocol {
             return;
         }
         if self.reduced
-            && let Some(thread) = crate::reduction::private_step(self, state)
+            && let Some(step) = crate::reduction::private_step(self, state)
         {
-            moves.push(Move::Act {
-                thread: thread as u8,
-                what: What::Step,
-                lowest: 0,
-            });
+            moves.push(step);
             return;
         }
         let threads = self.shape.all() as u8;

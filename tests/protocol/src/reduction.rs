@@ -13,21 +13,26 @@
 //! Threads that may be late or stop, and a TOD that is dead, let waits run out, which looks at where
 //! others stand: there no step counts as private.
 
-use crate::model::Protocol;
-use crate::moves::has_step;
+use crate::model::{Move, Protocol};
+use crate::moves::{What, has_step};
 use crate::state::{Shape, State};
 use crate::thread::{Flag, Life, Thread};
 use hmi_meeting::way::Place as WayPlace;
 use hmi_meeting::{Phase, mask_of};
 use hypervisor_shim::passage::{Place, Wait};
 
-/// The first thread whose next step is private.
+/// The next step of the first thread whose next step is private.
 #[must_use]
-pub fn private_step(model: &Protocol, state: &State) -> Option<usize> {
+pub fn private_step(model: &Protocol, state: &State) -> Option<Move> {
     if model.late + model.mortal > 0 || model.dead_tod {
         return None;
     }
-    (0..model.shape.all()).find(|number| is_private(model, state, *number))
+    let thread = (0..model.shape.all()).find(|number| is_private(model, state, *number))?;
+    Some(Move::Act {
+        thread: thread as u8,
+        what: What::Step,
+        lowest: 0,
+    })
 }
 
 /// Whether no error is left, none can come, and nobody in the firmware has seen one: TB runs from now

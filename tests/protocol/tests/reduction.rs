@@ -2,7 +2,6 @@
 
 use hypervisor_shim::passage::Place;
 use protocol::model::{Move, Protocol};
-use protocol::moves::What;
 use protocol::reduction::private_step;
 use protocol::sets::{Run, reducible};
 use protocol::state::State;
@@ -28,12 +27,7 @@ fn states(model: &Protocol) -> HashSet<State> {
 fn settled(model: &Protocol, state: State) -> (State, usize) {
     let mut state = state;
     let mut steps = 0;
-    while let Some(thread) = private_step(model, &state) {
-        let step = Move::Act {
-            thread: thread as u8,
-            what: What::Step,
-            lowest: 0,
-        };
+    while let Some(step) = private_step(model, &state) {
         state = model.next(&state, step).expect("a step that can be made");
         steps += 1;
         assert!(steps < 100, "private steps go round");
@@ -84,21 +78,18 @@ fn no_rule_sees_a_private_step() {
     for Run { name, model } in reducible() {
         let rules = model.rules();
         for state in states(&model) {
-            if settled(&model, state).1 == 0 {
+            let Some(step) = private_step(&model, &state) else {
                 continue;
-            }
-            let thread = private_step(&model, &state).expect("a private step");
-            let step = Move::Act {
-                thread: thread as u8,
-                what: What::Step,
-                lowest: 0,
             };
             let next = model.next(&state, step).expect("a step that can be made");
             for rule in &rules {
                 let before = (rule.holds)(&model, &state);
                 assert_eq!(before, (rule.holds)(&model, &next), "{name}: {}", rule.name);
             }
-            assert!(!state.threads[thread].is_at(Place::InGuest));
+            let Move::Act { thread, .. } = step else {
+                panic!("no thread's step: {step:?}");
+            };
+            assert!(!state.threads[usize::from(thread)].is_at(Place::InGuest));
             steps += 1;
         }
     }
