@@ -225,7 +225,8 @@ hardware_by_registers!(ModelHardware<'_>, {
         let Some(turn) = self.turn else { return 1 };
         let spins = self.wait.spin(&turn, most);
         let machine = self.thread.machine();
-        machine.tick(spins.more * machine.configuration().costs.relax);
+        self.thread
+            .pass(spins.more * machine.configuration().costs.relax);
         spins.counted
     }
 });

@@ -152,6 +152,8 @@ bitflags::bitflags! {
         const PSS_HAMMING_DISTANCE = ibm(18);
         /// Parity of the internal path delay or step check.
         const DELAY_COMPONENT_PARITY = ibm(22);
+        /// Parity of FSM (0x24): what it shows means nothing.
+        const FSM_READ_PARITY = ibm(29);
         /// Parity of register 0x10.
         const PARITY_10 = ibm(32);
         /// Sync check of the internal path: the TOD stops.

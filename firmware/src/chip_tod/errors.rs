@@ -1,6 +1,7 @@
 //! Repair of TOD errors that the ERROR register reports, and that TFMR shows as bit 51.
 
 use super::error_table::{Remedy, bits_with, maskable_bits, told_bits};
+use super::rebuild::running_timebase;
 use super::{ChipState, TodPlace, aim, is_running};
 use crate::decisions::Table;
 use crate::hardware::Hardware;
@@ -145,6 +146,10 @@ impl System<'_> {
             }
         }
         let right = !self.is_suspect(repair.tod) || self.makes_value_right(hw, repair.tod);
+        if !right && running_timebase(hw).is_none() {
+            // Who loads TB sees to it.
+            return TodRecovery::Stopped;
+        }
         if right && repair.failed.is_empty() {
             TodRecovery::Recovered
         } else {

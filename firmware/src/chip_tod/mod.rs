@@ -47,7 +47,8 @@ pub use cache::CachedRegisters;
 use core::sync::atomic::{AtomicU64, Ordering};
 pub use counters::TodCounters;
 pub use errors::TodRecovery;
-use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodRegister};
+use power_registers::Tfmr;
+use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodError, TodRegister};
 pub(crate) use rebuild::value_to_load;
 pub(crate) use restart::Lost;
 pub use restart::RestartError;
@@ -287,6 +288,33 @@ impl System<'_> {
             }
         }
         Ok(fsm)
+    }
+}
+
+impl System<'_> {
+    /// FSM of a chip's TOD; one that does not say that it runs is not believed while the register has a
+    /// parity error. The error is cleared then.
+    ///
+    /// # Errors
+    /// [`XscomError`].
+    pub(crate) fn tod_fsm_for_sure<H: Hardware>(
+        &self,
+        hw: &mut H,
+        tod: TodPlace,
+    ) -> Result<u64, XscomError> {
+        let fsm = self.tod_fsm(hw, tod)?;
+        let place = self.platform.place(hw.pir());
+        let own = place.is_some_and(|place| self.platform.cores[place.core].chip == tod.chip);
+        // Of the own chip TFMR says that there is no error, for less.
+        if is_running(fsm) || own && !hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
+            return Ok(fsm);
+        }
+        let parity = TodError::FSM_READ_PARITY.bits();
+        if self.tod_read(hw, tod.chip, TodRegister::Error)? & parity == 0 {
+            return Ok(fsm);
+        }
+        self.tod_write(hw, tod.chip, TodRegister::Error, parity)?;
+        self.tod_fsm(hw, tod)
     }
 }
 

@@ -4,6 +4,10 @@
 //! The estimate is the youngest TB that was good or, if it is plausible, TB as it stopped; plus the
 //! spins since then. So TB is behind nothing that was seen before. That silicon takes a new time at
 //! run time as it does at boot is not proven.
+//!
+//! A core whose TB runs on beside that would show another time than the rest. If there may be one, and
+//! it did not say in time what it shows ([`super::suspicion`]), the steps of its chip are stopped first:
+//! it loses TB and loads the estimate as well.
 
 use super::restart::{Restart, RestartError};
 use super::{TodPlace, is_running};
@@ -13,8 +17,10 @@ use power_registers::TbState;
 use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
 
 /// Times that the TOD is loaded, if the sync comes too early.
-const LOAD_TRIES: u32 = 5;
+const LOAD_TRIES: u32 = 20;
 const TWO_PERIODS_MICROSECONDS: u64 = 32;
+/// Longest wait for a TOD to stop that was told to.
+const STOP_MICROSECONDS: u64 = 50;
 const LEAST_POLLS: u64 = 100;
 
 impl System<'_> {
@@ -26,6 +32,9 @@ impl System<'_> {
         source: TodPlace,
     ) -> Result<(), RestartError> {
         let me = restart.tod;
+        if !restart.timebase_runs {
+            self.stop_timebases(hw, me)?;
+        }
         if source != me {
             // What stopped it; its own cores see to the rest.
             let stopping = TodError::STOPPING.bits();
@@ -33,15 +42,25 @@ impl System<'_> {
         }
         let mut tries = 1;
         loop {
-            self.await_early_in_period(hw, restart);
             self.tod_trigger(hw, source.chip, TodRegister::LoadTodMod)?;
             self.tod_trigger(hw, source.chip, TodRegister::TxTtype5)?;
-            let value = value_to_load(self.estimate(hw, restart));
+            self.await_early_in_period(hw, restart);
+            let estimate = if restart.timebase_runs {
+                // Others may know the time: no guess then.
+                running_timebase(hw).ok_or(RestartError::TimebaseLost)?
+            } else {
+                self.expected(restart.lost)
+            };
+            let value = value_to_load(estimate);
             self.tod_write(hw, source.chip, TodRegister::LoadTod, value)?;
             // The TOD starts with the next sync: that must be the one that the value is for.
             let in_time = !restart.timebase_runs || hw.timebase() <= value;
-            if in_time || tries == LOAD_TRIES {
+            if in_time {
                 break;
+            }
+            if tries == LOAD_TRIES {
+                // It would run, whole periods behind TB.
+                return Err(RestartError::TooLate);
             }
             tries += 1;
         }
@@ -70,15 +89,29 @@ impl System<'_> {
         }
     }
 
-    /// What TB should be now: TB itself, as long as it runs.
-    pub(super) fn estimate<H: Hardware>(&self, hw: &mut H, restart: &Restart) -> u64 {
-        let running = if restart.timebase_runs {
-            running_timebase(hw)
-        } else {
-            None
-        };
-        running.unwrap_or_else(|| self.expected(restart.lost))
+    /// Stops the steps of the chips on which a core may have a TB that runs.
+    fn stop_timebases<H: Hardware>(&self, hw: &mut H, me: TodPlace) -> Result<(), RestartError> {
+        for tod in self.tods() {
+            if !self.may_know(hw, tod) || has_no_steps(self.tod_fsm(hw, tod)?) {
+                continue;
+            }
+            let stop = TodError::I_PATH_SYNC_CHECK.bits();
+            self.tod_write(hw, tod.chip, TodRegister::ErrorInject, stop)?;
+            let mut waiting = self.budget(STOP_MICROSECONDS, LEAST_POLLS);
+            while !has_no_steps(self.tod_fsm(hw, tod)?) {
+                waiting.spin(hw).map_err(|_| RestartError::Disputed)?;
+            }
+            if tod == me {
+                self.tod_write(hw, tod.chip, TodRegister::Error, stop)?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// Whether an FSM value says that the TOD is in its error state, in which its cores get no steps.
+const fn has_no_steps(fsm: u64) -> bool {
+    fsm >> 60 == 0 && !is_running(fsm)
 }
 
 /// TB, if TFMR says *after* it was read that it runs: an error may strike while a TOD is repaired, and

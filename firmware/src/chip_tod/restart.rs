@@ -39,10 +39,14 @@ pub enum RestartError {
     },
     /// Some chip cannot be asked whether it runs: a rebuild might put its time out.
     Unknown,
+    /// The TODs that run have times under suspicion, which cores of their chips may set right.
+    Doubted,
     /// The TODs that run contradict one another, and the time of the right one could not be had.
     Disputed,
     /// TB, by which the TOD was to be set, stopped meanwhile.
     TimebaseLost,
+    /// The time was set by TB, but each time after the sync that it was for.
+    TooLate,
     /// The TOD got its time, but does not run.
     NotRunning {
         /// Its FSM register.
@@ -89,6 +93,8 @@ pub(crate) struct Lost {
     pub(crate) spins: u64,
     /// A value was refused in this repair: the next must be what is expected.
     pub(crate) refused: bool,
+    /// Cores whose TB runs may still be waited for: once in a repair.
+    pub(crate) patient: bool,
 }
 
 /// One restart under way, under the network lock.
@@ -104,6 +110,8 @@ pub(super) struct Restart {
     pub(super) misled: bool,
     /// The TODs that run contradict one another: a rebuild would put out the time of the right one.
     pub(super) disputed: bool,
+    /// TODs that run, with a time under suspicion, and with cores that may set it right; a bit for each.
+    pub(super) doubted: u64,
 }
 
 impl Restart {
@@ -116,6 +124,7 @@ impl Restart {
             switched: false,
             misled: false,
             disputed: false,
+            doubted: 0,
         }
     }
 }
@@ -132,28 +141,40 @@ impl System<'_> {
         tod: TodPlace,
         place: ThreadPlace,
         epoch: u64,
-        mut lost: Lost,
+        lost: &mut Lost,
     ) -> Result<(), RestartError> {
-        let (mut network, waited) = self.lock_network(hw)?;
-        let changed = self.chip_tod.epoch() != epoch;
-        if changed && !self.is_suspect(tod) && is_running(self.tod_fsm(hw, tod)?) {
-            self.record(hw, Step::TodRestart, [Way::Found as u64, 0]);
-            return Ok(());
+        loop {
+            let (mut network, waited) = self.lock_network(hw)?;
+            let changed = self.chip_tod.epoch() != epoch;
+            if changed && !self.is_suspect(tod) && is_running(self.tod_fsm(hw, tod)?) {
+                self.record(hw, Step::TodRestart, [Way::Found as u64, 0]);
+                return Ok(());
+            }
+            let me = 1 << place.core;
+            let hopeless = &self.chip_tod.hopeless[tod.index];
+            let failed = hopeless.load(Ordering::Acquire);
+            if failed != 0 && failed & me == 0 {
+                hopeless.fetch_or(me, Ordering::AcqRel);
+                return Err(RestartError::Hopeless);
+            }
+            lost.spins += waited;
+            let mut restart = Restart::new(tod, false, *lost);
+            let result = self.restarted(hw, &mut network, &mut restart);
+            lost.spins = restart.lost.spins;
+            match result {
+                Err(RestartError::Doubted) => {
+                    // They need the network for that.
+                    drop(network);
+                    self.await_judgement(hw, restart.doubted, lost);
+                    lost.patient = false;
+                }
+                Err(error) => {
+                    hopeless.store(me, Ordering::Release);
+                    return Err(error);
+                }
+                Ok(()) => return Ok(()),
+            }
         }
-        let me = 1 << place.core;
-        let hopeless = &self.chip_tod.hopeless[tod.index];
-        let failed = hopeless.load(Ordering::Acquire);
-        if failed != 0 && failed & me == 0 {
-            hopeless.fetch_or(me, Ordering::AcqRel);
-            return Err(RestartError::Hopeless);
-        }
-        lost.spins += waited;
-        let restart = Restart::new(tod, false, lost);
-        let result = self.restarted(hw, &mut network, restart);
-        if result.is_err() {
-            hopeless.store(me, Ordering::Release);
-        }
-        result
     }
 
     /// Gives a TOD its time anew while TB runs: its value is not to be trusted.
@@ -163,14 +184,19 @@ impl System<'_> {
         tod: TodPlace,
     ) -> Result<(), RestartError> {
         let (mut network, spins) = self.lock_network(hw)?;
+        if !self.is_suspect(tod) {
+            // Another thread was faster.
+            return Ok(());
+        }
         let timebase = running_timebase(hw).ok_or(RestartError::TimebaseLost)?;
         let lost = Lost {
             timebase,
             spins,
             refused: false,
+            patient: false,
         };
-        let restart = Restart::new(tod, true, lost);
-        self.restarted(hw, &mut network, restart)?;
+        let mut restart = Restart::new(tod, true, lost);
+        self.restarted(hw, &mut network, &mut restart)?;
         // What was loaded may be an estimate then.
         running_timebase(hw).map(drop).ok_or_else(|| {
             self.distrust(tod);
@@ -182,14 +208,14 @@ impl System<'_> {
         &self,
         hw: &mut H,
         network: &mut Network,
-        mut restart: Restart,
+        restart: &mut Restart,
     ) -> Result<(), RestartError> {
         // Until its time is known to be right: other cores see it run before.
         let suspects = &self.chip_tod.suspects;
         let mine = restart.tod.bit();
         let before = suspects.fetch_or(mine, Ordering::AcqRel);
         self.chip_tod.restarting.fetch_or(mine, Ordering::AcqRel);
-        let result = self.bring_up(hw, network, &mut restart);
+        let result = self.bring_up(hw, network, restart);
         self.chip_tod.epoch.fetch_add(1, Ordering::AcqRel);
         if result.is_ok() || before & mine == 0 && !restart.misled {
             suspects.fetch_and(!mine, Ordering::AcqRel);
@@ -204,6 +230,8 @@ impl System<'_> {
                     hopeless.store(0, Ordering::Release);
                 }
             }
+            // It is tried once more.
+            Err(RestartError::Doubted) => {}
             Err(_) => self.chip_tod.counters.count_failed_restart(),
         }
         if restart.switched {
@@ -253,6 +281,9 @@ impl System<'_> {
         if self.follows_neighbour(hw, restart)? {
             return Ok(Way::Helper);
         }
+        if restart.doubted != 0 && restart.lost.patient {
+            return Err(RestartError::Doubted);
+        }
         let source = self.master_in(in_use).unwrap_or(restart.tod);
         self.rebuild(hw, restart, source)?;
         Ok(Way::Rebuilt)
@@ -281,7 +312,7 @@ impl System<'_> {
     }
 
     fn runs<H: Hardware>(&self, hw: &mut H, tod: TodPlace) -> bool {
-        self.tod_fsm(hw, tod).is_ok_and(is_running)
+        self.tod_fsm_for_sure(hw, tod).is_ok_and(is_running)
     }
 
     /// Follows the master, if it is another chip and runs.
@@ -330,7 +361,7 @@ impl System<'_> {
         let me = restart.tod;
         let mut unknown = false;
         for tod in self.tods().filter(|tod| *tod != me) {
-            match self.tod_fsm(hw, tod) {
+            match self.tod_fsm_for_sure(hw, tod) {
                 Ok(fsm) if is_running(fsm) => {}
                 Ok(_) => continue,
                 Err(_) => {

@@ -53,10 +53,15 @@ pub(crate) struct CoreState {
     failures: [AtomicU8; MAX_CORE_THREADS],
     /// Per thread, since QEMU and partitioned cores keep one TB for each: last TB while it was good.
     last_good: [AtomicU64; MAX_CORE_THREADS],
+    /// 1 if TB was found not to run, until it is loaded or found to run.
+    lost: AtomicU64,
     /// Odd while TB is being loaded: it may run with a value that is refused in the end.
     loads: AtomicU64,
     /// TB when a thread of the core last compared the TOD with it; 0 = never.
     watched: AtomicU64,
+    /// The time of the TODs, by the count of their restarts, that a thread of the core has judged last;
+    /// counted from 1.
+    judged: AtomicU64,
     accounting: [Accounting; MAX_CORE_THREADS],
     /// Causes that the whole core sees, and which threads have seen them.
     pub(crate) seen: Seen,
@@ -92,8 +97,10 @@ impl CoreState {
                 ),
                 failures: [const { AtomicU8::new(0) }; MAX_CORE_THREADS],
                 last_good: each!(AtomicU64::new(0); MAX_CORE_THREADS),
+                lost: AtomicU64::new(0),
                 loads: AtomicU64::new(0),
                 watched: AtomicU64::new(0),
+                judged: AtomicU64::new(0),
                 accounting: [const { Accounting::new() }; MAX_CORE_THREADS],
                 seen: Seen::new(),
             }
@@ -221,6 +228,7 @@ impl CoreState {
             damaged: false,
             ..self.plan()
         });
+        self.note_lost(false);
     }
 
     /// TB was loaded with a time that is not to be trusted.
@@ -284,6 +292,29 @@ impl CoreState {
             .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
             .is_ok();
         won && last != 0
+    }
+
+    /// Notes whether TB was found not to run.
+    pub(crate) fn note_lost(&self, lost: bool) {
+        let lost = u64::from(lost);
+        // Mostly nothing changes: then nothing is written.
+        if self.lost.load(Ordering::Relaxed) != lost {
+            self.lost.store(lost, Ordering::Release);
+        }
+    }
+
+    /// Whether the core may show the time: its TB is not known to be lost, nor just being loaded.
+    pub(crate) fn may_know_time(&self) -> bool {
+        self.expected() != 0
+            && self.lost.load(Ordering::Acquire) == 0
+            && self.loads().is_multiple_of(2)
+    }
+
+    /// Whether no other thread of the core has begun to compare the TOD with TB since the TODs got their
+    /// time: one is enough.
+    pub(crate) fn is_first_to_judge(&self, epoch: u64) -> bool {
+        let judged = epoch.wrapping_add(1);
+        self.judged.swap(judged, Ordering::Relaxed) != judged
     }
 
     pub(crate) fn note_good_timebase(&self, thread: usize, timebase: u64) {

@@ -99,6 +99,7 @@ pub fn handle<H: Hardware>(hw: &mut H, system: &System<'_>) -> Outcome {
         was_broken |= handle_timer(hw, system, &mut caller, core);
         dead = is_dead(hw, system, &caller, was_broken);
     }
+    core.note_lost(dead);
     if dead {
         caller.flags |= hmi_flags::TOD_TB_FAIL;
     }
@@ -161,6 +162,9 @@ fn handle_timer<H: Hardware>(
             Action::Look => {
                 let seen = core.coordinator.load();
                 let tfmr = diagnosis::settled(hw, system, caller);
+                if !tfmr.contains(Tfmr::TFMR_CORRUPT) {
+                    core.note_lost(tb_should_run && !tfmr.tb_usable());
+                }
                 let found = diagnose(tfmr, tb_should_run);
                 let rows = diagnosis::rows(tfmr, found);
                 system.decisions.hit_all(Table::Tfmr, rows);
@@ -298,26 +302,29 @@ fn handle_alone<H: Hardware>(
         let disposition = disposition(local == Repair::Failed);
         caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
     }
+    let core = &system.platform.cores[caller.place.core];
     if !tod {
+        system.judge_value(hw, caller.place);
         return true;
     }
-    let core = &system.platform.cores[caller.place.core];
     let recovery = system.recover_tod_errors(hw, core, true);
     if recovery == TodRecovery::Stopped && loses_timebase(hw, system) {
         // Now it is the core's affair.
         return false;
     }
-    if recovery != TodRecovery::Nothing {
-        if recovery == TodRecovery::Stopped
-            && let Some(tod) = system.tod_of(core.chip)
-        {
-            // One event says both.
-            let _ = system.take_unsaid(tod);
-        }
-        let scope = Scope::Chip(core.chip.0);
-        let disposition = disposition(recovery != TodRecovery::Recovered);
-        caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
+    if recovery == TodRecovery::Nothing {
+        system.judge_value(hw, caller.place);
+        return true;
     }
+    if recovery == TodRecovery::Stopped
+        && let Some(tod) = system.tod_of(core.chip)
+    {
+        // One event says both.
+        let _ = system.take_unsaid(tod);
+    }
+    let scope = Scope::Chip(core.chip.0);
+    let disposition = disposition(recovery != TodRecovery::Recovered);
+    caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
     true
 }
 

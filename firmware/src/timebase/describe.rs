@@ -29,6 +29,8 @@ impl fmt::Display for RestartError {
             }
             Self::Unknown => f.write_str("a chip cannot be asked whether it runs"),
             Self::TimebaseLost => f.write_str("TB stopped meanwhile"),
+            Self::TooLate => f.write_str("it was set too late for the next sync"),
+            Self::Doubted => f.write_str("the ChipTODs that run are under suspicion"),
             Self::Disputed => f.write_str("the ChipTODs that run contradict one another"),
             Self::NotRunning { fsm } => write!(f, "it does not run, FSM {fsm:#018x}"),
             Self::Xscom(why) => write!(f, "not reached: {why}"),

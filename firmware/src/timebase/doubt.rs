@@ -6,10 +6,6 @@ use crate::hardware::Hardware;
 use crate::system::System;
 use power_registers::Tfmr;
 
-/// Longest wait for a TOD's value to be found right, by those who repair its errors.
-const SUSPICION_MICROSECONDS: u64 = 10_000;
-const LEAST_SPINS: u64 = 1_000;
-
 /// Whether the TOD got another time while TB was loaded, or its value was damaged: then TB is no
 /// witness for it.
 pub(super) fn was_loaded_wrongly<H: Hardware>(
@@ -18,7 +14,7 @@ pub(super) fn was_loaded_wrongly<H: Hardware>(
     target: Target<'_>,
     tod: TodPlace,
     epoch: u64,
-    lost: Lost,
+    lost: &mut Lost,
 ) -> bool {
     if hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
         // What cannot be repaired stays unsaid until the event of this recovery is made.
@@ -35,19 +31,8 @@ pub(super) fn was_doubtful<H: Hardware>(
     system: &System<'_>,
     tod: TodPlace,
     epoch: u64,
-    lost: Lost,
+    lost: &mut Lost,
 ) -> bool {
     system.suspect_what_is_reported(hw, tod);
     !system.has_good_value(hw, tod, lost) || !system.chip_tod.kept_its_time(tod, epoch)
-}
-
-/// Whether the TOD's value is right, or is found right in time by who looks at it now.
-pub(super) fn loses_suspicion<H: Hardware>(hw: &mut H, system: &System<'_>, tod: TodPlace) -> bool {
-    let mut waiting = system.budget(SUSPICION_MICROSECONDS, LEAST_SPINS);
-    while system.is_suspect(tod) {
-        if waiting.spin(hw).is_err() {
-            return false;
-        }
-    }
-    true
 }

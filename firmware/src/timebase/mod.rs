@@ -64,7 +64,9 @@ pub fn resync<H: Hardware>(hw: &mut H, system: &System<'_>) -> Result<(), Resync
     let tod = system
         .tod_of(core.chip)
         .ok_or(ResyncError::Reload(ReloadError::NoChipTod))?;
-    let fsm = system.tod_fsm(hw, tod).map_err(ReloadError::from)?;
+    let fsm = system
+        .fsm_after_restart(hw, tod)
+        .map_err(ReloadError::from)?;
     if !is_running(fsm) {
         procedures::leave_clean(hw, system);
         return Err(ReloadError::TodNotRunning { fsm }.into());

@@ -1,6 +1,6 @@
 //! Loading TB from a TOD that runs.
 
-use super::doubt::{loses_suspicion, was_doubtful, was_loaded_wrongly};
+use super::doubt::{was_doubtful, was_loaded_wrongly};
 use super::estimate;
 use super::procedures::{TfmrError, arm_move, await_move, leave_clean, needs_clear, to_not_set};
 use crate::chip_tod::{Lost, RestartError, TodPlace, is_running};
@@ -137,12 +137,22 @@ pub(crate) fn reload<H: Hardware>(
             DeadTod::Restart { spins } => spins,
         },
         refused: false,
+        patient: true,
     };
     let _unsettled = system.core(target.place.core).unsettle();
     let mut attempts = 1;
     loop {
         let mut epoch = system.chip_tod.epoch();
-        let result = attempt(hw, system, target, tod, dead, lost, fsm.take(), &mut epoch);
+        let result = attempt(
+            hw,
+            system,
+            target,
+            tod,
+            dead,
+            &mut lost,
+            fsm.take(),
+            &mut epoch,
+        );
         if let Some(timebase) = refused(hw, system, tod, lost, result) {
             system.refuse_value(tod);
             system.record(hw, Step::TodRefused, [timebase, lost.timebase]);
@@ -158,9 +168,9 @@ pub(crate) fn reload<H: Hardware>(
         match result {
             Ok(timebase) => {
                 let doubtful = match dead {
-                    DeadTod::Fail => was_doubtful(hw, system, tod, epoch, lost),
+                    DeadTod::Fail => was_doubtful(hw, system, tod, epoch, &mut lost),
                     DeadTod::Restart { .. } => {
-                        was_loaded_wrongly(hw, system, target, tod, epoch, lost)
+                        was_loaded_wrongly(hw, system, target, tod, epoch, &mut lost)
                     }
                 };
                 if !doubtful {
@@ -182,7 +192,7 @@ pub(crate) fn reload<H: Hardware>(
             Err(ReloadError::WentBackwards { .. })
                 if attempts < ATTEMPTS
                     && dead != DeadTod::Fail
-                    && was_loaded_wrongly(hw, system, target, tod, epoch, lost) =>
+                    && was_loaded_wrongly(hw, system, target, tod, epoch, &mut lost) =>
             {
                 attempts += 1;
             }
@@ -212,7 +222,7 @@ fn attempt<H: Hardware>(
     target: Target<'_>,
     tod: TodPlace,
     dead: DeadTod,
-    lost: Lost,
+    lost: &mut Lost,
     known: Option<u64>,
     epoch: &mut u64,
 ) -> Result<u64, ReloadError> {
@@ -223,16 +233,21 @@ fn attempt<H: Hardware>(
     if needs_clear(tfmr) {
         return Err(TfmrError::EnteredError { tfmr }.into());
     }
-    let ask = |hw: &mut H| known.map_or_else(|| system.tod_fsm(hw, tod), Ok);
+    let ask = |hw: &mut H| match known {
+        Some(fsm) if is_running(fsm) => Ok(fsm),
+        _ => system.tod_fsm_for_sure(hw, tod),
+    };
     match dead {
         // A dead TOD raises an HMI, whose recovery restarts it. One that lies raises none.
         DeadTod::Fail if !lost.refused => {
             // TB, if it runs, is not stopped for a TOD that is not worth it.
-            let fsm = ask(hw)?;
+            let mut fsm = ask(hw)?;
             system.suspect_what_is_reported(hw, tod);
-            let good = is_running(fsm)
-                && (system.has_good_value(hw, tod, lost) || loses_suspicion(hw, system, tod));
-            if !good {
+            let good = system.has_good_value(hw, tod, lost);
+            if !is_running(fsm) {
+                fsm = system.fsm_after_restart(hw, tod)?;
+            }
+            if !good || !is_running(fsm) {
                 return Err(ReloadError::TodNotRunning { fsm });
             }
             to_not_set(hw, system)?;

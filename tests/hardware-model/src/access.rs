@@ -69,7 +69,7 @@ impl Model {
             self.violation(thread, "an access by a thread that does not exist", 0);
             return false;
         }
-        self.tick(ticks);
+        self.pass(thread, ticks);
         if self.has_scheduled() {
             let accesses = self.accesses;
             self.pull(|trigger| matches!(trigger, Trigger::Access(at) if at <= accesses));

@@ -31,7 +31,12 @@ pub(crate) struct ThreadState {
     pub(crate) counters: Counters,
     /// Spins since the last write.
     pub(crate) spins: u64,
+    /// Model time up to which the thread has done something.
+    pub(crate) until: u64,
 }
+
+/// How far a thread may be behind the others, in times of what it does.
+const TIMES_BEHIND: u64 = 16;
 
 impl ThreadState {
     /// Bits of HMER come on.
@@ -147,10 +152,27 @@ impl Model {
 
     /// Lets time pass.
     pub fn tick(&mut self, ticks: u64) {
+        for thread in &mut self.threads {
+            thread.until = thread.until.saturating_add(ticks);
+        }
+        self.advance(ticks);
+    }
+
+    fn advance(&mut self, ticks: u64) {
         self.now = self.now.wrapping_add(ticks);
         while self.now >= self.next_due {
             self.happen();
         }
+    }
+
+    /// The thread does something that lasts so many ticks. Threads run beside one another: of the time
+    /// that the others took it has left what it did not use, up to some times what it does now.
+    pub fn pass(&mut self, thread: usize, ticks: u64) {
+        let left = ticks.saturating_mul(TIMES_BEHIND);
+        let until = &mut self.threads[thread].until;
+        *until = (*until).max(self.now.saturating_sub(left)) + ticks;
+        let until = *until;
+        self.advance(until.saturating_sub(self.now));
     }
 
     /// Inflicts what waits for a trigger.

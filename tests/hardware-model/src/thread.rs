@@ -68,6 +68,11 @@ impl<'m> Thread<'m> {
         self.access(|model| model.relax(self.index));
     }
 
+    /// The thread waits, without any access.
+    pub fn pass(&self, ticks: u64) {
+        self.machine.act(|model| model.pass(self.index, ticks));
+    }
+
     fn access<T>(&self, act: impl FnOnce(&mut Model) -> T) -> T {
         let (result, tripped) = self.machine.act(|model| {
             let result = act(model);

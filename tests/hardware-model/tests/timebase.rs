@@ -11,6 +11,8 @@ fn the_timebase_stands_outside_running() {
     for generation in GENERATIONS {
         let machine = machine(generation, 1, 1, 2);
         let thread = machine.thread(1);
+        // Until it has used the time that thread 0 took.
+        (0..64).for_each(|_| _ = thread.read_spr(Spr::Tb));
         let first = thread.read_spr(Spr::Tb);
         let second = thread.read_spr(Spr::Tb);
         assert_eq!(second - first, machine.configuration().costs.spr, "12.1.11");
@@ -26,6 +28,24 @@ fn the_timebase_stands_outside_running() {
             "12.1.8: 0, 2, 6 and 7 too"
         );
     }
+}
+
+/// Threads run beside one another: what several do at once takes the time of one.
+#[test]
+fn threads_that_wait_together_wait_for_the_time_of_one() {
+    let machine = machine(Generation::Power9, 1, 1, 4);
+    let together = || (0..4).for_each(|thread| machine.thread(thread).relax());
+    (0..20).for_each(|_| together());
+    let before = machine.now();
+    (0..100).for_each(|_| together());
+    let spins = (machine.now() - before) / machine.configuration().costs.relax;
+    assert_eq!(spins, 100);
+    // Who did nothing meanwhile has not saved it.
+    let before = machine.now();
+    (0..100).for_each(|_| machine.thread(0).relax());
+    (0..100).for_each(|_| machine.thread(1).relax());
+    let spins = (machine.now() - before) / machine.configuration().costs.relax;
+    assert!((180..=200).contains(&spins), "{spins}");
 }
 
 /// 12.1.11: a wait on a dead TB trips the watchdog.

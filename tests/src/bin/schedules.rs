@@ -48,7 +48,7 @@ fn replay(number: u64) -> ExitCode {
     let set = set(number);
     println!("{}\nscheduler: {:?}", set.case.to_toml(), set.scheduler);
     // A panic says what was wrong, and in which order.
-    let count = run(&set, ORDERS);
+    let count = run(&set, ORDERS, true);
     println!("{count:?}");
     ExitCode::SUCCESS
 }
@@ -77,7 +77,7 @@ fn many(arguments: &Arguments) -> Result<bool> {
                         break;
                     }
                     let number = arguments.seed.wrapping_add(index);
-                    let ran = catch_unwind(AssertUnwindSafe(|| run(&set(number), ORDERS)));
+                    let ran = catch_unwind(AssertUnwindSafe(|| run(&set(number), ORDERS, false)));
                     let mut done = done.lock().expect("nobody panics with it");
                     match ran {
                         Ok(count) => done.0.join(count),

@@ -7,7 +7,7 @@
 use super::judge::{Verdict, honest};
 use super::random::{fault, must_recover};
 use crate::scenario::{
-    Backup, Case, Doing, Expect, Processor, Shape, ThreadCase, Time, Who, run_on,
+    Backup, Case, Doing, Expect, Processor, Shape, ThreadCase, Time, Who, explain, run_on,
 };
 use crate::schedule::Schedule;
 use hardware_model::Random;
@@ -175,11 +175,11 @@ pub fn set(number: u64) -> Set {
     }
 }
 
-/// Runs a set in so many orders.
+/// Runs a set in so many orders; with `steps` those of a wrong one are printed.
 ///
 /// # Panics
 /// At the first run in which something was said that is not so, with the order: shuttle prints it.
-pub fn run(set: &Set, orders: usize) -> Count {
+pub fn run(set: &Set, orders: usize, steps: bool) -> Count {
     let case = Arc::new(set.case.clone());
     let sixteen = case.shape.all_threads() == 16;
     let guest = |doing| matches!(doing, Doing::Guest | Doing::Entering | Doing::Leaving);
@@ -196,7 +196,12 @@ pub fn run(set: &Set, orders: usize) -> Count {
                     panic!("not recovered, though all of it can be")
                 }
                 Ok(Verdict::Failed) => failed.fetch_add(1, Ordering::Relaxed),
-                Err(why) => panic!("{why}"),
+                Err(why) => {
+                    if steps {
+                        println!("{}", explain(&found));
+                    }
+                    panic!("{why}")
+                }
             };
         }
     };

@@ -187,7 +187,7 @@ impl Hypervised<'_> {
         if machine.hmi_pending(self.cpu.index) {
             return Some(vector::HMI);
         }
-        machine.tick(STEP_TICKS);
+        self.cpu.thread.pass(STEP_TICKS);
         if machine.hmi_pending(self.cpu.index) {
             return Some(vector::HMI);
         }

@@ -122,7 +122,8 @@ fn a_register_is_restored_when_it_reads_back() {
 }
 
 /// The TOD's value is wrong beside a TB that runs, and SCOM is so slow that each load comes too late
-/// for its sync: five times, then what it got is kept. It is one period off at most.
+/// for its sync: that is tried twenty times by each of two threads, and
+/// then it is said; nobody takes the time that it got.
 #[test]
 fn a_rebuild_through_a_slow_scom_ends() {
     for generation in GENERATIONS {
@@ -134,16 +135,19 @@ fn a_rebuild_through_a_slow_scom_ends() {
             tod_fault(&bench, 0, VALUE_PARITY);
             let ran = run(&bench, &system);
             assert_eq!(ran.events.len(), 1, "{generation:?} {cost}");
-            assert!(all_recovered(&ran));
+            assert_eq!(all_recovered(&ran), cost != 9_000);
             let writes = bench.machine.trace().into_iter();
             let loads = writes.filter(|access| access.register == tod(TodRegister::LoadTod));
             let loads = loads.count();
-            assert_eq!(loads, if cost == 9_000 { 5 } else { 1 }, "{cost}");
+            assert_eq!(loads, if cost == 9_000 { 40 } else { 1 }, "{cost}");
+            if cost == 9_000 {
+                break;
+            }
             let off = bench
                 .machine
                 .tod_time(0)
                 .abs_diff(bench.machine.true_time());
-            assert!(off <= 2 * 0x2000, "{generation:?} {cost}: {off} ticks");
+            assert_eq!(off, 0, "{generation:?} {cost}: {off} ticks");
             bench.assert_core_good(0);
             bench.assert_rules_kept();
         }

@@ -108,6 +108,14 @@ fn a_restart_that_failed_says_why() {
             RestartError::Disputed,
             "the ChipTODs that run contradict one another",
         ),
+        (
+            RestartError::Doubted,
+            "the ChipTODs that run are under suspicion",
+        ),
+        (
+            RestartError::TooLate,
+            "it was set too late for the next sync",
+        ),
         (RestartError::TimebaseLost, "TB stopped meanwhile"),
         (
             RestartError::NotRunning { fsm: 1 },
