@@ -28,6 +28,7 @@ mod errors;
 mod history;
 mod rebuild;
 mod restart;
+mod restart_error;
 mod suspicion;
 mod switch;
 mod target;
@@ -51,7 +52,7 @@ use power_registers::Tfmr;
 use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodError, TodRegister};
 pub(crate) use rebuild::value_to_load;
 pub(crate) use restart::Lost;
-pub use restart::RestartError;
+pub use restart_error::RestartError;
 use spin::MutexGuard;
 pub use target::{aim, core_scom};
 

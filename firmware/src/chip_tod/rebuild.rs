@@ -9,7 +9,8 @@
 //! it did not say in time what it shows ([`super::suspicion`]), the steps of its chip are stopped first:
 //! it loses TB and loads the estimate as well.
 
-use super::restart::{Restart, RestartError};
+use super::restart::Restart;
+use super::restart_error::RestartError;
 use super::{TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::system::System;

@@ -9,9 +9,9 @@
 //! restarted, or a core comes a second time.
 
 use super::rebuild::running_timebase;
+use super::restart_error::RestartError;
 use super::topology::Topology;
 use super::{CachedRegisters, Network, TodPlace, is_running};
-use crate::budget::Expired;
 use crate::hardware::Hardware;
 use crate::platform::{ThreadPlace, TodRole};
 use crate::system::System;
@@ -22,51 +22,6 @@ use power_registers::chip_tod::{TodRegister, TodStatus};
 
 /// Reads of a status in the middle of a switch.
 const STATUS_TRIES: u32 = 10;
-
-/// Why a TOD could not be restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestartError {
-    /// Another core did not let go of the network in time.
-    Held,
-    /// Another core of this chip has just failed to restart it.
-    Hopeless,
-    /// The master's steps are dead, and no backup can take over.
-    NoBackup,
-    /// The switch to the backup was asked for and did not happen, or the chips disagree about it.
-    TopologyUnclear {
-        /// PSS_MSS_STATUS.
-        status: u64,
-    },
-    /// Some chip cannot be asked whether it runs: a rebuild might put its time out.
-    Unknown,
-    /// The TODs that run have times under suspicion, which cores of their chips may set right.
-    Doubted,
-    /// The TODs that run contradict one another, and the time of the right one could not be had.
-    Disputed,
-    /// TB, by which the TOD was to be set, stopped meanwhile.
-    TimebaseLost,
-    /// The time was set by TB, but each time after the sync that it was for.
-    TooLate,
-    /// The TOD got its time, but does not run.
-    NotRunning {
-        /// Its FSM register.
-        fsm: u64,
-    },
-    /// A ChipTOD register could not be reached.
-    Xscom(XscomError),
-}
-
-impl From<XscomError> for RestartError {
-    fn from(error: XscomError) -> Self {
-        Self::Xscom(error)
-    }
-}
-
-impl From<Expired> for RestartError {
-    fn from(_: Expired) -> Self {
-        Self::Held
-    }
-}
 
 /// How a TOD came to run again; the code is in the flight recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The switch to the backup master, when the active one cannot be brought back.
 
-use super::restart::{Restart, RestartError};
+use super::restart::Restart;
+use super::restart_error::RestartError;
 use super::topology::{Standing, Topology, role, selects_master_path_1, standing, steps_valid};
 use super::{TodPlace, is_running};
 use crate::hardware::Hardware;

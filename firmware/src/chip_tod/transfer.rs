@@ -1,6 +1,7 @@
 //! Where the TOD goes: to a core, by aiming at it; to another chip, which asks the network for it.
 
-use super::restart::{Restart, RestartError};
+use super::restart::Restart;
+use super::restart_error::RestartError;
 use super::{ChipState, TodPlace, aim, is_running};
 use crate::budget::Expired;
 use crate::decisions::Table;

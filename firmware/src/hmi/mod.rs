@@ -8,6 +8,7 @@
 
 pub mod coordinator;
 
+mod alone;
 mod caller;
 pub(crate) mod causes;
 pub(crate) mod core_state;
@@ -19,20 +20,17 @@ mod local;
 mod meeting;
 mod phases;
 
-use crate::chip_tod::TodRecovery;
 use crate::decisions::Table;
 use crate::hardware::Hardware;
-use crate::quirks::sub_cores;
 use crate::system::System;
 use crate::timebase::settled_tfmr;
+use alone::{catch_up, handle_alone};
 pub(crate) use caller::Caller;
 use coordinator::Findings;
 use core_state::CoreState;
 use diagnosis::diagnose;
-use events::Scope;
 use flight_recorder::Step;
 use hmi_meeting::way::{Action, Came, Observation, Place, Way};
-use local::Repair;
 pub(crate) use meeting::ARRIVAL_MICROSECONDS;
 use meeting::Waiting;
 use opal_abi::hmi_event::Disposition;
@@ -41,10 +39,6 @@ use power_registers::{Hmer, TbState, Tfmr};
 
 /// How often an idle thread handles what came meanwhile.
 const ROUNDS: u32 = 4;
-/// Longest wait for TB to notice that its TOD has stopped.
-const STEPS_MICROSECONDS: u64 = 100;
-const LEAST_SPINS: u64 = 20;
-
 /// Calls of a thread in a row that end with a dead TB, until it is left at that.
 const HOPELESS: u8 = 4;
 
@@ -259,86 +253,6 @@ fn handle_again<H: Hardware>(
         was_broken |= handle_timer(hw, system, caller, core);
     }
     was_broken
-}
-
-/// If the last meeting waited for this thread in vain, it takes home what the others did.
-fn catch_up<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &mut Caller, core: &CoreState) {
-    if core.take_missed(caller.place.thread) {
-        let findings = core.coordinator.load().findings;
-        meeting::take_flags(caller, findings);
-        // A sibling has rewritten a shared one; since then it may be in use.
-        let own_copy = !sub_cores::share_copies(system.platform.generation);
-        if findings.contains(Findings::HDEC_LOST) && own_copy {
-            hw.set_hypervisor_decrementer(0);
-        }
-    }
-}
-
-const fn disposition(failed: bool) -> Disposition {
-    if failed {
-        Disposition::NotRecovered
-    } else {
-        Disposition::Recovered
-    }
-}
-
-/// What needs no meeting: errors of this thread, and errors of the TOD that leave TB running. An event
-/// for each that this thread repaired; none for what another was faster with. `false` when TFMR
-/// became corrupt meanwhile: then it all has to be looked at again.
-fn handle_alone<H: Hardware>(
-    hw: &mut H,
-    system: &System<'_>,
-    caller: &mut Caller,
-    tfmr: Tfmr,
-    tod: bool,
-) -> bool {
-    let hmer = caller.hmer;
-    let local = local::repair(hw, system, caller);
-    if local == Repair::Unjudged {
-        return false;
-    }
-    if local != Repair::Nothing {
-        let scope = Scope::Thread(caller.index as u32);
-        let disposition = disposition(local == Repair::Failed);
-        caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
-    }
-    let core = &system.platform.cores[caller.place.core];
-    if !tod {
-        system.judge_value(hw, caller.place);
-        return true;
-    }
-    let recovery = system.recover_tod_errors(hw, core, true);
-    if recovery == TodRecovery::Stopped && loses_timebase(hw, system) {
-        // Now it is the core's affair.
-        return false;
-    }
-    if recovery == TodRecovery::Nothing {
-        system.judge_value(hw, caller.place);
-        return true;
-    }
-    if recovery == TodRecovery::Stopped
-        && let Some(tod) = system.tod_of(core.chip)
-    {
-        // One event says both.
-        let _ = system.take_unsaid(tod);
-    }
-    let scope = Scope::Chip(core.chip.0);
-    let disposition = disposition(recovery != TodRecovery::Recovered);
-    caller.post_timer_event(hw, system, scope, hmer, tfmr, disposition);
-    true
-}
-
-/// Whether TB stops now that its TOD has: steps are missed within a microsecond.
-fn loses_timebase<H: Hardware>(hw: &mut H, system: &System<'_>) -> bool {
-    let mut waiting = system.budget(STEPS_MICROSECONDS, LEAST_SPINS);
-    loop {
-        if !hw.tfmr().tb_usable() {
-            return true;
-        }
-        if waiting.spin(hw).is_err() {
-            return false;
-        }
-    }
 }
 
 /// Whether TB cannot be used, from this thread's own view.

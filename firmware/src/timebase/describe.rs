@@ -2,7 +2,6 @@
 
 use super::boot::{BootError, CoreReport, MasterReport};
 use super::{ReloadError, ResyncError, TfmrError};
-use crate::chip_tod::RestartError;
 use core::fmt;
 
 impl fmt::Display for TfmrError {
@@ -14,27 +13,6 @@ impl fmt::Display for TfmrError {
             Self::UnexpectedState { tfmr } => ("TB is in the wrong state", tfmr),
         };
         write!(f, "{what}, TFMR {:#018x} ({:?})", tfmr.bits(), tfmr.state())
-    }
-}
-
-impl fmt::Display for RestartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the ChipTOD is not restarted: ")?;
-        match self {
-            Self::Held => f.write_str("the network is held by another core"),
-            Self::Hopeless => f.write_str("another core has just failed to"),
-            Self::NoBackup => f.write_str("no steps and no backup master"),
-            Self::TopologyUnclear { status } => {
-                write!(f, "the topology is unclear, status {status:#018x}")
-            }
-            Self::Unknown => f.write_str("a chip cannot be asked whether it runs"),
-            Self::TimebaseLost => f.write_str("TB stopped meanwhile"),
-            Self::TooLate => f.write_str("it was set too late for the next sync"),
-            Self::Doubted => f.write_str("the ChipTODs that run are under suspicion"),
-            Self::Disputed => f.write_str("the ChipTODs that run contradict one another"),
-            Self::NotRunning { fsm } => write!(f, "it does not run, FSM {fsm:#018x}"),
-            Self::Xscom(why) => write!(f, "not reached: {why}"),
-        }
     }
 }
 
