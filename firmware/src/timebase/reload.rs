@@ -115,6 +115,18 @@ pub(crate) struct Target<'a> {
     pub(crate) place: ThreadPlace,
 }
 
+/// A load under way.
+struct Load<'a> {
+    target: Target<'a>,
+    tod: TodPlace,
+    dead: DeadTod,
+    lost: Lost,
+    /// FSM of the TOD, if it was just read.
+    fsm: Option<u64>,
+    /// That of the TODs before a try, and then that in which the TOD was asked to send.
+    epoch: u64,
+}
+
 /// Loads TB of the core from its chip's TOD. `fsm`: what the caller has just read, if it has.
 ///
 /// The caller owns the core's TFMR, and no lock of the ChipTOD. After a failure TFMR is left in
@@ -124,13 +136,13 @@ pub(crate) fn reload<H: Hardware>(
     system: &System<'_>,
     target: Target<'_>,
     dead: DeadTod,
-    mut fsm: Option<u64>,
+    fsm: Option<u64>,
 ) -> Result<Reloaded, ReloadError> {
     let tod = system
         .tod_of(target.core.chip)
         .ok_or(ReloadError::NoChipTod)?;
     let stopped = estimate::seed(hw, system, target.place).max(system.newest_good_timebase());
-    let mut lost = Lost {
+    let lost = Lost {
         timebase: stopped,
         spins: match dead {
             DeadTod::Fail => 0,
@@ -139,21 +151,23 @@ pub(crate) fn reload<H: Hardware>(
         refused: false,
         patient: true,
     };
+    let mut load = Load {
+        target,
+        tod,
+        dead,
+        lost,
+        fsm,
+        epoch: 0,
+    };
     let _unsettled = system.core(target.place.core).unsettle();
     let mut attempts = 1;
     loop {
-        let mut epoch = system.chip_tod.epoch();
-        let result = attempt(
-            hw,
-            system,
-            target,
-            tod,
-            dead,
-            &mut lost,
-            fsm.take(),
-            &mut epoch,
-        );
-        if let Some(timebase) = refused(hw, system, tod, lost, result) {
+        load.epoch = system.chip_tod.epoch();
+        let result = attempt(hw, system, &mut load);
+        load.fsm = None;
+        let epoch = load.epoch;
+        let lost = &mut load.lost;
+        if let Some(timebase) = refused(hw, system, tod, *lost, result) {
             system.refuse_value(tod);
             system.record(hw, Step::TodRefused, [timebase, lost.timebase]);
             if attempts == ATTEMPTS {
@@ -168,9 +182,9 @@ pub(crate) fn reload<H: Hardware>(
         match result {
             Ok(timebase) => {
                 let doubtful = match dead {
-                    DeadTod::Fail => was_doubtful(hw, system, tod, epoch, &mut lost),
+                    DeadTod::Fail => was_doubtful(hw, system, tod, epoch, lost),
                     DeadTod::Restart { .. } => {
-                        was_loaded_wrongly(hw, system, target, tod, epoch, &mut lost)
+                        was_loaded_wrongly(hw, system, target, tod, epoch, lost)
                     }
                 };
                 if !doubtful {
@@ -192,7 +206,7 @@ pub(crate) fn reload<H: Hardware>(
             Err(ReloadError::WentBackwards { .. })
                 if attempts < ATTEMPTS
                     && dead != DeadTod::Fail
-                    && was_loaded_wrongly(hw, system, target, tod, epoch, &mut lost) =>
+                    && was_loaded_wrongly(hw, system, target, tod, epoch, lost) =>
             {
                 attempts += 1;
             }
@@ -211,21 +225,14 @@ pub(crate) fn reload<H: Hardware>(
     }
 }
 
-/// One try. `epoch` is that of the TODs before, and becomes that in which the TOD was asked to send.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one try of one caller, with all that it knows"
-)]
+/// One try.
 fn attempt<H: Hardware>(
     hw: &mut H,
     system: &System<'_>,
-    target: Target<'_>,
-    tod: TodPlace,
-    dead: DeadTod,
-    lost: &mut Lost,
-    known: Option<u64>,
-    epoch: &mut u64,
+    load: &mut Load<'_>,
 ) -> Result<u64, ReloadError> {
+    let (target, tod, known) = (load.target, load.tod, load.fsm);
+    let lost = &mut load.lost;
     let tfmr = hw.tfmr();
     if tfmr.contains(Tfmr::TFMR_CORRUPT) {
         return Err(TfmrError::Corrupt.into());
@@ -237,7 +244,7 @@ fn attempt<H: Hardware>(
         Some(fsm) if is_running(fsm) => Ok(fsm),
         _ => system.tod_fsm_for_sure(hw, tod),
     };
-    match dead {
+    match load.dead {
         // A dead TOD raises an HMI, whose recovery restarts it. One that lies raises none.
         DeadTod::Fail if !lost.refused => {
             // TB, if it runs, is not stopped for a TOD that is not worth it.
@@ -263,11 +270,11 @@ fn attempt<H: Hardware>(
                 && !system.chip_tod.is_restarting(tod)
                 && system.has_good_value(hw, tod, lost);
             if !good {
-                system.restart_tod(hw, tod, target.place, *epoch, lost)?;
+                system.restart_tod(hw, tod, target.place, load.epoch, lost)?;
             }
         }
     }
-    *epoch = system.chip_tod.epoch();
+    load.epoch = system.chip_tod.epoch();
     receive(hw, system, target, tod)
 }
 
