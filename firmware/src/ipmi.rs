@@ -101,7 +101,8 @@ pub fn chassis_control<H: Hardware>(
     lpc: &Lpc,
     control: ChassisControl,
 ) -> Result<(), IpmiError> {
-    ask(hw, platform, xscom, lpc, CHASSIS_CONTROL, &[control as u8]).map(|[]| ())
+    let data = [control as u8];
+    ask(hw, platform, xscom, lpc, CHASSIS_CONTROL, &data, &mut [])
 }
 
 /// The time of the BMC, in seconds since 1970.
@@ -114,7 +115,9 @@ pub fn time<H: Hardware>(
     xscom: &Xscom,
     lpc: &Lpc,
 ) -> Result<u32, IpmiError> {
-    ask(hw, platform, xscom, lpc, GET_LOG_TIME, &[]).map(u32::from_le_bytes)
+    let mut seconds = [0; 4];
+    ask(hw, platform, xscom, lpc, GET_LOG_TIME, &[], &mut seconds)?;
+    Ok(u32::from_le_bytes(seconds))
 }
 
 /// Sets the time of the BMC, in seconds since 1970.
@@ -129,19 +132,20 @@ pub fn set_time<H: Hardware>(
     seconds: u32,
 ) -> Result<(), IpmiError> {
     let data = seconds.to_le_bytes();
-    ask(hw, platform, xscom, lpc, SET_LOG_TIME, &data).map(|[]| ())
+    ask(hw, platform, xscom, lpc, SET_LOG_TIME, &data, &mut [])
 }
 
-/// Sends a request and gives what the answer holds behind its completion code: as many bytes as
-/// the caller expects.
-fn ask<H: Hardware, const BYTES: usize>(
+/// Sends a request and fills `answer` with what comes behind the completion code: as many bytes as the
+/// caller expects.
+fn ask<H: Hardware>(
     hw: &mut H,
     platform: &Platform,
     xscom: &Xscom,
     lpc: &Lpc,
     request: Request,
     data: &[u8],
-) -> Result<[u8; BYTES], IpmiError> {
+    answer: &mut [u8],
+) -> Result<(), IpmiError> {
     let _dialogue = lock_within(hw, &lpc.bmc_dialogue, Budget::spins(LOCK_SPINS))
         .map_err(|_| IpmiError::Held)?;
     let mut interface = Interface {
@@ -163,7 +167,7 @@ fn ask<H: Hardware, const BYTES: usize>(
     }
     interface.control(HOST_TO_BMC)?;
     interface.wait(BMC_TO_HOST, BMC_TO_HOST, IpmiError::NoAnswer)?;
-    let (head, data) = interface.take_answer()?;
+    let head = interface.take_answer(answer)?;
     let [length, function, to, command, completion] = head;
     if [function, to, command] != [request.function | RESPONSE, sequence, request.command] {
         return Err(IpmiError::Garbled);
@@ -171,8 +175,8 @@ fn ask<H: Hardware, const BYTES: usize>(
     if completion != 0 {
         return Err(IpmiError::Refused(completion));
     }
-    if usize::from(length) == head.len() - 1 + BYTES {
-        Ok(data)
+    if usize::from(length) == head.len() - 1 + answer.len() {
+        Ok(())
     } else {
         Err(IpmiError::Garbled)
     }
@@ -221,23 +225,23 @@ impl<H: Hardware> Interface<'_, H> {
     /// Takes an answer that an earlier owner of the interface left behind.
     fn drop_stale_answer(&mut self) -> Result<(), IpmiError> {
         if self.status()? & BMC_TO_HOST != 0 {
-            self.take_answer::<0>()?;
+            self.take_answer(&mut [])?;
         }
         Ok(())
     }
 
-    /// Length, network function, sequence number, command, and completion code; then data.
-    fn take_answer<const BYTES: usize>(&mut self) -> Result<([u8; 5], [u8; BYTES]), IpmiError> {
+    /// Length, network function, sequence number, command, and completion code; then data, into `data`.
+    fn take_answer(&mut self, data: &mut [u8]) -> Result<[u8; 5], IpmiError> {
         if self.status()? & HOST_BUSY == 0 {
             self.control(HOST_BUSY)?;
         }
         self.control(BMC_TO_HOST)?;
         self.control(CLEAR_READ_POINTER)?;
-        let (mut head, mut data) = ([0; 5], [0; BYTES]);
-        for byte in head.iter_mut().chain(&mut data) {
+        let mut head = [0; 5];
+        for byte in head.iter_mut().chain(data) {
             *byte = self.get()?;
         }
         self.control(HOST_BUSY)?;
-        Ok((head, data))
+        Ok(head)
     }
 }

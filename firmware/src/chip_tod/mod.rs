@@ -275,6 +275,8 @@ impl System<'_> {
     ///
     /// # Errors
     /// [`XscomError`].
+    // Asked in a dozen places.
+    #[inline(never)]
     pub(crate) fn tod_fsm<H: Hardware>(
         &self,
         hw: &mut H,

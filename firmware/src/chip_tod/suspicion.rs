@@ -25,8 +25,8 @@ const VALUE_TOLERANCE_TICKS: u64 = 2_048;
 /// How long the cores whose TB runs have for setting the value right: 10 ms.
 const JUDGEMENT_MICROSECONDS: u64 = 10_000;
 const LEAST_SPINS: u64 = 1_000;
-/// While others are awaited, their TOD is asked every so many spins.
-const SPINS_PER_LOOK: u64 = 16;
+/// While others are awaited, their TOD is asked every so many turns.
+const TURNS_PER_LOOK: u64 = 16;
 
 impl System<'_> {
     /// Whether the time that came from `source` can be trusted. Beside a TB that runs it must be the
@@ -65,6 +65,7 @@ impl System<'_> {
 
     /// Whether another core of this chip than the caller's may know the time: its TB is not known to be
     /// lost.
+    #[inline(never)]
     pub(super) fn may_know<H: Hardware>(&self, hw: &H, tod: TodPlace) -> bool {
         let me = self.platform.place(hw.pir()).map(|place| place.core);
         let mut cores = self.platform.cores.iter().enumerate();
@@ -77,20 +78,22 @@ impl System<'_> {
     /// whose TB runs; not for ever, and not where there is none.
     pub(super) fn await_judgement<H: Hardware>(&self, hw: &mut H, tods: u64, lost: &mut Lost) {
         let mut waiting = self.budget(JUDGEMENT_MICROSECONDS, LEAST_SPINS);
+        let mut turns = 0_u64;
         while lost.patient {
-            let (mut judged, mut judges) = (false, false);
-            for tod in self.tods().filter(|tod| tods & tod.bit() != 0) {
-                judged |= !self.is_doubtful(hw, tod);
-                judges |= self.may_know(hw, tod);
-            }
-            if judged || !judges {
-                return;
-            }
-            for _ in 0..SPINS_PER_LOOK {
-                match waiting.spin(hw) {
-                    Ok(spins) => lost.spins += spins,
-                    Err(_) => lost.patient = false,
+            if turns.is_multiple_of(TURNS_PER_LOOK) {
+                let (mut judged, mut judges) = (false, false);
+                for tod in self.tods().filter(|tod| tods & tod.bit() != 0) {
+                    judged |= !self.is_doubtful(hw, tod);
+                    judges |= self.may_know(hw, tod);
                 }
+                if judged || !judges {
+                    return;
+                }
+            }
+            turns += 1;
+            match waiting.spin(hw) {
+                Ok(spins) => lost.spins += spins,
+                Err(_) => lost.patient = false,
             }
         }
     }
