@@ -10,7 +10,7 @@ use crate::decisions::Table;
 use crate::hardware::Hardware;
 use crate::system::System;
 use crate::timebase::reload::{DeadTod, ReloadError, Target, reload};
-use crate::timebase::{TfmrError, estimate, own_tfmr, procedures};
+use crate::timebase::{TfmrError, estimate, own_tfmr, own_tfmr_in_turn, procedures};
 use flight_recorder::Step;
 use hmi_meeting::way::Report;
 use power_registers::{TbState, Tfmr};
@@ -120,7 +120,7 @@ fn clean<H: Hardware>(hw: &mut H, system: &System<'_>, caller: &Caller) -> Repor
     if plan.timebase {
         // One at a time: threads may share a TB, and one that is half written would be taken for
         // what is left of the truth.
-        let Some(_owned) = own_tfmr(hw, system, caller.place) else {
+        let Some(_owned) = own_tfmr_in_turn(hw, system, caller.place) else {
             return Report::Abort(AbortReason::TfmrHeld);
         };
         if may_write_timebase(hw.tfmr()) {

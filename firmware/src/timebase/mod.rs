@@ -21,6 +21,9 @@ use spin::MutexGuard;
 
 /// Longest wait for a core's TFMR: the owner may be waiting for the TOD.
 pub(crate) const TFMR_MICROSECONDS: u64 = 100_000;
+/// The same where all threads of the core take their turn and do nothing else: a hypervisor below may
+/// keep one of them, and with it TFMR, from its processor for longer than that.
+pub(crate) const TFMR_TURN_MICROSECONDS: u64 = 300_000;
 /// Longest wait until a meeting of the core is over.
 const MEETING_MICROSECONDS: u64 = 1_000_000;
 const LEAST_SPINS: u64 = 100_000;
@@ -140,7 +143,25 @@ pub(crate) fn own_tfmr<'a, H: Hardware>(
     system: &'a System<'_>,
     place: ThreadPlace,
 ) -> Option<MutexGuard<'a, ()>> {
-    let budget = system.budget(TFMR_MICROSECONDS, LEAST_SPINS);
+    own_tfmr_within(hw, system, place, TFMR_MICROSECONDS)
+}
+
+/// The same, for a step in which all threads of the core become its owner, one after another.
+pub(crate) fn own_tfmr_in_turn<'a, H: Hardware>(
+    hw: &mut H,
+    system: &'a System<'_>,
+    place: ThreadPlace,
+) -> Option<MutexGuard<'a, ()>> {
+    own_tfmr_within(hw, system, place, TFMR_TURN_MICROSECONDS)
+}
+
+fn own_tfmr_within<'a, H: Hardware>(
+    hw: &mut H,
+    system: &'a System<'_>,
+    place: ThreadPlace,
+    microseconds: u64,
+) -> Option<MutexGuard<'a, ()>> {
+    let budget = system.budget(microseconds, LEAST_SPINS);
     let taken = system.core(place.core).tfmr.lock_within(hw, budget);
     taken.ok().map(|(guard, _)| guard)
 }
