@@ -305,7 +305,8 @@ impl CoreState {
 
     /// Whether the core may show the time: its TB is not known to be lost, nor just being loaded.
     pub(crate) fn may_know_time(&self) -> bool {
-        self.expected() != 0
+        // Threads that run an OS, and those that idle in the firmware.
+        self.participation.load(Ordering::Acquire) != 0
             && self.lost.load(Ordering::Acquire) == 0
             && self.loads().is_multiple_of(2)
     }

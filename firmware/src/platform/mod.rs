@@ -193,6 +193,8 @@ impl Platform {
 
     /// Where the thread with this PIR stands.
     #[must_use]
+    // A search, from many places.
+    #[inline(never)]
     pub fn place(&self, pir: Pir) -> Option<ThreadPlace> {
         self.cores.iter().enumerate().find_map(|(core, found)| {
             let thread = found.threads.iter().position(|thread| *thread == pir)?;
