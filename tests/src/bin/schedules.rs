@@ -24,7 +24,7 @@ struct Arguments {
     /// OS threads
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
     jobs: usize,
-    /// Runs one set again, and says what is in it
+    /// Runs one set again, and says what is in it; of an order that is wrong, every step
     #[arg(long)]
     replay: Option<u64>,
 }

@@ -40,7 +40,7 @@ pub(crate) struct ScheduleArguments {
     /// OS threads; as many as there are processors when absent
     #[arg(long, value_name = "J")]
     jobs: Option<usize>,
-    /// Runs one set again, and says what is in it
+    /// Runs one set again, and says what is in it; of an order that is wrong, every step
     #[arg(long, value_name = "SET")]
     replay: Option<u64>,
 }
