@@ -65,3 +65,77 @@ pub fn call(client: &impl Client, token: Token, arguments: [u64; 3]) -> Answer {
 
 /// A place among the vectors that no vector uses.
 pub const LOW_PLACE: u64 = 0x2f00;
+
+/// For tests: one thread, which meets a firmware of theirs.
+#[cfg(test)]
+pub(crate) mod alone {
+    extern crate std;
+    use super::{Answer, Client, SCRATCH_WORDS};
+    use core::cell::RefCell;
+    use std::{vec, vec::Vec};
+
+    /// Where the scratch memory is.
+    pub(crate) const SCRATCH: u64 = 0x1000;
+
+    /// What answers the calls.
+    pub(crate) trait Firmware {
+        /// What the call returns; it may change the scratch memory.
+        fn answer(&self, words: &mut [u64], token: u64, arguments: [u64; 8]) -> i64;
+    }
+
+    pub(crate) struct Alone<F> {
+        words: RefCell<Vec<u64>>,
+        pub(crate) firmware: F,
+    }
+
+    impl<F> Alone<F> {
+        pub(crate) fn new(firmware: F) -> Self {
+            let words = RefCell::new(vec![0; SCRATCH_WORDS]);
+            Self { words, firmware }
+        }
+    }
+
+    impl<F: Firmware> Client for Alone<F> {
+        fn call(&self, token: u64, arguments: [u64; 8]) -> Answer {
+            let words = &mut self.words.borrow_mut();
+            Answer::Returned(self.firmware.answer(words, token, arguments))
+        }
+        fn call_with_interrupts(&self, token: u64) -> Answer {
+            self.call(token, [0; 8])
+        }
+        fn scratch(&self) -> u64 {
+            SCRATCH
+        }
+        fn load(&self, word: usize) -> u64 {
+            self.words.borrow()[word]
+        }
+        fn store(&self, word: usize, value: u64) {
+            self.words.borrow_mut()[word] = value;
+        }
+        fn thread(&self) -> usize {
+            0
+        }
+        fn pir(&self) -> u64 {
+            0
+        }
+        fn clobbered(&self) -> u64 {
+            0
+        }
+        fn expect_thread(&self, _: usize) -> u64 {
+            0
+        }
+        fn give(&self, _: usize, _: u64) {}
+        fn waits(&self, _: usize) -> bool {
+            true
+        }
+        fn relax(&self) {}
+        fn store_low(&self, _: bool, _: u64) {}
+        fn little_endian_interrupts(&self) -> bool {
+            false
+        }
+        fn mark(&self) -> u64 {
+            0
+        }
+        fn set_mark(&self, _: u64) {}
+    }
+}

@@ -163,116 +163,58 @@ fn is_busy(code: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
-    use core::cell::{Cell, RefCell};
-    use std::{vec, vec::Vec};
+    use crate::client::alone::{Alone, Firmware, SCRATCH};
+    use core::cell::Cell;
 
     /// A firmware that takes 100 bytes at once, and a clock that goes on with each call.
     struct Fake {
-        words: RefCell<Vec<u64>>,
         clock: Cell<u64>,
         strikes: Cell<u32>,
         code: i64,
     }
 
-    const BASE: u64 = 0x1000;
-
-    impl Client for Fake {
-        fn call(&self, token: u64, arguments: [u64; 8]) -> Answer {
+    impl Firmware for Fake {
+        fn answer(&self, words: &mut [u64], token: u64, arguments: [u64; 8]) -> i64 {
             self.clock.set(self.clock.get() + 10);
             if token == Token::ConsoleWrite as u64 {
-                let length = ((arguments[1] - BASE) / 8) as usize;
-                self.store(length, self.load(length).min(100));
+                let length = ((arguments[1] - SCRATCH) / 8) as usize;
+                words[length] = words[length].min(100);
             }
-            let code = if token == Token::GetMessage as u64 {
+            if token == Token::GetMessage as u64 {
                 OpalError::Resource.code()
             } else {
                 self.code
-            };
-            Answer::Returned(code)
+            }
         }
-
-        fn call_with_interrupts(&self, token: u64) -> Answer {
-            self.call(token, [0; 8])
-        }
-
-        fn scratch(&self) -> u64 {
-            BASE
-        }
-
-        fn load(&self, word: usize) -> u64 {
-            self.words.borrow()[word]
-        }
-
-        fn store(&self, word: usize, value: u64) {
-            self.words.borrow_mut()[word] = value;
-        }
-
-        fn thread(&self) -> usize {
-            0
-        }
-
-        fn pir(&self) -> u64 {
-            0
-        }
-
-        fn clobbered(&self) -> u64 {
-            0
-        }
-
-        fn expect_thread(&self, _: usize) -> u64 {
-            0
-        }
-
-        fn give(&self, _: usize, _: u64) {}
-
-        fn waits(&self, _: usize) -> bool {
-            true
-        }
-
-        fn relax(&self) {}
-
-        fn store_low(&self, _: bool, _: u64) {}
-
-        fn little_endian_interrupts(&self) -> bool {
-            false
-        }
-
-        fn mark(&self) -> u64 {
-            0
-        }
-
-        fn set_mark(&self, _: u64) {}
     }
 
-    impl Measured for Fake {
+    impl Measured for Alone<Fake> {
         fn clock(&self) -> u64 {
-            self.clock.get()
+            self.firmware.clock.get()
         }
 
         fn call_nothing(&self, _: u64, _: [u64; 8]) -> Answer {
-            self.clock.set(self.clock.get() + 1);
+            self.firmware.clock.set(self.firmware.clock.get() + 1);
             Answer::Returned(0)
         }
 
         fn strike(&self) {
-            self.strikes.set(self.strikes.get() + 1);
+            self.firmware.strikes.set(self.firmware.strikes.get() + 1);
         }
 
         fn mended(&self) {}
     }
 
-    fn fake(code: i64) -> Fake {
-        Fake {
-            words: RefCell::new(vec![0; crate::client::SCRATCH_WORDS]),
+    fn fake(code: i64) -> Alone<Fake> {
+        Alone::new(Fake {
             clock: Cell::new(0),
             strikes: Cell::new(0),
             code,
-        }
+        })
     }
 
-    fn tests(client: &Fake) -> Option<u64> {
+    fn tests(client: &Alone<Fake>) -> Option<u64> {
         repeat(
             client,
             3,

@@ -351,80 +351,37 @@ extern crate std;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::alone::{Alone, Firmware};
     use core::cell::{Cell, RefCell};
     use std::collections::BTreeSet;
-    use std::vec;
 
     /// A firmware that answers every call with success, or with a number.
+    #[derive(Default)]
     pub(super) struct Agreeable {
         pub(super) calls: RefCell<BTreeSet<u64>>,
-        words: RefCell<vec::Vec<u64>>,
         lines: Cell<u32>,
     }
 
-    impl Client for Agreeable {
-        fn call(&self, token: u64, _: [u64; 8]) -> Answer {
+    impl Firmware for Agreeable {
+        fn answer(&self, _: &mut [u64], token: u64, _: [u64; 8]) -> i64 {
             self.calls.borrow_mut().insert(token);
-            let allocates = [XiveToken::AllocateIrq, XiveToken::AllocateVpBlock];
             if token == opal_abi::Token::ConsoleWrite as u64 {
                 self.lines.set(self.lines.get() + 1);
             }
-            Answer::Returned(i64::from(
-                allocates.iter().any(|allocates| *allocates as u64 == token),
-            ))
+            let allocates = [XiveToken::AllocateIrq, XiveToken::AllocateVpBlock];
+            i64::from(allocates.iter().any(|call| *call as u64 == token))
         }
-        fn call_with_interrupts(&self, _: u64) -> Answer {
-            Answer::Returned(0)
-        }
-        fn scratch(&self) -> u64 {
-            0x1000
-        }
-        fn load(&self, word: usize) -> u64 {
-            self.words.borrow()[word]
-        }
-        fn store(&self, word: usize, value: u64) {
-            self.words.borrow_mut()[word] = value;
-        }
-        fn thread(&self) -> usize {
-            0
-        }
-        fn pir(&self) -> u64 {
-            0
-        }
-        fn clobbered(&self) -> u64 {
-            0
-        }
-        fn expect_thread(&self, _: usize) -> u64 {
-            0
-        }
-        fn give(&self, _: usize, _: u64) {}
-        fn waits(&self, _: usize) -> bool {
-            true
-        }
-        fn relax(&self) {}
-        fn store_low(&self, _: bool, _: u64) {}
-        fn little_endian_interrupts(&self) -> bool {
-            false
-        }
-        fn mark(&self) -> u64 {
-            0
-        }
-        fn set_mark(&self, _: u64) {}
     }
 
     pub(super) fn run() -> Agreeable {
-        let client = Agreeable {
-            calls: RefCell::default(),
-            words: RefCell::new(vec![0; crate::client::SCRATCH_WORDS]),
-            lines: Cell::new(0),
-        };
+        let client = Alone::new(Agreeable::default());
         let wanted = Wanted::read("conformance");
         let script = Script {
             client: &client,
             wanted: &wanted,
         };
         script.all(1).unwrap();
-        client
+        client.firmware
     }
 
     #[test]
