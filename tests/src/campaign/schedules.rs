@@ -6,9 +6,7 @@
 
 use super::judge::{Verdict, honest};
 use super::random::{fault, must_recover};
-use crate::scenario::{
-    Backup, Case, Doing, Expect, Processor, Shape, ThreadCase, Time, Who, explain, run_on,
-};
+use crate::scenario::{Backup, Case, Doing, Processor, Shape, ThreadCase, Who, explain, run_on};
 use crate::schedule::Schedule;
 use hardware_model::Random;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -142,19 +140,8 @@ pub fn set(number: u64) -> Set {
     let mut random = Random::new(number.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x7368_7574);
     let random = &mut random;
     let (processor, shape) = shape(random);
-    let mut case = Case {
-        title: format!("Schedules, set {number}"),
-        cites: Vec::new(),
-        generations: vec![processor],
-        seeds: vec![random.word() >> 1],
-        shape,
-        threads: Vec::new(),
-        faults: Vec::new(),
-        expect: Expect {
-            timebase: Some(Time::Judged),
-            ..Expect::default()
-        },
-    };
+    let title = format!("Schedules, set {number}");
+    let mut case = Case::judged(title, processor, random.word() >> 1, shape);
     threads(random, &mut case);
     for _ in 0..1 + random.below(2) {
         let fault = fault(random, &case);

@@ -1,6 +1,6 @@
 //! What a case is: the machine, what its threads do, the faults and when they strike.
 
-use super::expect::Expect;
+use super::expect::{Expect, Time};
 use super::word::Word;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,24 @@ pub struct Case {
 }
 
 impl Case {
+    /// A machine of which nothing is expected but honesty; threads and faults are to come.
+    #[must_use]
+    pub fn judged(title: String, processor: Processor, seed: u64, shape: Shape) -> Self {
+        Self {
+            title,
+            cites: Vec::new(),
+            generations: vec![processor],
+            seeds: vec![seed],
+            shape,
+            threads: Vec::new(),
+            faults: Vec::new(),
+            expect: Expect {
+                timebase: Some(Time::Judged),
+                ..Expect::default()
+            },
+        }
+    }
+
     /// What a thread does.
     #[must_use]
     pub fn doing(&self, thread: usize) -> Doing {

@@ -1,6 +1,6 @@
 use crate::scenario::{
-    Backup, Case, CommandFailure, Doing, Expect, FaultCase, Kind, Moment, Processor, Shape,
-    ThreadCase, Time, Who, Word,
+    Backup, Case, CommandFailure, Doing, FaultCase, Kind, Moment, Processor, Shape, ThreadCase,
+    Who, Word,
 };
 use hardware_model::Random;
 use power_registers::chip_tod::TodError;
@@ -29,19 +29,8 @@ pub fn generate(number: u64) -> Case {
         &[Processor::Power8, Processor::Power9, Processor::Power10],
     );
     let shape = shape(random, processor);
-    let mut case = Case {
-        title: format!("Campaign, number {number}"),
-        cites: Vec::new(),
-        generations: vec![processor],
-        seeds: vec![random.word() >> 1],
-        shape,
-        threads: Vec::new(),
-        faults: Vec::new(),
-        expect: Expect {
-            timebase: Some(Time::Judged),
-            ..Expect::default()
-        },
-    };
+    let title = format!("Campaign, number {number}");
+    let mut case = Case::judged(title, processor, random.word() >> 1, shape);
     threads(random, &mut case);
     keep_one_who_takes_interrupts(&mut case);
     let count = pick(random, &[1, 1, 1, 2, 2, 3, 4]);
