@@ -68,6 +68,10 @@ impl TodRegister {
 pub const TRIGGER: u64 = ibm(0);
 /// FSM: the TOD is running. Test this bit, never the state code.
 pub const FSM_RUNNING: u64 = ibm(4);
+/// FSM: the state.
+pub const FSM_STATE: u64 = ibm_range(0, 3);
+/// FSM: the state of a TOD that runs, 2.
+pub const FSM_STATE_RUNNING: u64 = ibm(2);
 /// TX_TTYPE_CTRL: this chip answers requests of the network although it is not the master (TTYPE4
 /// send mode and its enable).
 pub const ANSWERS_REQUESTS: u64 = ibm_range(32, 33);

@@ -48,8 +48,9 @@ pub use cache::CachedRegisters;
 use core::sync::atomic::{AtomicU64, Ordering};
 pub use counters::TodCounters;
 pub use errors::TodRecovery;
-use power_registers::Tfmr;
-use power_registers::chip_tod::{FSM_RUNNING, TRIGGER, TodError, TodRegister};
+use power_registers::chip_tod::{
+    FSM_RUNNING, FSM_STATE, FSM_STATE_RUNNING, TRIGGER, TodError, TodRegister,
+};
 pub(crate) use rebuild::value_to_load;
 pub(crate) use restart::Lost;
 pub use restart_error::RestartError;
@@ -295,8 +296,8 @@ impl System<'_> {
 }
 
 impl System<'_> {
-    /// FSM of a chip's TOD; one that does not say that it runs is not believed while the register has a
-    /// parity error. The error is cleared then.
+    /// FSM of a chip's TOD. A value that does not say that it runs, and cannot be, is not believed: the
+    /// register may have a parity error, which is cleared then.
     ///
     /// # Errors
     /// [`XscomError`].
@@ -306,19 +307,22 @@ impl System<'_> {
         tod: TodPlace,
     ) -> Result<u64, XscomError> {
         let fsm = self.tod_fsm(hw, tod)?;
-        let place = self.platform.place(hw.pir());
-        let own = place.is_some_and(|place| self.platform.cores[place.core].chip == tod.chip);
-        // Of the own chip TFMR says that there is no error, for less.
-        if is_running(fsm) || own && !hw.tfmr().contains(Tfmr::CHIP_TOD_INTERRUPT) {
+        if is_running(fsm) || is_plausible(fsm) {
             return Ok(fsm);
         }
         let parity = TodError::FSM_READ_PARITY.bits();
-        if self.tod_read(hw, tod.chip, TodRegister::Error)? & parity == 0 {
-            return Ok(fsm);
+        if self.tod_read(hw, tod.chip, TodRegister::Error)? & parity != 0 {
+            self.tod_write(hw, tod.chip, TodRegister::Error, parity)?;
         }
-        self.tod_write(hw, tod.chip, TodRegister::Error, parity)?;
+        // Somebody may have cleared the error since the first look.
         self.tod_fsm(hw, tod)
     }
+}
+
+/// Whether an FSM value can be that of a TOD that does not run: not with the state of one that does,
+/// nor with bits that are none of the register's.
+const fn is_plausible(fsm: u64) -> bool {
+    fsm & !FSM_STATE & !FSM_RUNNING == 0 && fsm & FSM_STATE != FSM_STATE_RUNNING
 }
 
 /// Whether an FSM value says that the TOD is running.

@@ -15,7 +15,9 @@ use super::{TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::system::System;
 use power_registers::TbState;
-use power_registers::chip_tod::{LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister};
+use power_registers::chip_tod::{
+    FSM_STATE, LAST_STEP_BEFORE_SYNC, SYNC_PERIOD_TICKS, TodError, TodRegister,
+};
 
 /// Times that the TOD is loaded, if the sync comes too early.
 const LOAD_TRIES: u32 = 20;
@@ -112,7 +114,7 @@ impl System<'_> {
 
 /// Whether an FSM value says that the TOD is in its error state, in which its cores get no steps.
 const fn has_no_steps(fsm: u64) -> bool {
-    fsm >> 60 == 0 && !is_running(fsm)
+    fsm & FSM_STATE == 0 && !is_running(fsm)
 }
 
 /// TB, if TFMR says *after* it was read that it runs: an error may strike while a TOD is repaired, and
