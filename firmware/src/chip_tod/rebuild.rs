@@ -25,6 +25,7 @@ const TWO_PERIODS_MICROSECONDS: u64 = 32;
 /// Longest wait for a TOD to stop that was told to.
 const STOP_MICROSECONDS: u64 = 50;
 const LEAST_POLLS: u64 = 100;
+const LEAST_SPINS: u64 = 20;
 
 impl System<'_> {
     /// Starts the TOD of `source` from the estimate, and from it all others.
@@ -68,6 +69,10 @@ impl System<'_> {
             tries += 1;
         }
         self.await_running(hw, restart, source)?;
+        // It says so already while it waits for the sync at which it starts to count. A core that took
+        // its value now would count at once.
+        self.budget(TWO_PERIODS_MICROSECONDS, LEAST_SPINS)
+            .elapse(hw);
         self.tod_trigger(hw, source.chip, TodRegister::TxTtype4)?;
         self.chip_tod.counters.count_rebuild();
         if source != me && !is_running(self.tod_fsm(hw, me)?) {

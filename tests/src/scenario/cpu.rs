@@ -186,6 +186,7 @@ impl<'a> Cpu<'a> {
     /// `OPAL_HANDLE_HMI2`: return code and flags.
     pub(super) fn handle_hmi(&mut self) -> (i64, u64) {
         self.busy(true);
+        let interrupted = self.stage.machine.hmi_pending(self.index);
         let mut memory = self.memory();
         let code = self.call(
             Token::HandleHmi2,
@@ -199,7 +200,9 @@ impl<'a> Cpu<'a> {
         let own = &mut scene.threads[self.index];
         own.busy = false;
         own.calls.push(answer);
-        let storm = own.calls.len() > 40;
+        // A hypervisor calls without, too, while it waits.
+        own.interrupts += u32::from(interrupted);
+        let storm = own.interrupts > MOST_INTERRUPTS;
         drop(scene);
         assert!(!storm, "an interrupt storm in thread {}", self.index);
         answer
@@ -244,6 +247,8 @@ impl<'a> Cpu<'a> {
     }
 }
 
+/// Most interrupts of a thread. Each fault makes one, and a repair that fails another.
+const MOST_INTERRUPTS: u32 = 40;
 /// Most model time of a run: 64 s.
 const MOST_TICKS: u64 = 32_768_000_000;
 

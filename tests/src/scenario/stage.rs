@@ -52,6 +52,8 @@ struct Pending {
 pub(super) struct Seen {
     /// Return code and flags of each call.
     pub(super) calls: Vec<(i64, u64)>,
+    /// Calls that an interrupt waited for.
+    pub(super) interrupts: u32,
     in_place: bool,
     /// In a call of the firmware, or about to make one: the machine is not quiet.
     pub(super) busy: bool,
