@@ -7,7 +7,8 @@
 //! demand. A model of a machine's manuals, it proves nothing about silicon.
 //!
 //! Time is counted in ticks of 512 MHz and moves only when some thread accesses a register, so a
-//! wait on a dead TB never ends and trips the watchdog.
+//! wait on a dead TB never ends and trips the watchdog. Threads run beside one another: what several
+//! do in turns takes about the time of one.
 //!
 //! [`Model`] is the machine as one value without locks, for any driver; it needs no `std`.
 //! With the feature `std` (on by default) [`Machine`] shares it among threads. The timebase of CAPP
