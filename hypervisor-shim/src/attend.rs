@@ -367,11 +367,12 @@ pub fn fetch_events(shim: &Shim<'_>, machine: &mut impl Machine) {
         header
             .last_event_tfmr
             .store(word(PARAMETERS + 16), Ordering::Relaxed);
-        count(&header.events);
         let disposition = head >> 32 & 0xff;
         if disposition != 0 {
             count(&header.events_unrecovered);
         }
+        // Last: who sees it may stop the machine, and finds all the rest there.
+        count(&header.events);
     }
 }
 
