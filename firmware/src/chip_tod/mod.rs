@@ -293,9 +293,7 @@ impl System<'_> {
         }
         Ok(fsm)
     }
-}
 
-impl System<'_> {
     /// FSM of a chip's TOD. A value that does not say that it runs, and cannot be, is not believed: the
     /// register may have a parity error, which is cleared then.
     ///

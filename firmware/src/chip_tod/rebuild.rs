@@ -11,6 +11,7 @@
 
 use super::restart::Restart;
 use super::restart_error::RestartError;
+use super::switch::STOP_MICROSECONDS;
 use super::{TodPlace, is_running};
 use crate::hardware::Hardware;
 use crate::system::System;
@@ -22,8 +23,6 @@ use power_registers::chip_tod::{
 /// Times that the TOD is loaded, if the sync comes too early.
 const LOAD_TRIES: u32 = 20;
 const TWO_PERIODS_MICROSECONDS: u64 = 32;
-/// Longest wait for a TOD to stop that was told to.
-const STOP_MICROSECONDS: u64 = 50;
 const LEAST_POLLS: u64 = 100;
 const LEAST_SPINS: u64 = 20;
 

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 use power_registers::chip_tod::{TodError, TodRegister, TodRoles, TodStatus};
 
 /// Longest wait for a TOD to stop after it was told to.
-const STOP_MICROSECONDS: u64 = 50;
+pub(super) const STOP_MICROSECONDS: u64 = 50;
 const LEAST_POLLS: u64 = 10;
 /// Tries to turn the step checkers on: without them a later failure goes unnoticed.
 const CHECKER_TRIES: u32 = 3;
