@@ -1,4 +1,4 @@
-//! The interrupt controller of the machine, if it is one that is served: XIVE of POWER9.
+//! The interrupt controller of the machine, if it is one that is served: XIVE of POWER9, XIVE2 of POWER10.
 //!
 //! It is brought up before an OS gets the machine, and configured by the OS's calls from then on. The
 //! path of an HMI never comes here: its lock may be held by a thread that stands still.
@@ -15,9 +15,9 @@ use crate::system::System;
 use crate::xscom::Xscom;
 use core::fmt;
 use door::Door;
-use power_registers::xive::{psi, window};
+use power_registers::xive::psi;
 use spin::MutexGuard;
-use xive_controller::{BringUpError, Controller, Interrupt};
+use xive_controller::{BringUpError, Controller, Interrupt, Machine};
 
 pub use xive_controller::{ChipMemory, MAX_CHIPS, TABLE_BYTES, TABLE_WORDS};
 
@@ -30,7 +30,7 @@ const LEAST_SPINS: u64 = 100_000;
 /// Why the machine's interrupt controller is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unserved {
-    /// POWER8 has another one, which needs no firmware; that of POWER10 is not known here.
+    /// POWER8 has another one, which needs no firmware.
     Generation(Generation),
     /// More chips than there is memory for.
     Chips(usize),
@@ -48,6 +48,15 @@ impl fmt::Display for Unserved {
             Self::SerialBus => write!(f, "the LPC bus is on none of the chips"),
             Self::BringUp(why) => why.fmt(f),
         }
+    }
+}
+
+/// The controllers that machines of a generation have, if they are served.
+pub(crate) const fn served(platform: &Platform) -> Option<xive_controller::Generation> {
+    match platform.generation {
+        Generation::Power8 => None,
+        Generation::Power9 => Some(xive_controller::Generation::First),
+        Generation::Power10 => Some(xive_controller::Generation::Second),
     }
 }
 
@@ -78,20 +87,24 @@ impl<'m> Interrupts<'m> {
         xscom: &Xscom,
         memory: &[ChipMemory<'m>],
     ) -> Result<Self, Unserved> {
-        if platform.generation != Generation::Power9 {
-            return Err(Unserved::Generation(platform.generation));
-        }
+        let generation = served(platform).ok_or(Unserved::Generation(platform.generation))?;
         if platform.chips.len() > memory.len() {
             return Err(Unserved::Chips(platform.chips.len()));
         }
-        let (uart, lpc_base) = uart_interrupt(platform).ok_or(Unserved::SerialBus)?;
+        let stride = generation.chip_stride();
+        let (uart, lpc_base) = uart_interrupt(platform, stride).ok_or(Unserved::SerialBus)?;
         let mut door = Door {
             hw,
             platform,
             xscom,
         };
         let threads = platform.cores.iter().flat_map(|core| &core.threads);
-        let controller = Controller::bring_up(&mut door, memory, threads.map(|pir| pir.0))
+        let machine = Machine {
+            generation,
+            fused: platform.cores.iter().any(|core| core.fused),
+        };
+        let threads = threads.map(|pir| pir.0);
+        let controller = Controller::bring_up(&mut door, machine, memory, threads)
             .map_err(Unserved::BringUp)?;
         serial::collect(hw, lpc_base);
         Ok(Self {
@@ -103,13 +116,13 @@ impl<'m> Interrupts<'m> {
 }
 
 /// The interrupt of the UART, and the window of its bus.
-fn uart_interrupt(platform: &Platform) -> Option<(Interrupt, u64)> {
+fn uart_interrupt(platform: &Platform, stride: u64) -> Option<(Interrupt, u64)> {
     /// The LPC bus of chip 0.
     const FIRST_BUS: u64 = 0x6_0300_0000_0000;
     let LpcBus::Mapped { base } = platform.lpc else {
         return None;
     };
-    let bus_of = |block: u32| FIRST_BUS + window::CHIP_STRIDE * u64::from(block);
+    let bus_of = |block: u32| FIRST_BUS + stride * u64::from(block);
     let mut chips = platform.chips.iter().map(|chip| chip.id.0);
     let block = chips.find(|block| bus_of(*block) == base)?;
     let line = psi::UART;

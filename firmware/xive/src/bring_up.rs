@@ -1,20 +1,18 @@
 //! From reset to a controller that delivers.
 
+mod first;
+mod second;
+
 use crate::chip::Chip;
 use crate::numbers::{FIRST_PSI, Interrupt, block_of_thread};
-use crate::tables::{
-    ASSIGNMENT_TABLE, OVERFLOW_TABLE, OVERFLOWS, Place, QUEUE_TABLE, SOURCES, STATE_TABLE,
-    TARGET_TABLE, Tables, WORDS,
-};
+use crate::tables::{OVERFLOW_TABLE, Place, SOURCES, Tables, WORDS};
 use crate::{Bus, Controller, MAX_CHIPS, XiveError};
 use arrayvec::ArrayVec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 use power_registers::xive::{
-    EventAssignment, FIRST_SOURCE_SET, FIRST_TARGET_SET, OVERFLOW_ONE_PAGE, SCOM, SOURCE_SETS,
-    TARGET_SETS, Table, notify, on_the_bus, physical_target, psi, register, scom, source_set,
-    table_address, table_elsewhere, table_here, target_set, thread_context, thread_on, window,
-    windows,
+    EventAssignment, Generation, on_the_bus, physical_target, psi, table_address, table_here,
+    thread_on,
 };
 
 /// A chip, with memory for its tables.
@@ -26,6 +24,15 @@ pub struct ChipMemory<'m> {
     pub words: &'m [AtomicU64],
     /// Its real address, aligned to [`crate::TABLE_BYTES`].
     pub real: u64,
+}
+
+/// What kind of machine it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Of its controllers.
+    pub generation: Generation,
+    /// Two cores act as one of eight threads.
+    pub fused: bool,
 }
 
 /// Why there is no controller.
@@ -80,6 +87,7 @@ impl<'m> Controller<'m> {
     #[inline(never)]
     pub fn bring_up(
         bus: &mut dyn Bus,
+        machine: Machine,
         memory: &[ChipMemory<'m>],
         threads: impl Iterator<Item = u32>,
     ) -> Result<Self, BringUpError> {
@@ -96,7 +104,7 @@ impl<'m> Controller<'m> {
                 real: part.real,
             };
             chips
-                .try_push(Chip::new(part.chip, tables))
+                .try_push(Chip::new(machine.generation, part.chip, tables))
                 .map_err(|_| BringUpError::Chips)?;
         }
         if chips.is_empty() {
@@ -116,18 +124,26 @@ impl<'m> Controller<'m> {
         }
         fence(Ordering::SeqCst);
         for chip in &chips {
-            chip.open_windows(bus)?;
+            match machine.generation {
+                Generation::First => chip.open_windows(bus)?,
+                Generation::Second => chip.open_windows_2(bus)?,
+            }
         }
         let blocks: ArrayVec<u32, MAX_CHIPS> = chips.iter().map(|chip| chip.block).collect();
         for chip in &mut chips {
-            chip.set_up(bus, &blocks);
+            let others = blocks.iter().filter(|block| **block != chip.block);
+            match machine.generation {
+                Generation::First => chip.set_up(bus, others, machine.fused),
+                Generation::Second => chip.set_up_2(bus, others, machine.fused),
+            }
+            chip.let_overflow(bus);
             chip.set_up_psi(bus)?;
             for thread in 0..128 {
                 if chip.threads.has(thread) {
                     let index = physical_target(thread);
                     chip.set_target(bus, index, chip.target_on(index))?;
                     let (place, bit) = thread_on(thread);
-                    bus.store(chip.register(place), bit);
+                    bus.store(chip.register(chip.layout().threads_on[place]), bit);
                 }
             }
         }
@@ -151,125 +167,75 @@ impl Chip<'_> {
         }
     }
 
+    /// Stores to SCOM registers, one after the other.
     #[inline(never)]
-    fn open_windows(&self, bus: &mut dyn Bus) -> Result<(), BringUpError> {
+    fn scoms(
+        &self,
+        bus: &mut dyn Bus,
+        first: u32,
+        steps: &[(u32, u64)],
+    ) -> Result<(), BringUpError> {
         let chip = self.block;
-        let mask = |bytes: u64, bits: u64| !(bytes - 1) & bits;
-        // Closed first: after a reset of the machine that this unit did not take part in, they may be
-        // open, and must not move then.
-        let steps = [
-            (scom::CONTROLLER_BAR, 0),
-            (
-                scom::CONTROLLER_BAR,
-                self.register(0) | scom::VALID | scom::PAGES_64K,
-            ),
-            (scom::THREADS_BAR_2, 0),
-            (scom::THREADS_BAR, 0),
-            (
-                scom::THREADS_BAR,
-                window::THREADS | scom::VALID | scom::PAGES_64K,
-            ),
-            (scom::TARGETS_BAR, 0),
-            (
-                scom::TARGETS_MASK,
-                mask(window::TARGETS_BYTES, scom::TARGETS_MASK_BITS),
-            ),
-            (scom::TARGETS_BAR, self.targets_window() | scom::VALID),
-            (scom::SOURCES_BAR, 0),
-            (
-                scom::SOURCES_MASK,
-                mask(window::SOURCES_BYTES, scom::SOURCES_MASK_BITS),
-            ),
-            (scom::SOURCES_BAR, self.sources_window() | scom::VALID),
-        ];
         for (offset, value) in steps {
-            let address = SCOM + offset;
-            if !bus.scom(chip, address, value) {
+            let address = first + offset;
+            if !bus.scom(chip, address, *value) {
                 return Err(BringUpError::Scom { chip, address });
             }
         }
         Ok(())
     }
 
+    fn set(&self, bus: &mut dyn Bus, register: u64, value: u64) {
+        bus.store(self.register(register), value);
+    }
+
+    /// Describes a table: to the virtualization controller first, and to the presentation controller, if
+    /// it has it.
     #[inline(never)]
-    fn set_up(&self, bus: &mut dyn Bus, blocks: &[u32]) {
-        let block = self.block;
-        let mut set = |register: u64, value: u64| bus.store(self.register(register), value);
-        set(
-            register::WINDOWS,
-            windows::TARGETS_64K | windows::SOURCES_64K | windows::THREADS_LOCAL,
-        );
-        // All tables are direct.
-        set(register::SOURCES_GLOBAL, 0);
-        set(register::TARGETS_GLOBAL, 0);
-        set(
-            register::THREAD_CONTEXT,
-            thread_context::TARGET | thread_context::CHIP_IS_BLOCK,
-        );
-        set(register::SET_ADDRESS, FIRST_SOURCE_SET);
-        for index in 0..SOURCE_SETS {
-            let (of, index) = Self::set(index);
-            set(register::SET_DATA, source_set(of, block, index));
+    fn describe(&self, bus: &mut dyn Bus, table: u64, index: u32, value: u64, engines: usize) {
+        for [address, data] in self.layout().describe.iter().take(engines) {
+            self.set(bus, *address, table_address(table, index));
+            self.set(bus, *data, value);
         }
-        set(register::SET_ADDRESS, FIRST_TARGET_SET);
-        for index in 0..TARGET_SETS {
-            set(register::SET_DATA, target_set(block, index));
-        }
-        let mut describe = |table: Table, block: u32, value: u64| {
-            set(register::SOURCES_TABLE_ADDRESS, table_address(table, block));
-            set(register::SOURCES_TABLE_DATA, value);
-            if table != Table::Overflow {
-                set(register::TARGETS_TABLE_ADDRESS, table_address(table, block));
-                set(register::TARGETS_TABLE_DATA, value);
-            }
-        };
-        let here = |place: Place| table_here(self.tables.address(place), place.bytes);
-        describe(Table::Assignments, block, here(ASSIGNMENT_TABLE));
-        describe(Table::States, block, here(STATE_TABLE));
-        describe(Table::Queues, block, here(QUEUE_TABLE));
-        describe(Table::Targets, block, here(TARGET_TABLE));
-        for queue in 0..OVERFLOWS {
+    }
+
+    fn here(&self, place: Place) -> u64 {
+        table_here(self.tables.address(place), place.bytes)
+    }
+
+    /// What waits inside may overflow into memory.
+    #[inline(never)]
+    fn let_overflow(&self, bus: &mut dyn Bus) {
+        let layout = self.layout();
+        for queue in 0..layout.overflows {
             let offset = OVERFLOW_TABLE.offset + u64::from(queue) * OVERFLOW_TABLE.bytes;
-            let page = Place {
+            let page = self.here(Place {
                 offset,
                 ..OVERFLOW_TABLE
-            };
-            describe(Table::Overflow, queue, here(page));
-        }
-        for other in blocks.iter().filter(|other| **other != block) {
-            let away = window::CHIP_STRIDE * u64::from(*other);
-            let sources = table_elsewhere(window::SOURCES + away);
-            let tell = window::CONTROLLER + window::PAGE + notify::TRIGGER + away;
-            describe(Table::Assignments, *other, sources);
-            describe(Table::States, *other, sources);
-            describe(Table::Queues, *other, table_elsewhere(tell));
-            describe(
-                Table::Targets,
-                *other,
-                table_elsewhere(window::TARGETS + away),
-            );
-        }
-        for queue in 0..u64::from(OVERFLOWS) {
-            set(register::OVERFLOW + 8 * queue, OVERFLOW_ONE_PAGE);
+            });
+            self.describe(bus, layout.overflow_table, queue, page, 1);
+            let register = layout.overflow + 8 * u64::from(queue);
+            self.set(bus, register, layout.overflows_to);
         }
     }
 
     /// The bridge tells its interrupts to this chip's controller.
     #[inline(never)]
     fn set_up_psi(&self, bus: &mut dyn Bus) -> Result<(), BringUpError> {
-        let (chip, address) = (self.block, psi::SCOM_BAR);
-        if !bus.scom(chip, address, self.psi(0) | psi::OPEN) {
-            return Err(BringUpError::Scom { chip, address });
-        }
+        let layout = self.layout();
+        self.scoms(bus, layout.psi_scom, &[(0, self.psi(0) | psi::OPEN)])?;
         let first = on_the_bus(self.block, FIRST_PSI);
         let steps = [
             (psi::NOTIFY_AT, 0),
             (psi::PAGES_AT, 0),
-            (psi::PAGES_AT, self.psi_pages() | psi::VALID),
+            (
+                psi::PAGES_AT,
+                self.psi_pages() | layout.psi_pages_are | psi::VALID,
+            ),
             (psi::CONTROL, psi::RESET),
             (psi::CONTROL, 0),
             (psi::FIRST_NUMBER, u64::from(first) << 32),
-            (psi::NOTIFY_AT, self.notify(notify::TRIGGER) | psi::VALID),
+            (psi::NOTIFY_AT, self.register(layout.notify) | psi::VALID),
         ];
         for (offset, value) in steps {
             bus.store(self.psi(offset), value);

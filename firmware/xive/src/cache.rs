@@ -5,8 +5,8 @@ use crate::tables::QUEUES;
 use crate::{Bus, XiveError};
 use core::sync::atomic::{Ordering, fence};
 use power_registers::xive::{
-    End, EventAssignment, NotificationTarget, SCRUBBING, SYNCHRONISED, WATCH_CONFLICT, notify,
-    register, scrub, watch,
+    End, EventAssignment, Generation, NotificationTarget, SCRUBBING, WATCH_CONFLICT, first, second,
+    watch,
 };
 
 /// Looks at a register until something is over; each takes about a microsecond, and none takes many.
@@ -29,16 +29,21 @@ impl Chip<'_> {
         self.tables.set_assignment(source, value);
         // Memory before the cache looks again.
         fence(Ordering::SeqCst);
-        let register = self.register(register::ASSIGNMENT_SCRUB);
-        bus.store(register, scrub(self.block, source));
-        await_value(bus, register, |value| value & SCRUBBING == 0)
+        let scrub = match self.generation {
+            Generation::First => first::scrub(self.block, source),
+            Generation::Second => second::scrub(self.block, source),
+        };
+        let layout = self.layout();
+        bus.store(self.register(layout.scrub), scrub);
+        await_value(bus, self.register(layout.scrubbed), SCRUBBING, 0)
     }
 
     /// A queue as the hardware has it.
     #[inline(never)]
     pub(crate) fn queue(&self, bus: &mut dyn Bus, queue: u32) -> End {
-        let place = [register::QUEUE_WATCH, register::QUEUE_DATA].map(|at| self.register(at));
-        End(fetch(bus, place, watch(self.block, queue)))
+        let mut end = End::new(self.generation, [0; 4]);
+        self.fetch(bus, self.layout().queue_watch, queue, end.words_mut());
+        end
     }
 
     /// Sets a queue, and remembers whether it is on.
@@ -50,8 +55,7 @@ impl Chip<'_> {
         value: End,
     ) -> Result<(), XiveError> {
         debug_assert!(queue < QUEUES);
-        let place = [register::QUEUE_WATCH, register::QUEUE_DATA].map(|at| self.register(at));
-        store(bus, place, watch(self.block, queue), value.0)?;
+        self.store(bus, self.layout().queue_watch, queue, value.words())?;
         self.queues_on.set(queue, value.is_on());
         Ok(())
     }
@@ -59,8 +63,9 @@ impl Chip<'_> {
     /// A target as the hardware has it.
     #[inline(never)]
     pub(crate) fn target(&self, bus: &mut dyn Bus, index: u32) -> NotificationTarget {
-        let place = [register::TARGET_WATCH, register::TARGET_DATA].map(|at| self.register(at));
-        NotificationTarget(fetch(bus, place, watch(self.block, index)))
+        let mut target = NotificationTarget::off(self.generation);
+        self.fetch(bus, self.layout().target_watch, index, target.words_mut());
+        target
     }
 
     /// Sets a target, and remembers whether it is on.
@@ -71,8 +76,7 @@ impl Chip<'_> {
         index: u32,
         value: NotificationTarget,
     ) -> Result<(), XiveError> {
-        let place = [register::TARGET_WATCH, register::TARGET_DATA].map(|at| self.register(at));
-        store(bus, place, watch(self.block, index), value.0)?;
+        self.store(bus, self.layout().target_watch, index, value.words())?;
         self.targets_on.set(index, value.is_on());
         Ok(())
     }
@@ -80,60 +84,61 @@ impl Chip<'_> {
     /// Waits until everything that was under way has arrived in the queues.
     #[inline(never)]
     pub(crate) fn synchronise(&self, bus: &mut dyn Bus) -> Result<(), XiveError> {
-        for sync in [notify::SYNC_SOFTWARE, notify::SYNC_HARDWARE] {
-            bus.store(self.notify(sync), 0);
+        let layout = self.layout();
+        for port in 0..layout.syncs {
+            bus.store(self.register(layout.sync + 0x80 * port), 0);
         }
-        let register = self.register(register::QUEUES);
-        await_value(bus, register, |value| value & SYNCHRONISED == SYNCHRONISED)?;
+        let (register, all) = (self.register(layout.synced), layout.synchronised);
+        await_value(bus, register, all, all)?;
         let value = bus.load(register);
-        bus.store(register, value & !SYNCHRONISED);
+        bus.store(register, value & !all);
         Ok(())
     }
+
+    /// The doublewords of an entry. Reading the first one fetches them all.
+    #[inline(never)]
+    fn fetch(&self, bus: &mut dyn Bus, place: [u64; 2], entry: u32, words: &mut [u64]) {
+        let [spec, data] = place.map(|offset| self.register(offset));
+        bus.store(spec, watch(self.block, entry));
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = bus.load(data + 8 * index as u64);
+        }
+    }
+
+    /// Stores an entry: the first doubleword last, since it takes the others along.
+    #[inline(never)]
+    fn store(
+        &self,
+        bus: &mut dyn Bus,
+        place: [u64; 2],
+        entry: u32,
+        words: &[u64],
+    ) -> Result<(), XiveError> {
+        let [spec, data] = place.map(|offset| self.register(offset));
+        for _ in 0..TRIES {
+            bus.store(spec, watch(self.block, entry));
+            for index in 0..words.len() {
+                bus.load(data + 8 * index as u64);
+            }
+            for (index, word) in words.iter().enumerate().rev() {
+                bus.store(data + 8 * index as u64, *word);
+            }
+            // A load behind the store: when it is back, the watch tells how it went.
+            bus.load(data);
+            if bus.load(spec) & WATCH_CONFLICT == 0 {
+                return Ok(());
+            }
+            bus.relax();
+        }
+        Err(XiveError::Hardware)
+    }
 }
 
+/// Waits until the bits of a register have a value.
 #[inline(never)]
-fn await_value(
-    bus: &mut dyn Bus,
-    register: u64,
-    good: impl Fn(u64) -> bool,
-) -> Result<(), XiveError> {
+fn await_value(bus: &mut dyn Bus, register: u64, bits: u64, value: u64) -> Result<(), XiveError> {
     for _ in 0..LOOKS {
-        if good(bus.load(register)) {
-            return Ok(());
-        }
-        bus.relax();
-    }
-    Err(XiveError::Hardware)
-}
-
-/// The doublewords of an entry. Reading the first one fetches them all.
-#[inline(never)]
-fn fetch<const N: usize>(bus: &mut dyn Bus, [watch, data]: [u64; 2], entry: u64) -> [u64; N] {
-    bus.store(watch, entry);
-    let mut words = [0; N];
-    for (index, word) in words.iter_mut().enumerate() {
-        *word = bus.load(data + 8 * index as u64);
-    }
-    words
-}
-
-/// Stores an entry: the first doubleword last, since it takes the others along.
-#[inline(never)]
-fn store<const N: usize>(
-    bus: &mut dyn Bus,
-    place: [u64; 2],
-    entry: u64,
-    words: [u64; N],
-) -> Result<(), XiveError> {
-    let [watch, data] = place;
-    for _ in 0..TRIES {
-        let _: [u64; N] = fetch(bus, place, entry);
-        for (index, word) in words.iter().enumerate().rev() {
-            bus.store(data + 8 * index as u64, *word);
-        }
-        // A load behind the store: when it is back, the watch tells how it went.
-        bus.load(data);
-        if bus.load(watch) & WATCH_CONFLICT == 0 {
+        if bus.load(register) & bits == value {
             return Ok(());
         }
         bus.relax();

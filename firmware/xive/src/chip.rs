@@ -2,23 +2,21 @@
 
 use crate::bits::Bits;
 use crate::blocks::Blocks;
+use crate::layout::{self, Layout};
 use crate::numbers::{FIRST_PSI, FIRST_SOURCE, Interrupt, Target};
 use crate::tables::{QUEUES, SOURCES, TARGETS, Tables};
 use crate::{Bus, XiveError};
 use power_registers::xive::{
-    End, EventAssignment, NotificationTarget, SetOf, page, physical_target, psi, window,
+    End, EventAssignment, Generation, NotificationTarget, page, physical_target, psi, window,
 };
 
-/// How the window of sources is shared out: so many sets are sources, the rest queues.
-const SETS_OF_SOURCES: u64 = 48;
-/// Bytes of a set.
-const SET_BYTES: u64 = window::SOURCES_BYTES / power_registers::xive::SOURCE_SETS as u64;
 /// A source and a queue have two pages each.
-const PAIR: u64 = 2 * window::PAGE;
+pub(crate) const PAIR: u64 = 2 * window::PAGE;
 
 /// One chip's controller.
 #[derive(Debug)]
 pub(crate) struct Chip<'m> {
+    pub(crate) generation: Generation,
     /// The number of the chip, and of its block of everything.
     pub(crate) block: u32,
     pub(crate) tables: Tables<'m>,
@@ -31,8 +29,9 @@ pub(crate) struct Chip<'m> {
 }
 
 impl<'m> Chip<'m> {
-    pub(crate) const fn new(block: u32, tables: Tables<'m>) -> Self {
+    pub(crate) const fn new(generation: Generation, block: u32, tables: Tables<'m>) -> Self {
         Self {
+            generation,
             block,
             tables,
             threads: Bits::new(),
@@ -43,25 +42,17 @@ impl<'m> Chip<'m> {
         }
     }
 
-    fn window(&self, of_chip_0: u64) -> u64 {
-        of_chip_0 + window::CHIP_STRIDE * u64::from(self.block)
+    pub(crate) const fn layout(&self) -> &'static Layout {
+        layout::of(self.generation)
     }
 
-    /// The real address of a register.
+    pub(crate) fn window(&self, of_chip_0: u64) -> u64 {
+        of_chip_0 + self.generation.chip_stride() * u64::from(self.block)
+    }
+
+    /// The real address of a register, or of a port.
     pub(crate) fn register(&self, offset: u64) -> u64 {
-        self.window(window::CONTROLLER) + offset
-    }
-
-    pub(crate) fn notify(&self, offset: u64) -> u64 {
-        self.window(window::CONTROLLER) + window::PAGE + offset
-    }
-
-    pub(crate) fn targets_window(&self) -> u64 {
-        self.window(window::TARGETS)
-    }
-
-    pub(crate) fn sources_window(&self) -> u64 {
-        self.window(window::SOURCES)
+        self.window(self.layout().controller) + offset
     }
 
     pub(crate) fn psi(&self, offset: u64) -> u64 {
@@ -70,30 +61,20 @@ impl<'m> Chip<'m> {
 
     /// The page that triggers a source of software; the next one ends it.
     pub(crate) fn trigger_page(&self, index: u32) -> u64 {
-        self.sources_window() + u64::from(index) * PAIR
+        self.window(self.layout().sources) + u64::from(index) * PAIR
     }
 
     pub(crate) fn psi_pages(&self) -> u64 {
-        self.window(psi::PAGES)
+        self.window(self.layout().psi_pages)
     }
 
     pub(crate) fn psi_page(&self, line: u32) -> u64 {
-        self.psi_pages() + (u64::from(line) << psi::PAGE_SHIFT)
+        self.psi_pages() + (u64::from(line) << self.layout().psi_page_shift)
     }
 
     /// The page that ends the notification of a queue; the next one ends its escalation.
     pub(crate) fn queue_page(&self, queue: u32) -> u64 {
-        self.sources_window() + SETS_OF_SOURCES * SET_BYTES + u64::from(queue) * PAIR
-    }
-
-    /// What set `index` of the window of sources holds.
-    pub(crate) const fn set(index: u32) -> (SetOf, u32) {
-        let sources = SETS_OF_SOURCES as u32;
-        if index < sources {
-            (SetOf::Sources, index)
-        } else {
-            (SetOf::Queues, index - sources)
-        }
+        self.window(self.layout().queues) + u64::from(queue) * PAIR
     }
 
     /// The target exists: a thread of the machine, or a virtual processor that was allocated.
@@ -162,12 +143,12 @@ impl<'m> Chip<'m> {
         }
         for queue in 0..QUEUES {
             if self.queues_on.has(queue) {
-                self.set_queue(bus, queue, End::default().off())?;
+                self.set_queue(bus, queue, End::new(self.generation, [0; 4]).off())?;
             }
         }
         for index in 0..TARGETS {
             if self.targets_on.has(index) {
-                self.set_target(bus, index, NotificationTarget::default())?;
+                self.set_target(bus, index, NotificationTarget::off(self.generation))?;
             }
         }
         self.blocks = Blocks::new();
@@ -186,6 +167,6 @@ impl<'m> Chip<'m> {
             block: self.block,
             index,
         };
-        NotificationTarget::on(self.block, target.queue(0))
+        NotificationTarget::on(self.generation, self.block, target.queue(0))
     }
 }

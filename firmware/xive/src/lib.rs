@@ -1,4 +1,5 @@
-//! XIVE, the interrupt controller of POWER9: brought up, and then configured call by call.
+//! XIVE, the interrupt controller of POWER9, and XIVE2, that of POWER10: brought up, and then configured
+//! call by call.
 //!
 //! A source (of software, or of a device) has two state bits and a pair of pages; its *assignment*
 //! leads to a *queue*, a ring of words in the OS's memory; the queue notifies a *target*: a hardware
@@ -15,6 +16,7 @@ mod blocks;
 mod bring_up;
 mod cache;
 mod chip;
+mod layout;
 mod numbers;
 mod queues;
 mod sources;
@@ -22,8 +24,9 @@ mod tables;
 mod targets;
 mod threads;
 
-pub use bring_up::{BringUpError, ChipMemory};
+pub use bring_up::{BringUpError, ChipMemory, Machine};
 pub use numbers::{Interrupt, Target};
+pub use power_registers::xive::Generation;
 pub use queues::{QUEUE_SIZES, QueueInfo, QueueRequest};
 pub use sources::{SourceConfiguration, SourceInfo, Synchronise};
 pub use tables::{BYTES as TABLE_BYTES, WORDS as TABLE_WORDS};

@@ -3,7 +3,7 @@
 use crate::chip::Chip;
 use crate::numbers::{FIRST_PSI, FIRST_SOURCE, Interrupt, Target};
 use crate::{Bus, Controller, OFF, PRIORITIES, XiveError};
-use power_registers::xive::{EventAssignment, psi, window};
+use power_registers::xive::{EventAssignment, window};
 
 /// Log of bytes of a page.
 const PAGE_SHIFT: u32 = window::PAGE.trailing_zeros();
@@ -70,7 +70,12 @@ impl<'m> Controller<'m> {
                 let trigger = chip.trigger_page(index);
                 (false, trigger + window::PAGE, Some(trigger), PAGE_SHIFT)
             }
-            Interrupt::Psi { line, .. } => (true, chip.psi_page(line), None, psi::PAGE_SHIFT),
+            Interrupt::Psi { line, .. } => (
+                true,
+                chip.psi_page(line),
+                None,
+                chip.layout().psi_page_shift,
+            ),
             Interrupt::Escalation { queue, .. } => {
                 let page = chip.queue_page(queue) + window::PAGE;
                 (false, page, None, PAGE_SHIFT)

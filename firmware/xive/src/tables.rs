@@ -6,7 +6,10 @@
 //! | 0x100000 | 256 KiB | targets |
 //! | 0x140000 | 32 KiB | assignments of 4096 sources |
 //! | 0x148000 | 4 KiB | states of sources |
-//! | 0x150000 | 384 KiB | six pages for what overflows |
+//! | 0x150000 | 448 KiB | pages for what overflows: six, or of XIVE2 seven |
+//! | 0x1c0000 | 128 KiB | where XIVE2 may say that a synchronisation is over |
+//!
+//! A target of XIVE2 has 32 bytes instead of 64: its table ends in the middle.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use power_registers::xive::EventAssignment;
@@ -47,20 +50,26 @@ pub(crate) const STATE_TABLE: Place = Place {
     offset: 0x14_8000,
     bytes: 4096,
 };
-/// One of the six.
+/// The first of them.
 pub(crate) const OVERFLOW_TABLE: Place = Place {
     offset: 0x15_0000,
     bytes: 0x1_0000,
 };
-/// How many queues inside the controller may overflow.
-pub(crate) const OVERFLOWS: u32 = 6;
+/// The most queues inside the controller that may overflow.
+const OVERFLOWS: u64 = 7;
+pub(crate) const SYNCHRONISATION: Place = Place {
+    offset: 0x1c_0000,
+    bytes: 0x2_0000,
+};
 
 const _: () = {
     assert!(QUEUE_TABLE.offset + QUEUE_TABLE.bytes <= TARGET_TABLE.offset);
     assert!(TARGET_TABLE.offset + TARGET_TABLE.bytes <= ASSIGNMENT_TABLE.offset);
     assert!(ASSIGNMENT_TABLE.offset + ASSIGNMENT_TABLE.bytes <= STATE_TABLE.offset);
     assert!(STATE_TABLE.offset + STATE_TABLE.bytes <= OVERFLOW_TABLE.offset);
-    assert!(OVERFLOW_TABLE.offset + OVERFLOWS as u64 * OVERFLOW_TABLE.bytes <= BYTES);
+    assert!(OVERFLOW_TABLE.offset + OVERFLOWS * OVERFLOW_TABLE.bytes <= SYNCHRONISATION.offset);
+    assert!(SYNCHRONISATION.offset + SYNCHRONISATION.bytes <= BYTES);
+    assert!(SYNCHRONISATION.offset.is_multiple_of(SYNCHRONISATION.bytes));
     assert!(QUEUE_TABLE.offset.is_multiple_of(QUEUE_TABLE.bytes));
     assert!(TARGET_TABLE.offset.is_multiple_of(TARGET_TABLE.bytes));
     assert!(

@@ -68,7 +68,7 @@ impl Controller<'_> {
         let chip = self.chip(target.block)?;
         Ok(TargetInfo {
             is_on: chip.targets_on.has(target.index),
-            ring_word: ring_word(target.block, target.index),
+            ring_word: ring_word(chip.generation, target.block, target.index),
             chip: chip.block,
         })
     }
@@ -88,12 +88,12 @@ impl Controller<'_> {
         let entry = if on {
             chip.target_on(target.index)
         } else {
-            NotificationTarget::default()
+            NotificationTarget::off(chip.generation)
         };
         chip.set_target(bus, target.index, entry)
     }
 
-    /// What is pending for a target that is on: words 4 and 5 of its entry.
+    /// What is pending for a target that is on: as the first two words of a ring.
     ///
     /// # Errors
     /// [`XiveError::Parameter`], [`XiveError::Off`].

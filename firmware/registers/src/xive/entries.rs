@@ -1,5 +1,6 @@
 //! Entries of the tables that the controller keeps in memory, big-endian there.
 
+use super::Generation;
 use crate::{ibm, ibm_range};
 
 /// Where a source goes (EAS): a queue, and the number that appears in it.
@@ -59,173 +60,71 @@ impl EventAssignment {
     }
 }
 
-/// A queue of a target and priority (END).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct End(pub [u64; 4]);
-
-impl End {
-    const VALID: u64 = ibm(0);
-    const ENQUEUE: u64 = ibm(1);
-    const ALWAYS_NOTIFY: u64 = ibm(2);
-    const BACKLOG: u64 = ibm(3);
-    const ESCALATE: u64 = ibm(5);
-    /// Both pairs of state bits of the queue itself: notification and escalation.
-    const STATES: u64 = ibm_range(32, 35);
-    const STATES_OFF: u64 = ibm(33) | ibm(35);
-    const GENERATION: u64 = ibm(41);
-    const POSITION: u64 = ibm_range(42, 63);
-    const PAGE: u64 = ibm_range(4, 63);
-    /// Log of bytes of the smallest queue.
-    const SMALLEST: u32 = 12;
-
-    /// A queue that is off; what it escalates to stays.
-    #[must_use]
-    pub const fn off(self) -> Self {
-        Self([Self::STATES_OFF, 0, self.0[2], 0])
-    }
-
-    /// A queue of a target, empty: its memory, the log of its bytes, and the target's priority.
-    #[must_use]
-    pub const fn of_target(self, block: u32, target: u32, priority: u8) -> Self {
-        let place = (block as u64 & 0xf) << 51 | (target as u64 & 0x7_ffff) << 32;
-        Self([
-            Self::VALID | Self::GENERATION,
-            0,
-            self.0[2],
-            place | (priority as u64) << 16,
-        ])
-    }
-
-    /// With memory of so many bytes (their log).
-    #[must_use]
-    pub const fn in_memory(self, page: u64, shift: u32) -> Self {
-        let size = (shift.saturating_sub(Self::SMALLEST) as u64 & 0xf) << 48;
-        let [first, _, escalation, target] = self.0;
-        Self([
-            first | Self::ENQUEUE | size,
-            page & Self::PAGE,
-            escalation,
-            target,
-        ])
-    }
-
-    /// Each entry notifies the target.
-    #[must_use]
-    pub const fn always_notify(self) -> Self {
-        self.with(Self::ALWAYS_NOTIFY)
-    }
-
-    /// What no thread takes is kept for the target.
-    #[must_use]
-    pub const fn keeps_backlog(self) -> Self {
-        self.with(Self::BACKLOG)
-    }
-
-    /// What no thread takes escalates.
-    #[must_use]
-    pub const fn escalates(self) -> Self {
-        self.with(Self::ESCALATE)
-    }
-
-    const fn with(self, bit: u64) -> Self {
-        let [first, page, escalation, target] = self.0;
-        Self([first | bit, page, escalation, target])
-    }
-
-    /// With another position: generation and index.
-    #[must_use]
-    pub const fn at(self, generation: bool, position: u32) -> Self {
-        let [first, page, escalation, target] = self.0;
-        let generation = if generation { Self::GENERATION } else { 0 };
-        let first = first & !(Self::GENERATION | Self::POSITION);
-        Self([
-            first | generation | position as u64 & Self::POSITION,
-            page,
-            escalation,
-            target,
-        ])
-    }
-
-    /// It is on.
-    #[must_use]
-    pub const fn is_on(self) -> bool {
-        self.0[0] & Self::VALID != 0
-    }
-
-    /// Each entry notifies the target.
-    #[must_use]
-    pub const fn does_always_notify(self) -> bool {
-        self.0[0] & Self::ALWAYS_NOTIFY != 0
-    }
-
-    /// What no thread takes escalates.
-    #[must_use]
-    pub const fn does_escalate(self) -> bool {
-        self.0[0] & Self::ESCALATE != 0
-    }
-
-    /// Its memory and the log of the bytes, if it has some.
-    #[must_use]
-    pub const fn memory(self) -> Option<(u64, u32)> {
-        if self.0[0] & Self::ENQUEUE == 0 {
-            return None;
-        }
-        let shift = Self::SMALLEST + (self.0[0] >> 48 & 0xf) as u32;
-        Some((self.0[1] & Self::PAGE, shift))
-    }
-
-    /// Generation and position.
-    #[must_use]
-    pub const fn position(self) -> (bool, u32) {
-        (
-            self.0[0] & Self::GENERATION != 0,
-            (self.0[0] & Self::POSITION) as u32,
-        )
-    }
-
-    /// What it escalates to.
-    #[must_use]
-    pub const fn escalation(self) -> EventAssignment {
-        EventAssignment(self.0[2])
-    }
-
-    /// Escalates to something else.
-    #[must_use]
-    pub const fn escalating_to(self, assignment: EventAssignment) -> Self {
-        let [first, page, _, target] = self.0;
-        Self([first, page, assignment.0, target])
-    }
-
-    /// The state bits of notification and escalation.
-    #[must_use]
-    pub const fn states(self) -> u64 {
-        (self.0[0] & Self::STATES) >> 28
-    }
+/// A target of notifications: NVT, of XIVE2 NVP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotificationTarget {
+    generation: Generation,
+    /// Those of XIVE2 have four.
+    words: [u64; 8],
 }
-
-/// A target of notifications (NVT).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotificationTarget(pub [u64; 8]);
 
 impl NotificationTarget {
     const VALID: u64 = ibm(0);
 
+    /// One that is off.
+    #[must_use]
+    pub const fn off(generation: Generation) -> Self {
+        let words = [0; 8];
+        Self { generation, words }
+    }
+
     /// A target that is on, with block and index of its first queue.
     #[must_use]
-    pub const fn on(block: u32, queues: u32) -> Self {
-        let first = Self::VALID | (block as u64 & 0xf) << 28 | queues as u64 & 0x0fff_ffff;
-        Self([first, 0, 0, 0, 0, 0, 0, 0])
+    pub const fn on(generation: Generation, block: u32, queues: u32) -> Self {
+        let mut words = [0; 8];
+        words[0] = Self::VALID;
+        match generation {
+            Generation::First => {
+                words[0] |= (block as u64 & 0xf) << 28 | queues as u64 & 0x0fff_ffff;
+            }
+            Generation::Second => {
+                words[2] = (block as u64 & 0xf) << 24 | queues as u64 & 0xff_ffff;
+            }
+        }
+        Self { generation, words }
+    }
+
+    /// Its doublewords.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        let (four, _) = self.words.split_at(4);
+        match self.generation {
+            Generation::First => &self.words,
+            Generation::Second => four,
+        }
+    }
+
+    /// The same, to be filled.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        match self.generation {
+            Generation::First => &mut self.words,
+            Generation::Second => self.words.split_at_mut(4).0,
+        }
     }
 
     /// It is on.
     #[must_use]
-    pub const fn is_on(self) -> bool {
-        self.0[0] & Self::VALID != 0
+    pub const fn is_on(&self) -> bool {
+        self.words[0] & Self::VALID != 0
     }
 
-    /// Its words 4 and 5: what is pending for it.
+    /// What is pending for it, as the first two words of a thread's ring would have it.
     #[must_use]
-    pub const fn state(self) -> u64 {
-        self.0[2]
+    pub const fn state(&self) -> u64 {
+        match self.generation {
+            Generation::First => self.words[2],
+            // Priority, pending ones, and the last one that was favoured: a byte each, from word 2 on.
+            Generation::Second => self.words[1] >> 40 << 32,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The interrupt controller, and what leads to it.
 
 use super::Firmware;
-use crate::interrupts::Interrupts;
+use crate::interrupts::{Interrupts, served};
 use crate::platform::Platform;
 use crate::platform::device_tree::node::Node;
 use power_registers::xive::{psi, thread, window};
@@ -58,9 +58,10 @@ fn controller(tree: &mut TreeWriter<'_>) {
 
 /// The PSI bridges: each leads its 14 levels to the controller.
 fn bridges(tree: &mut TreeWriter<'_>, platform: &Platform) {
+    let stride = served(platform).map_or(0, |generation| generation.chip_stride());
     for (index, chip) in platform.chips.iter().enumerate() {
         let block = chip.id.0;
-        let base = psi::WINDOW + window::CHIP_STRIDE * u64::from(block);
+        let base = psi::WINDOW + stride * u64::from(block);
         let number = |line: u32| Interrupt::Psi { block, line }.number();
         let mut name = arrayvec::ArrayString::<24>::new();
         // 20 characters at most.
