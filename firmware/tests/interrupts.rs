@@ -26,6 +26,8 @@ use xive_controller::Bus as _;
 
 const TWO_CHIPS: &[u8] = include_bytes!("data/powernv9-2x1x4.dtb");
 const P10: &[u8] = include_bytes!("data/powernv10-1x1x4.dtb");
+const P10_TWO_CHIPS: &[u8] = include_bytes!("data/powernv10-2x1x4.dtb");
+const BOTH: [&[u8]; 2] = [P9, P10];
 const HARDWARE: i64 = OpalError::Hardware.code();
 const WRONG_STATE: i64 = OpalError::WrongState.code();
 const NONE: i64 = OpalError::Resource.code();
@@ -127,38 +129,63 @@ impl Os {
     }
 }
 
+/// Each test, on each generation.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod power9 {
+            $(#[test] fn $name() { super::$name(super::P9); })*
+        }
+        mod power10 {
+            $(#[test] fn $name() { super::$name(super::P10); })*
+        }
+    };
+}
+
+on_both! {
+    an_os_gets_virtual_processors
+    a_typed_character_interrupts_until_it_is_read
+    bad_pointers_are_refused_and_nothing_changes
+    bad_arguments_are_refused_and_nothing_changes
+    hardware_that_fails_is_told
+    an_hmi_does_not_come_near_it
+}
+
 #[test]
 fn without_a_controller_its_calls_are_not_there() {
-    for tree in [P8, P9] {
+    for tree in [P8, P9, P10] {
         let mut world = World::new(tree);
         for token in XiveToken::ALL {
             assert_eq!(world.raw(token as u64, &[0; 8]), PARAMETER, "{token:?}");
             assert_eq!(world.call(Token::CheckToken, &[token as u64]), 0);
         }
     }
-    let mut os = Os::new(P9);
-    for token in XiveToken::ALL {
-        assert_eq!(os.raw(Token::CheckToken as u64, &[token as u64]), 1);
+    for tree in BOTH {
+        let mut os = Os::new(tree);
+        for token in XiveToken::ALL {
+            assert_eq!(os.raw(Token::CheckToken as u64, &[token as u64]), 1);
+        }
+        assert_eq!(os.raw(Token::CheckToken as u64, &[134]), 0);
     }
-    assert_eq!(os.raw(Token::CheckToken as u64, &[134]), 0);
 }
 
 #[test]
 fn only_what_is_known_is_served() {
-    let p10 = bring_up(platform_of(P10)).1.unwrap_err();
-    assert_eq!(p10, Unserved::Generation(Generation::Power10));
     let p8 = bring_up(platform_of(P8)).1.unwrap_err();
     assert_eq!(p8, Unserved::Generation(Generation::Power8));
-    let mut away = device_tree::parse(P9).unwrap();
-    away.lpc = opaline_firmware::platform::LpcBus::Mapped { base: 1 << 40 };
-    let away: &'static Platform = Box::leak(Box::new(away));
-    assert_eq!(bring_up(away).1.unwrap_err(), Unserved::SerialBus);
-    assert!(bring_up(platform_of(TWO_CHIPS)).1.is_ok());
+    for tree in BOTH {
+        let mut away = device_tree::parse(tree).unwrap();
+        away.lpc = opaline_firmware::platform::LpcBus::Mapped { base: 1 << 40 };
+        let away: &'static Platform = Box::leak(Box::new(away));
+        assert_eq!(bring_up(away).1.unwrap_err(), Unserved::SerialBus);
+    }
+    for tree in [TWO_CHIPS, P10_TWO_CHIPS] {
+        assert!(bring_up(platform_of(tree)).1.is_ok());
+    }
 }
 
 #[test]
 fn an_os_gets_its_interrupts() {
-    for tree in [P9, TWO_CHIPS] {
+    for tree in [P9, TWO_CHIPS, P10, P10_TWO_CHIPS] {
         let mut os = Os::new(tree);
         let number = os.boot();
         let [flags, end, trigger, shift, chip] = os.answers(XiveToken::GetIrqInfo, &[number]);
@@ -185,9 +212,8 @@ fn an_os_gets_its_interrupts() {
     }
 }
 
-#[test]
-fn an_os_gets_virtual_processors() {
-    let mut os = Os::new(P9);
+fn an_os_gets_virtual_processors(tree: &[u8]) {
+    let mut os = Os::new(tree);
     os.boot();
     let first = os.call(XiveToken::AllocateVpBlock, &[3]);
     assert!(first > 0 && first % 8 == 0);
@@ -215,13 +241,13 @@ fn an_os_gets_virtual_processors() {
     assert!(os.call(XiveToken::AllocateVpBlock, &[11]) > 0, "given back");
 }
 
-#[test]
-fn a_typed_character_interrupts_until_it_is_read() {
-    let mut os = Os::new(P9);
+fn a_typed_character_interrupts_until_it_is_read(tree: &[u8]) {
+    let mut os = Os::new(tree);
     os.boot();
     let uart = u64::from(os.system.interrupts().unwrap().uart());
     let [flags, end, trigger, shift, chip] = os.answers(XiveToken::GetIrqInfo, &[uart]);
-    assert_eq!((flags, trigger, shift >> 32, chip >> 32), (4, 0, 12, 0));
+    let bytes = if tree == P9 { 12 } else { 16 };
+    assert_eq!((flags, trigger, shift >> 32, chip >> 32), (4, 0, bytes, 0));
     for text in [&b"o"[..], b"pal", b"0123456789abcdefghij"] {
         os.wired.type_text(text);
         assert_eq!(os.wired.model.take(0), Some(7));
@@ -261,9 +287,8 @@ fn a_typed_character_interrupts_until_it_is_read() {
     assert_eq!(os.wired.model.take(0), Some(7));
 }
 
-#[test]
-fn bad_pointers_are_refused_and_nothing_changes() {
-    let mut os = Os::new(P9);
+fn bad_pointers_are_refused_and_nothing_changes(tree: &[u8]) {
+    let mut os = Os::new(tree);
     let number = os.boot();
     let uart = u64::from(os.system.interrupts().unwrap().uart());
     // The call, its first arguments, and bytes of what each of the others leads to.
@@ -324,9 +349,8 @@ fn bad_pointers_are_refused_and_nothing_changes() {
     }
 }
 
-#[test]
-fn bad_arguments_are_refused_and_nothing_changes() {
-    let mut os = Os::new(P9);
+fn bad_arguments_are_refused_and_nothing_changes(tree: &[u8]) {
+    let mut os = Os::new(tree);
     let number = os.boot();
     let before = os.wired.model.state();
     let wide = 1 << 32;
@@ -394,9 +418,8 @@ fn bad_arguments_are_refused_and_nothing_changes() {
     assert_eq!(os.wired.model.state(), before);
 }
 
-#[test]
-fn hardware_that_fails_is_told() {
-    let mut os = Os::new(P9);
+fn hardware_that_fails_is_told(tree: &[u8]) {
+    let mut os = Os::new(tree);
     let number = os.boot();
     os.wired.model.faults.conflicts = u32::MAX;
     let queue = [0, PRIORITY, PAGE, 16, 3];
@@ -409,9 +432,8 @@ fn hardware_that_fails_is_told() {
     os.boot();
 }
 
-#[test]
-fn an_hmi_does_not_come_near_it() {
-    let mut os = Os::new(P9);
+fn an_hmi_does_not_come_near_it(tree: &[u8]) {
+    let mut os = Os::new(tree);
     os.boot();
     let before = os.wired.model.accesses;
     os.wired.machine.hmer = RECOVERY_DONE;

@@ -104,8 +104,8 @@ impl<'m> Interrupts<'m> {
             fused: platform.cores.iter().any(|core| core.fused),
         };
         let threads = threads.map(|pir| pir.0);
-        let controller = Controller::bring_up(&mut door, machine, memory, threads)
-            .map_err(Unserved::BringUp)?;
+        let controller =
+            Controller::bring_up(&mut door, machine, memory, threads).map_err(Unserved::BringUp)?;
         serial::collect(hw, lpc_base);
         Ok(Self {
             controller: Lock::new(controller),

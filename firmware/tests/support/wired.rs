@@ -5,16 +5,15 @@ use crate::model::{self, Model};
 use opaline_firmware::console::Console;
 use opaline_firmware::hardware::{Hardware, Pir};
 use opaline_firmware::interrupts::{Interrupts, Unserved};
-use opaline_firmware::platform::Platform;
+use opaline_firmware::platform::{self, Platform};
 use opaline_firmware::xscom::Xscom;
 use power_registers::{Hmer, Tfmr};
-use xive_controller::Bus as _;
+use xive_controller::{Bus as _, Generation};
 
 const XSCOM: u64 = 0x6_03fc_0000_0000;
 const XSCOM_BYTES: u64 = 1 << 34;
 const LPC: u64 = 0x6_0300_0000_0000;
 const LPC_BYTES: u64 = 1 << 32;
-const STRIDE: u64 = 1 << 42;
 const UART_BIT: u32 = 1 << (31 - 4);
 
 /// Serial interrupts of the LPC bus: control, mask, status, routes.
@@ -29,20 +28,33 @@ struct Serial {
 pub(crate) struct Wired {
     pub(crate) machine: Machine,
     pub(crate) model: Model,
+    generation: Generation,
     serial: Serial,
     levels: [bool; 4],
 }
 
 impl Wired {
-    pub(crate) fn new(platform: &Platform, model: Model) -> Self {
+    pub(crate) fn new(platform: &Platform, generation: Generation, model: Model) -> Self {
         let mut machine = Machine::new();
         machine.pir = platform.cores[0].threads[0].0;
         Self {
             machine,
             model,
+            generation,
             serial: Serial::default(),
             levels: [false; 4],
         }
+    }
+
+    /// Chip and offset of an address in the windows of SCOM registers.
+    fn scom_window(&self, address: u64) -> Option<(u32, u64)> {
+        let stride = match self.generation {
+            Generation::First => 1_u64 << 42,
+            Generation::Second => 1 << 44,
+        };
+        let offset = address.checked_sub(XSCOM)?;
+        let (chip, within) = ((offset / stride) as u32, offset % stride);
+        (within < XSCOM_BYTES).then_some((chip, within))
     }
 
     /// Somebody types.
@@ -76,7 +88,12 @@ pub(crate) fn bring_up(
     let memory = model::memory(&chips);
     let threads = platform.cores.iter().flat_map(|core| &core.threads);
     let threads: Vec<u32> = threads.map(|pir| pir.0).collect();
-    let mut wired = Wired::new(platform, Model::new(&memory, &threads));
+    let generation = match platform.generation {
+        platform::Generation::Power10 => Generation::Second,
+        _ => Generation::First,
+    };
+    let model = Model::new(generation, &memory, &threads);
+    let mut wired = Wired::new(platform, generation, model);
     let interrupts = Interrupts::bring_up(&mut wired, platform, &Xscom::new(), &memory);
     (wired, interrupts)
 }
@@ -139,7 +156,7 @@ impl Hardware for Wired {
     fn set_spurr(&mut self, _: u64) {}
 
     fn load(&mut self, address: u64) -> u64 {
-        if address >= XSCOM && (address - XSCOM) % STRIDE < XSCOM_BYTES {
+        if self.scom_window(address).is_some() {
             // No register of these is there.
             self.machine.hmer |= 1 << (63 - 9) | 1 << (63 - 8);
             return 0;
@@ -150,10 +167,12 @@ impl Hardware for Wired {
 
     fn store(&mut self, address: u64, value: u64) {
         self.model.thread = self.machine.pir;
-        let offset = address.wrapping_sub(XSCOM);
-        if offset % STRIDE < XSCOM_BYTES && address >= XSCOM {
-            let (chip, register) = ((offset / STRIDE) as u32, ((offset % STRIDE) >> 3) as u32);
-            let is_there = matches!(register, 0x501_3000..0x501_3300 | 0x501_290a);
+        if let Some((chip, offset)) = self.scom_window(address) {
+            let register = (offset >> 3) as u32;
+            let is_there = match self.generation {
+                Generation::First => matches!(register, 0x501_3000..0x501_3300 | 0x501_290a),
+                Generation::Second => matches!(register, 0x201_0800..0x201_0c00 | 0x301_1d0a),
+            };
             let done = is_there && self.model.scom(chip, register, value);
             self.machine.hmer |= 1 << (63 - 9);
             self.machine.hmer |= u64::from(!done) << (63 - 8);

@@ -4,8 +4,8 @@ mod model;
 
 use model::{Faults, Model, distinct, memory};
 use xive_controller::{
-    BringUpError, Bus as _, Controller, Interrupt, OFF, QueueRequest, Synchronise, XiveError,
-    open_thread,
+    BringUpError, Bus as _, Controller, Generation, Interrupt, Machine, OFF, QueueRequest,
+    Synchronise, XiveError, open_thread,
 };
 
 /// The queue of everything in these tests has this priority, as an OS may choose.
@@ -40,18 +40,59 @@ const fn request(page: u64) -> QueueRequest {
     }
 }
 
+const fn machine(generation: Generation) -> Machine {
+    Machine {
+        generation,
+        fused: false,
+    }
+}
+
+/// Each test, on each generation.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod first {
+            $(#[test] fn $name() { super::$name(super::Generation::First); })*
+        }
+        mod second {
+            $(#[test] fn $name() { super::$name(super::Generation::Second); })*
+        }
+    };
+}
+
+on_both! {
+    an_interrupt_of_software_reaches_each_thread_of_each_chip
+    one_that_is_off_reaches_nobody
+    a_level_comes_until_it_is_gone
+    a_reset_leaves_nothing_on
+    sources_are_given_once_and_come_back
+    queues_tell_what_they_are_and_where_they_stand
+    virtual_processors_are_told_on_the_thread_that_carries_them
+    what_no_thread_takes_escalates
+    what_does_not_exist_changes_nothing
+    chips_threads_and_memory_must_fit
+    each_scom_store_that_fails_is_told
+    hardware_that_does_not_answer_is_not_awaited_for_ever
+    tables_are_described_to_both_engines_and_to_the_other_chip
+}
+
 impl World {
-    fn raw(chips: &[u32]) -> Self {
+    fn raw(generation: Generation, chips: &[u32]) -> Self {
         let memory = memory(chips);
         let threads = threads_of(chips);
-        let mut model = Model::new(&memory, &threads);
-        let controller = Controller::bring_up(&mut model, &memory, threads.into_iter()).unwrap();
+        let mut model = Model::new(generation, &memory, &threads);
+        let controller = Controller::bring_up(
+            &mut model,
+            machine(generation),
+            &memory,
+            threads.into_iter(),
+        )
+        .unwrap();
         Self { model, controller }
     }
 
     /// With a queue for each thread, and all rings open.
-    fn new(chips: &[u32]) -> Self {
-        let mut world = Self::raw(chips);
+    fn new(generation: Generation, chips: &[u32]) -> Self {
+        let mut world = Self::raw(generation, chips);
         for pir in threads_of(chips) {
             world.open(pir);
         }
@@ -96,10 +137,9 @@ impl World {
     }
 }
 
-#[test]
-fn an_interrupt_of_software_reaches_each_thread_of_each_chip() {
+fn an_interrupt_of_software_reaches_each_thread_of_each_chip(generation: Generation) {
     for chips in [&[0][..], &[0, 1], &[0, 8]] {
-        let mut world = World::new(chips);
+        let mut world = World::new(generation, chips);
         for from in chips {
             for to in threads_of(chips) {
                 let number = world.controller.allocate_source(Some(*from)).unwrap();
@@ -115,9 +155,8 @@ fn an_interrupt_of_software_reaches_each_thread_of_each_chip() {
     }
 }
 
-#[test]
-fn one_that_is_off_reaches_nobody() {
-    let mut world = World::new(&[0]);
+fn one_that_is_off_reaches_nobody(generation: Generation) {
+    let mut world = World::new(generation, &[0]);
     let number = world.controller.allocate_source(None).unwrap();
     // Nothing was configured yet.
     world.trigger(number);
@@ -147,14 +186,17 @@ fn one_that_is_off_reaches_nobody() {
     assert_eq!(found.target.unwrap().number(), 3);
 }
 
-#[test]
-fn a_level_comes_until_it_is_gone() {
-    let mut world = World::new(&[0, 1]);
+fn a_level_comes_until_it_is_gone(generation: Generation) {
+    let mut world = World::new(generation, &[0, 1]);
+    let shift = match generation {
+        Generation::First => 12,
+        Generation::Second => 16,
+    };
     for block in [0, 1] {
         let uart = Interrupt::Psi { block, line: 8 };
         let info = world.controller.source_info(uart.number().into()).unwrap();
         assert!(info.is_level && info.trigger_page.is_none());
-        assert_eq!((info.chip, info.page_shift), (block, 12));
+        assert_eq!((info.chip, info.page_shift), (block, shift));
         world.model.set_level(block, 8, true);
         assert_eq!(world.interrupted(), [], "not yet configured");
         world.model.set_level(block, 8, false);
@@ -176,10 +218,9 @@ fn a_level_comes_until_it_is_gone() {
     }
 }
 
-#[test]
-fn a_reset_leaves_nothing_on() {
-    let mut world = World::new(&[0, 1]);
-    let fresh = World::raw(&[0, 1]);
+fn a_reset_leaves_nothing_on(generation: Generation) {
+    let mut world = World::new(generation, &[0, 1]);
+    let fresh = World::raw(generation, &[0, 1]);
     for round in 0..3 {
         let numbers: Vec<u32> = (0..20)
             .map(|index| {
@@ -211,7 +252,11 @@ fn a_reset_leaves_nothing_on() {
             );
             let block = u64::from(number >> 20);
             let index = u64::from(number & 0xf_ffff);
-            pages.push(0x6_0100_0000_0000 + (block << 42) + (index << 17));
+            let (window, stride) = match generation {
+                Generation::First => (0x6_0100_0000_0000, 42),
+                Generation::Second => (0x6_0500_0000_0000, 44),
+            };
+            pages.push(window + (block << stride) + (index << 17));
         }
         for pir in threads_of(&[0, 1]) {
             world.model.take(pir);
@@ -250,9 +295,8 @@ fn a_reset_leaves_nothing_on() {
     }
 }
 
-#[test]
-fn sources_are_given_once_and_come_back() {
-    let mut world = World::new(&[0, 1]);
+fn sources_are_given_once_and_come_back(generation: Generation) {
+    let mut world = World::new(generation, &[0, 1]);
     let all: Vec<u32> =
         core::iter::from_fn(|| world.controller.allocate_source(None).ok()).collect();
     assert_eq!(all.len(), 2 * (LAST - FIRST + 1) as usize);
@@ -278,9 +322,8 @@ fn sources_are_given_once_and_come_back() {
     assert_eq!(world.interrupted(), [], "it forgot where it went");
 }
 
-#[test]
-fn queues_tell_what_they_are_and_where_they_stand() {
-    let mut world = World::raw(&[0]);
+fn queues_tell_what_they_are_and_where_they_stand(generation: Generation) {
+    let mut world = World::raw(generation, &[0]);
     let off = world.controller.queue_info(&mut world.model, 2, 7).unwrap();
     assert!(!off.is_on && off.memory.is_none());
     assert_eq!(
@@ -321,9 +364,8 @@ fn queues_tell_what_they_are_and_where_they_stand() {
     assert_eq!(world.model.words(page(2)).len(), 3, "it is off");
 }
 
-#[test]
-fn virtual_processors_are_told_on_the_thread_that_carries_them() {
-    let mut world = World::new(&[0, 1]);
+fn virtual_processors_are_told_on_the_thread_that_carries_them(generation: Generation) {
+    let mut world = World::new(generation, &[0, 1]);
     let first = world.controller.allocate_targets(2).unwrap();
     let target = first + 3;
     let info = world.controller.target_info(target).unwrap();
@@ -364,9 +406,8 @@ fn virtual_processors_are_told_on_the_thread_that_carries_them() {
     );
 }
 
-#[test]
-fn what_no_thread_takes_escalates() {
-    let mut world = World::new(&[0]);
+fn what_no_thread_takes_escalates(generation: Generation) {
+    let mut world = World::new(generation, &[0]);
     let target = world.controller.allocate_targets(0).unwrap();
     world
         .controller
@@ -406,9 +447,8 @@ fn what_no_thread_takes_escalates() {
     );
 }
 
-#[test]
-fn what_does_not_exist_changes_nothing() {
-    let mut world = World::new(&[0]);
+fn what_does_not_exist_changes_nothing(generation: Generation) {
+    let mut world = World::new(generation, &[0]);
     let number = u64::from(world.controller.allocate_source(None).unwrap());
     world.send(number as u32, 1, 1).unwrap();
     let before = world.model.state();
@@ -490,13 +530,13 @@ fn what_does_not_exist_changes_nothing() {
     assert_eq!(world.model.state(), before);
 }
 
-#[test]
-fn chips_threads_and_memory_must_fit() {
+fn chips_threads_and_memory_must_fit(generation: Generation) {
     let threads = [0, 1];
     let try_with = |memory: &[_], threads: &[u32]| {
-        let mut model = Model::new(&self::memory(&[0, 1, 2]), &threads_of(&[0]));
+        let mut model = Model::new(generation, &self::memory(&[0, 1, 2]), &threads_of(&[0]));
         let threads = threads.iter().copied();
-        let result = Controller::bring_up(&mut model, memory, threads).map(drop);
+        let result =
+            Controller::bring_up(&mut model, machine(generation), memory, threads).map(drop);
         (result, model.scom_stores())
     };
     let refused = |error| (Err(error), 0);
@@ -522,18 +562,22 @@ fn chips_threads_and_memory_must_fit() {
     assert_eq!(try_with(&short, &threads), refused(BringUpError::Memory));
 }
 
-#[test]
-fn each_scom_store_that_fails_is_told() {
+fn each_scom_store_that_fails_is_told(generation: Generation) {
     let chips = memory(&[0, 1]);
     let threads = threads_of(&[0, 1]);
     let mut stores = 0;
     loop {
-        let mut model = Model::new(&chips, &threads);
+        let mut model = Model::new(generation, &chips, &threads);
         model.faults = Faults {
             scom: Some(stores),
             ..Faults::default()
         };
-        let result = Controller::bring_up(&mut model, &chips, threads.iter().copied());
+        let result = Controller::bring_up(
+            &mut model,
+            machine(generation),
+            &chips,
+            threads.iter().copied(),
+        );
         match result {
             Ok(_) => break,
             Err(BringUpError::Scom { .. }) => stores += 1,
@@ -541,12 +585,15 @@ fn each_scom_store_that_fails_is_told() {
         }
         assert_eq!(model.scom_stores(), stores, "nothing is tried after it");
     }
-    assert_eq!(stores, 24);
+    let of_a_chip = match generation {
+        Generation::First => 12,
+        Generation::Second => 11,
+    };
+    assert_eq!(stores, 2 * of_a_chip);
 }
 
-#[test]
-fn hardware_that_does_not_answer_is_not_awaited_for_ever() {
-    let mut world = World::new(&[0]);
+fn hardware_that_does_not_answer_is_not_awaited_for_ever(generation: Generation) {
+    let mut world = World::new(generation, &[0]);
     let number = world.controller.allocate_source(None).unwrap();
     world.model.faults.conflicts = 3;
     assert_eq!(world.set_queue(1, Some(request(page(1)))), Ok(()));
@@ -579,26 +626,36 @@ fn hardware_that_does_not_answer_is_not_awaited_for_ever() {
     world.trigger(number);
     assert_eq!(world.interrupted(), [1]);
     let memory = memory(&[0]);
-    let mut model = Model::new(&memory, &[0]);
+    let mut model = Model::new(generation, &memory, &[0]);
     model.faults.conflicts = u32::MAX;
-    let result = Controller::bring_up(&mut model, &memory, [0].into_iter()).map(drop);
+    let result =
+        Controller::bring_up(&mut model, machine(generation), &memory, [0].into_iter()).map(drop);
     assert_eq!(result, Err(BringUpError::Entry));
 }
 
-#[test]
-fn tables_are_described_to_both_engines_and_to_the_other_chip() {
-    let world = World::raw(&[0, 1]);
+fn tables_are_described_to_both_engines_and_to_the_other_chip(generation: Generation) {
+    let world = World::raw(generation, &[0, 1]);
     for (block, chip) in &world.model.chips {
         let own: u64 = (*block).into();
         let other = 1 - own;
-        for engine in [0, 1] {
-            for table in 0..4 {
-                assert_eq!(chip.tables[&(engine, table, own)] >> 62, 2, "{table}");
-                assert_eq!(chip.tables[&(engine, table, other)] >> 62, 3, "{table}");
+        // Those that each engine has, and of the other chip; pages for what overflows.
+        let (tables, pages) = match generation {
+            Generation::First => ([&[0, 1, 2, 3][..], &[0, 1, 2, 3]], (4, 6)),
+            Generation::Second => ([&[0, 2, 3, 7][..], &[0, 1, 2, 3, 6, 7]], (8, 7)),
+        };
+        for (engine, tables) in (0..).zip(tables) {
+            for table in tables {
+                let elsewhere = chip.tables.get(&(engine, *table, other));
+                assert_eq!(chip.tables[&(engine, *table, own)] >> 62, 2, "{table}");
+                // Assignments of XIVE2 are looked for at home, and no synchronisation is awaited there.
+                match (generation, table) {
+                    (Generation::Second, 1 | 7) => assert_eq!(elsewhere, None),
+                    _ => assert_eq!(elsewhere.unwrap() >> 62, 3, "{table}"),
+                }
             }
         }
-        for page in 0..6 {
-            assert_eq!(chip.tables[&(1, 4, page)] >> 62, 2);
+        for page in 0..pages.1 {
+            assert_eq!(chip.tables[&(1, pages.0, page)] >> 62, 2);
         }
         assert_eq!(chip.threads_on, 0b1111, "threads of chip {block}");
     }

@@ -6,14 +6,17 @@
 //! that has no meaning.
 
 mod chip;
+mod entries;
+mod first;
+mod psi;
 mod router;
+mod second;
 
 use chip::Chip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
-use xive_controller::{Bus, ChipMemory, TABLE_BYTES, TABLE_WORDS};
+use xive_controller::{Bus, ChipMemory, Generation, TABLE_BYTES, TABLE_WORDS};
 
-const STRIDE: u64 = 1 << 42;
 const THREADS: u64 = 0x6_0302_0318_0000;
 const PAGE: u64 = 1 << 16;
 const FIRST_TABLES: u64 = 0x30c0_0000;
@@ -53,6 +56,7 @@ impl Ring {
 
 /// The machine.
 pub(crate) struct Model {
+    second: bool,
     pub(crate) chips: BTreeMap<u32, Chip>,
     pub(crate) rings: BTreeMap<u32, Ring>,
     /// The thread that makes the accesses.
@@ -81,9 +85,16 @@ pub(crate) fn memory(chips: &[u32]) -> Vec<ChipMemory<'static>> {
 }
 
 impl Model {
-    pub(crate) fn new(memory: &[ChipMemory<'static>], threads: &[u32]) -> Self {
-        let chips = memory.iter().map(|part| (part.chip, Chip::new(*part)));
+    pub(crate) fn new(
+        generation: Generation,
+        memory: &[ChipMemory<'static>],
+        threads: &[u32],
+    ) -> Self {
+        let second = generation == Generation::Second;
+        let chips = memory.iter();
+        let chips = chips.map(|part| (part.chip, Chip::new(second, *part)));
         Self {
+            second,
             chips: chips.collect(),
             rings: threads.iter().map(|pir| (*pir, Ring::default())).collect(),
             thread: threads[0],
@@ -97,10 +108,14 @@ impl Model {
 
     fn chip_at(&mut self, address: u64) -> (u32, u64) {
         self.accesses += 1;
-        let block = (address - 0x6_0100_0000_0000) / STRIDE;
-        let block = u32::try_from(block).unwrap();
+        let (first, stride) = if self.second {
+            (0x6_0302_0000_0000, 44)
+        } else {
+            (0x6_0100_0000_0000, 42)
+        };
+        let block = u32::try_from((address - first) >> stride).unwrap();
         assert!(self.chips.contains_key(&block), "no chip at {address:#x}");
-        (block, address - u64::from(block) * STRIDE)
+        (block, address - (u64::from(block) << stride))
     }
 
     fn ring(&mut self) -> &mut Ring {
@@ -194,8 +209,11 @@ impl Bus for Model {
                     }
                 }
             }
-            chip::Place::Notify(0) => self.notified(block, value),
-            chip::Place::Notify(0xc00 | 0xc80) => chip.synchronised = true,
+            chip::Place::Notify(0 | 0x800) => self.notified(block, value),
+            chip::Place::Sync(port) => {
+                assert_eq!(port % 0x80, 0);
+                chip.syncs.insert(port);
+            }
             chip::Place::Source(index, false) => self.source_event(block, index),
             chip::Place::PsiRegister(offset) => chip.psi.store(offset, value),
             place => panic!("{place:?} is not for stores: {address:#x}"),

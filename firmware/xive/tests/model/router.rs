@@ -1,6 +1,7 @@
 //! The way of an interrupt: source, assignment, queue, target, thread.
 
 use super::Model;
+use super::entries::{Queue, keep, ring_word};
 
 /// A trigger of a source: whether it goes on, and its new state bits.
 fn triggered(state: u8) -> (bool, u8) {
@@ -93,6 +94,11 @@ impl Model {
         let descriptor = chip.tables[&(1, 2, end_block)];
         match descriptor >> 62 {
             2 => self.queued(assignment),
+            3 if self.second => {
+                let window = 0x6_0600_0000_0000 + (end_block << 44);
+                assert_eq!(descriptor & 0x00ff_ffff_ffff_f000, window);
+                self.queued(assignment);
+            }
             3 => {
                 let port = descriptor & 0x0fff_ffff_ffff_f000;
                 let forwarded = assignment & !(1 << 63) | 1 << 62;
@@ -107,54 +113,43 @@ impl Model {
             (assignment >> 56 & 0xf) as u32,
             (assignment >> 32) as u32 & 0xff_ffff,
         );
+        let second = self.second;
         let chip = self.chips.get_mut(&block).unwrap();
         let end = chip.queues.get_mut(&queue).expect("a queue that was set");
-        let [first, page, escalation, target] = *end;
-        if first >> 63 == 0 {
+        let Some(decoded) = Queue::of(second, *end) else {
             return;
+        };
+        if let Some((address, generation)) = decoded.place {
+            let word = generation | assignment as u32 & 0x7fff_ffff;
+            self.memory.insert(address, word);
+            let next = ((end[0] & 0x3f_ffff) + 1) % decoded.entries;
+            let flip = u64::from(next == 0) << 22;
+            end[0] = (end[0] & !0x3f_ffff | next) ^ flip;
         }
-        if first & 1 << 62 != 0 {
-            let entries = 1 << (10 + (first >> 48 & 0xf));
-            let (generation, index) = (first >> 22 & 1, first & 0x3f_ffff);
-            let word = (generation << 31) as u32 | assignment as u32 & 0x7fff_ffff;
-            self.memory
-                .insert((page & 0x0fff_ffff_ffff_ffff) + 4 * index, word);
-            let next = (index + 1) % entries;
-            let generation = if next == 0 {
-                generation ^ 1
-            } else {
-                generation
-            };
-            end[0] = first & !0x7f_ffff | generation << 22 | next;
-        }
-        if first & 1 << 61 == 0 {
+        if !decoded.always_notifies {
             let (goes_on, state) = triggered((end[0] >> 30 & 3) as u8);
             end[0] = end[0] & !(3 << 30) | u64::from(state) << 30;
             if !goes_on {
                 return;
             }
         }
-        let (nvt_block, nvt) = (
-            (target >> 51 & 0xf) as u32,
-            (target >> 32) as u32 & 0x7_ffff,
-        );
-        let priority = (target >> 16 & 0xff) as u8;
-        if self.presented(nvt_block, nvt, priority) {
+        let (target_block, target) = decoded.target;
+        if self.presented(target_block, target, decoded.priority) {
             return;
         }
-        let entry = self.chips.get_mut(&nvt_block).unwrap();
-        let entry = entry.targets.get_mut(&nvt).unwrap();
-        if first & 1 << 60 != 0 {
-            entry[2] |= u64::from(1_u8 << (7 - priority)) << 40;
+        let entry = self.chips.get_mut(&target_block).unwrap();
+        let entry = entry.targets.get_mut(&target).unwrap();
+        if decoded.backlog {
+            keep(second, entry, decoded.priority);
         }
-        if first & 1 << 58 == 0 {
+        let Some(escalation) = decoded.escalation else {
             return;
-        }
+        };
         let chip = self.chips.get_mut(&block).unwrap();
         let end = chip.queues.get_mut(&queue).unwrap();
         let (goes_on, state) = triggered((end[0] >> 28 & 3) as u8);
         end[0] = end[0] & !(3 << 28) | u64::from(state) << 28;
-        if goes_on && escalation & 1 << 31 == 0 {
+        if goes_on {
             self.queued(escalation);
         }
     }
@@ -164,10 +159,10 @@ impl Model {
         let chip = &self.chips[&block];
         let entry = chip.targets.get(&nvt).expect("a target that was set");
         assert_eq!(entry[0] >> 63, 1, "a target that is off");
-        let word = block << 19 | nvt;
+        let word = ring_word(self.second, block, nvt);
         let mut found = false;
         for (pir, ring) in &mut self.rings {
-            let physical = (pir >> 8) << 19 | 0x80 | pir & 0x7f;
+            let physical = ring_word(self.second, pir >> 8, 0x80 | pir & 0x7f);
             let which = match () {
                 () if ring.enabled && ring.valid && physical == word => 0,
                 () if ring.enabled && ring.pool == 1 << 31 | word => 1,
