@@ -77,7 +77,7 @@ impl<'t> Machine<'t> {
 /// The interrupt of the console's UART, by its name in the OPAL node.
 fn console_interrupt(tree: &Fdt<'_>) -> Option<u32> {
     const NAME: &str = "lpc-uart";
-    tree.find_compatible(&["ibm,power9-xive-x"])?;
+    tree.find_compatible(&["ibm,power9-xive-x", "ibm,power10-xive-x"])?;
     let opal = tree.find_node("/ibm,opal")?;
     let names = opal.property("opal-interrupts-names")?.as_str()?;
     let place = names.split('\0').position(|name| name.ends_with(NAME))?;

@@ -1,4 +1,4 @@
-//! The calls of the interrupt controller, where the machine has the one that they are for: POWER9's.
+//! The calls of the interrupt controller, where the machine has one that they are for: from POWER9 on.
 //!
 //! What one call gives another gets, so they are made in this order, by the boot thread alone. Numbers of
 //! interrupts and virtual processors are each firmware's own: a line tells only that there is one. No
@@ -149,7 +149,7 @@ impl<C: Client> Script<'_, C> {
                 Told::Some if value == 0 => write!(line, " {name}=0")?,
                 Told::Some => write!(line, " {name}=some")?,
                 Told::Own if value == self.client.pir() => write!(line, " {name}=own")?,
-                Told::Own => write!(line, " {name}={value:#x}")?,
+                Told::Own => write!(line, " {name}=another")?,
             }
         }
         let number = token as u64;
