@@ -131,10 +131,15 @@ impl<'m> Controller<'m> {
         }
         let blocks: ArrayVec<u32, MAX_CHIPS> = chips.iter().map(|chip| chip.block).collect();
         for chip in &mut chips {
-            let others = blocks.iter().filter(|block| **block != chip.block);
             match machine.generation {
-                Generation::First => chip.set_up(bus, others, machine.fused),
-                Generation::Second => chip.set_up_2(bus, others, machine.fused),
+                Generation::First => chip.set_up(bus, machine.fused),
+                Generation::Second => chip.set_up_2(bus, machine.fused),
+            }
+            for other in blocks.iter().filter(|block| **block != chip.block) {
+                match machine.generation {
+                    Generation::First => chip.know(bus, *other),
+                    Generation::Second => chip.know_2(bus, *other),
+                }
             }
             chip.let_overflow(bus);
             chip.set_up_psi(bus)?;
@@ -185,6 +190,7 @@ impl Chip<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn set(&self, bus: &mut dyn Bus, register: u64, value: u64) {
         bus.store(self.register(register), value);
     }

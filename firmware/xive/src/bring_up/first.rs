@@ -57,12 +57,7 @@ impl Chip<'_> {
     }
 
     #[inline(never)]
-    pub(super) fn set_up<'b>(
-        &self,
-        bus: &mut dyn Bus,
-        others: impl Iterator<Item = &'b u32>,
-        fused: bool,
-    ) {
+    pub(super) fn set_up(&self, bus: &mut dyn Bus, fused: bool) {
         let block = self.block;
         let threads = thread_context::TARGET | thread_context::CHIP_IS_BLOCK;
         let fused = if fused { thread_context::FUSED } else { 0 };
@@ -92,18 +87,21 @@ impl Chip<'_> {
         ] {
             self.describe(bus, table as u64, block, self.here(place), 2);
         }
-        for other in others {
-            let away = window::CHIP_STRIDE * u64::from(*other);
-            let layout = self.layout();
-            for (table, window) in [
-                (Table::Assignments, layout.sources),
-                (Table::States, layout.sources),
-                (Table::Queues, layout.controller + layout.notify),
-                (Table::Targets, layout.targets),
-            ] {
-                let there = table_elsewhere(window + away, 4096);
-                self.describe(bus, table as u64, *other, there, 2);
-            }
+    }
+
+    /// The tables of another chip are in its windows.
+    #[inline(never)]
+    pub(super) fn know(&self, bus: &mut dyn Bus, other: u32) {
+        let away = window::CHIP_STRIDE * u64::from(other);
+        let layout = self.layout();
+        for (table, window) in [
+            (Table::Assignments, layout.sources),
+            (Table::States, layout.sources),
+            (Table::Queues, layout.controller + layout.notify),
+            (Table::Targets, layout.targets),
+        ] {
+            let there = table_elsewhere(window + away, 4096);
+            self.describe(bus, table as u64, other, there, 2);
         }
     }
 }

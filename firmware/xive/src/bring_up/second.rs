@@ -47,13 +47,8 @@ impl Chip<'_> {
     }
 
     #[inline(never)]
-    pub(super) fn set_up_2<'b>(
-        &self,
-        bus: &mut dyn Bus,
-        others: impl Iterator<Item = &'b u32>,
-        fused: bool,
-    ) {
-        let (block, layout) = (self.block, self.layout());
+    pub(super) fn set_up_2(&self, bus: &mut dyn Bus, fused: bool) {
+        let block = self.block;
         let fused = if fused { thread_context::FUSED } else { 0 };
         self.set(bus, register::CONFIGURATION, configuration(block));
         self.set(bus, register::ERROR_MASK_SET, HARMLESS);
@@ -79,22 +74,26 @@ impl Chip<'_> {
         ] {
             self.describe(bus, table as u64, block, descriptor, engines);
         }
-        for other in others {
-            let away = window::CHIP_STRIDE * u64::from(*other);
-            for (table, window, bytes, engines) in [
-                (Table::States, layout.sources, SOURCES_BYTES, BOTH),
-                (Table::Queues, layout.queues, QUEUES_BYTES, BOTH),
-                (Table::Targets, layout.targets, TARGETS_BYTES, BOTH),
-                (
-                    Table::Controllers,
-                    layout.controller,
-                    window::CONTROLLER_BYTES,
-                    ONE,
-                ),
-            ] {
-                let there = table_elsewhere(window + away, bytes);
-                self.describe(bus, table as u64, *other, there, engines);
-            }
+    }
+
+    /// The tables of another chip are in its windows.
+    #[inline(never)]
+    pub(super) fn know_2(&self, bus: &mut dyn Bus, other: u32) {
+        let layout = self.layout();
+        let away = window::CHIP_STRIDE * u64::from(other);
+        for (table, window, bytes, engines) in [
+            (Table::States, layout.sources, SOURCES_BYTES, BOTH),
+            (Table::Queues, layout.queues, QUEUES_BYTES, BOTH),
+            (Table::Targets, layout.targets, TARGETS_BYTES, BOTH),
+            (
+                Table::Controllers,
+                layout.controller,
+                window::CONTROLLER_BYTES,
+                ONE,
+            ),
+        ] {
+            let there = table_elsewhere(window + away, bytes);
+            self.describe(bus, table as u64, other, there, engines);
         }
     }
 }

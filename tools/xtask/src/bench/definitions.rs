@@ -63,7 +63,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             IMAGE,
             "the same after xz -9 -C crc32",
         ),
-        0.26,
+        0.265,
     ),
     definition(
         "memory.kept",
