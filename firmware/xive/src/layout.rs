@@ -44,80 +44,55 @@ pub(crate) struct Layout {
     pub(crate) overflow_table: u64,
 }
 
-static FIRST: Layout = {
-    use first::register;
-    Layout {
-        controller: first::window::CONTROLLER,
-        sources: first::window::SOURCES,
-        queues: first::window::SOURCES + SETS_OF_SOURCES * SET_BYTES,
-        targets: first::window::TARGETS,
-        psi_scom: first::psi::SCOM_BAR,
-        psi_pages: first::psi::PAGES,
-        psi_page_shift: first::psi::PAGE_SHIFT,
-        psi_pages_are: 0,
-        notify: window::PAGE + first::notify::TRIGGER,
-        sync: window::PAGE + first::notify::SYNC,
-        syncs: first::notify::SYNCS,
-        synced: register::QUEUES,
-        synchronised: first::SYNCHRONISED,
-        queue_watch: [register::QUEUE_WATCH, register::QUEUE_DATA],
-        target_watch: [register::TARGET_WATCH, register::TARGET_DATA],
-        scrub: register::ASSIGNMENT_SCRUB,
-        scrubbed: register::ASSIGNMENT_SCRUB,
-        threads_on: [register::THREADS_ON_0, register::THREADS_ON_1],
-        describe: [
-            [
-                register::SOURCES_TABLE_ADDRESS,
-                register::SOURCES_TABLE_DATA,
+/// A layout: what both have, by the names that it has in each, and the rest.
+macro_rules! layout {
+    ($own:ident, $($rest:ident: $value:expr,)*) => {
+        Layout {
+            controller: $own::window::CONTROLLER,
+            sources: $own::window::SOURCES,
+            targets: $own::window::TARGETS,
+            psi_scom: $own::psi::SCOM_BAR,
+            psi_pages: $own::psi::PAGES,
+            psi_page_shift: $own::psi::PAGE_SHIFT,
+            synced: $own::register::QUEUES,
+            synchronised: $own::SYNCHRONISED,
+            queue_watch: [$own::register::QUEUE_WATCH, $own::register::QUEUE_DATA],
+            target_watch: [$own::register::TARGET_WATCH, $own::register::TARGET_DATA],
+            scrub: $own::register::ASSIGNMENT_SCRUB,
+            threads_on: [$own::register::THREADS_ON_0, $own::register::THREADS_ON_1],
+            describe: [
+                [$own::register::SOURCES_TABLE_ADDRESS, $own::register::SOURCES_TABLE_DATA],
+                [$own::register::TARGETS_TABLE_ADDRESS, $own::register::TARGETS_TABLE_DATA],
             ],
-            [
-                register::TARGETS_TABLE_ADDRESS,
-                register::TARGETS_TABLE_DATA,
-            ],
-        ],
-        overflow: register::OVERFLOW,
-        overflows: 6,
-        overflows_to: first::OVERFLOW_ONE_PAGE,
-        overflow_table: first::Table::Overflow as u64,
-    }
+            overflow: $own::register::OVERFLOW,
+            overflow_table: $own::Table::Overflow as u64,
+            $($rest: $value,)*
+        }
+    };
+}
+
+static FIRST: Layout = layout! {
+    first,
+    queues: first::window::SOURCES + SETS_OF_SOURCES * SET_BYTES,
+    psi_pages_are: 0,
+    notify: window::PAGE + first::notify::TRIGGER,
+    sync: window::PAGE + first::notify::SYNC,
+    syncs: first::notify::SYNCS,
+    scrubbed: first::register::ASSIGNMENT_SCRUB,
+    overflows: 6,
+    overflows_to: first::OVERFLOW_ONE_PAGE,
 };
 
-static SECOND: Layout = {
-    use second::register;
-    Layout {
-        controller: second::window::CONTROLLER,
-        sources: second::window::SOURCES,
-        queues: second::window::QUEUES,
-        targets: second::window::TARGETS,
-        psi_scom: second::psi::SCOM_BAR,
-        psi_pages: second::psi::PAGES,
-        psi_page_shift: second::psi::PAGE_SHIFT,
-        psi_pages_are: second::psi::PAGES_64K,
-        notify: register::NOTIFY,
-        sync: register::SYNC,
-        syncs: register::SYNCS,
-        synced: register::QUEUES,
-        synchronised: second::SYNCHRONISED,
-        queue_watch: [register::QUEUE_WATCH, register::QUEUE_DATA],
-        target_watch: [register::TARGET_WATCH, register::TARGET_DATA],
-        scrub: register::ASSIGNMENT_SCRUB,
-        scrubbed: register::ASSIGNMENT_SCRUBBED,
-        threads_on: [register::THREADS_ON_0, register::THREADS_ON_1],
-        describe: [
-            [
-                register::SOURCES_TABLE_ADDRESS,
-                register::SOURCES_TABLE_DATA,
-            ],
-            [
-                register::TARGETS_TABLE_ADDRESS,
-                register::TARGETS_TABLE_DATA,
-            ],
-        ],
-        overflow: register::OVERFLOW,
-        overflows: 7,
-        overflows_to: second::OVERFLOW_64K,
-        overflow_table: second::Table::Overflow as u64,
-    }
+static SECOND: Layout = layout! {
+    second,
+    queues: second::window::QUEUES,
+    psi_pages_are: second::psi::PAGES_64K,
+    notify: second::register::NOTIFY,
+    sync: second::register::SYNC,
+    syncs: second::register::SYNCS,
+    scrubbed: second::register::ASSIGNMENT_SCRUBBED,
+    overflows: 7,
+    overflows_to: second::OVERFLOW_64K,
 };
 
 /// The layout of a generation.
