@@ -50,6 +50,10 @@ pub(crate) const CHECKS: &[Check] = &[
     ("idle states are entered", idle),
     ("threads go offline and come back", hotplug),
     ("inter-processor interrupts arrive", interrupts),
+    (
+        "what is typed interrupts the thread that it is sent to",
+        typed,
+    ),
     ("time runs alike on all threads", timebases),
 ];
 
@@ -59,6 +63,7 @@ pub(crate) const OF_A_SECOND_KERNEL: &[&str] = &[
     "the MMU is as asked",
     "the kernel's log has no unexplained warning",
     "threads go offline and come back",
+    "what is typed interrupts the thread that it is sent to",
     "time runs alike on all threads",
 ];
 
@@ -205,6 +210,33 @@ fn interrupts(session: &mut Session, shape: &Shape) -> Result<()> {
     };
     let arrived = sum("DBL:") + sum(" IPI");
     ensure!(arrived > 0, "neither doorbells nor others: {table:?}");
+    Ok(())
+}
+
+/// The console's interrupt, sent to one thread after the other, of whatever chip. POWER8 has none.
+fn typed(session: &mut Session, shape: &Shape) -> Result<()> {
+    const ROW: &str = "grep opal-lpc-uart /proc/interrupts";
+    if shape.machine == Machine::Powernv8 {
+        return Ok(());
+    }
+    let threads = shape.topology.total() as usize;
+    let count = |rows: &[String], thread: usize| -> Result<(String, u64)> {
+        let row = rows.first().context("the console has no interrupt")?;
+        let mut words = row.split_whitespace();
+        let number = words.next().context("an empty row")?;
+        let number = number.trim_end_matches(':').to_owned();
+        Ok((number, words.nth(thread).context(row.clone())?.parse()?))
+    };
+    let (number, _) = count(&session.run(ROW, LOOK)?, 0)?;
+    for thread in 0..threads {
+        let send = format!("echo {thread} > /proc/irq/{number}/smp_affinity_list; {ROW}");
+        let (_, before) = count(&session.run(&send, LOOK)?, thread)?;
+        let (_, after) = count(&session.run(ROW, LOOK)?, thread)?;
+        ensure!(
+            after > before,
+            "not on thread {thread}: {before}, then {after}"
+        );
+    }
     Ok(())
 }
 
