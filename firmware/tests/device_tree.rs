@@ -530,32 +530,7 @@ fn bad_blobs_are_refused_at_the_first_bad_place() {
 
 /// A blob with this structure block and the strings "a", "" and an unterminated "b".
 fn raw(structure: &[&[u8]]) -> String {
-    let structure = structure.concat();
-    let strings = b"a\0\0b";
-    let structure_at = 40 + 16;
-    let strings_at = structure_at + structure.len();
-    let total = strings_at + strings.len();
-    let fields = [
-        0xd00d_feed,
-        total,
-        structure_at,
-        strings_at,
-        40,
-        17,
-        16,
-        0,
-        strings.len(),
-        structure.len(),
-    ];
-    let header = fields
-        .iter()
-        .flat_map(|field| (*field as u32).to_be_bytes());
-    let reserved = [0; 16];
-    let blob: Vec<u8> = header
-        .chain(reserved)
-        .chain(structure)
-        .chain(*strings)
-        .collect();
+    let blob = tree::blob(&structure.concat(), b"a\0\0b");
     parse(&blob)
         .map(|_| ())
         .expect_err("it is no machine")

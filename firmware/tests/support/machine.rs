@@ -226,6 +226,26 @@ impl Machine {
     }
 }
 
+/// Timers that nobody reads, for a machine that keeps no time.
+macro_rules! no_timers {
+    () => {
+        fn set_timebase_lower(&mut self, _: u32) {}
+        fn set_timebase_upper(&mut self, _: u32) {}
+        fn set_decrementer(&mut self, _: u64) {}
+        fn set_hypervisor_decrementer(&mut self, _: u64) {}
+        fn purr(&mut self) -> u64 {
+            0
+        }
+        fn spurr(&mut self) -> u64 {
+            0
+        }
+        fn set_purr(&mut self, _: u64) {}
+        fn set_spurr(&mut self, _: u64) {}
+    };
+}
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use no_timers;
+
 impl Hardware for Machine {
     fn pir(&self) -> Pir {
         Pir(self.pir)
@@ -258,18 +278,7 @@ impl Hardware for Machine {
     fn timebase(&mut self) -> u64 {
         self.timebase
     }
-    fn set_timebase_lower(&mut self, _: u32) {}
-    fn set_timebase_upper(&mut self, _: u32) {}
-    fn set_decrementer(&mut self, _: u64) {}
-    fn set_hypervisor_decrementer(&mut self, _: u64) {}
-    fn purr(&mut self) -> u64 {
-        0
-    }
-    fn spurr(&mut self) -> u64 {
-        0
-    }
-    fn set_purr(&mut self, _: u64) {}
-    fn set_spurr(&mut self, _: u64) {}
+    no_timers!();
 
     fn load(&mut self, address: u64) -> u64 {
         self.hmer |= XSCOM_DONE;

@@ -58,29 +58,7 @@ impl Tree {
         let (mut structure, mut strings) = (Vec::new(), Vec::new());
         self.encode_node(&mut structure, &mut strings);
         structure.extend(9_u32.to_be_bytes());
-        let structure_at = 40 + 16;
-        let strings_at = structure_at + structure.len();
-        let total = strings_at + strings.len();
-        let header = [
-            0xd00d_feed,
-            total,
-            structure_at,
-            strings_at,
-            40,
-            17,
-            16,
-            0,
-            strings.len(),
-            structure.len(),
-        ];
-        let mut blob: Vec<u8> = header
-            .into_iter()
-            .flat_map(|field| (field as u32).to_be_bytes())
-            .collect();
-        blob.extend([0; 16]);
-        blob.extend(structure);
-        blob.extend(strings);
-        blob
+        blob(&structure, &strings)
     }
 
     fn encode_node(&self, structure: &mut Vec<u8>, strings: &mut Vec<u8>) {
@@ -164,4 +142,31 @@ impl Tree {
         }
         panic!("no such node");
     }
+}
+
+/// A blob with these blocks, as they are.
+pub(crate) fn blob(structure: &[u8], strings: &[u8]) -> Vec<u8> {
+    let structure_at = 40 + 16;
+    let strings_at = structure_at + structure.len();
+    let total = strings_at + strings.len();
+    let header = [
+        0xd00d_feed,
+        total,
+        structure_at,
+        strings_at,
+        40,
+        17,
+        16,
+        0,
+        strings.len(),
+        structure.len(),
+    ];
+    let mut blob: Vec<u8> = header
+        .into_iter()
+        .flat_map(|field| (field as u32).to_be_bytes())
+        .collect();
+    blob.extend([0; 16]);
+    blob.extend(structure);
+    blob.extend(strings);
+    blob
 }

@@ -1,6 +1,6 @@
 //! The machine with an interrupt controller: the UART leads to it by the LPC bus and the PSI bridge.
 
-use crate::machine::Machine;
+use crate::machine::{Machine, no_timers};
 use crate::model::{self, Model};
 use opaline_firmware::console::Console;
 use opaline_firmware::hardware::{Hardware, Pir};
@@ -142,18 +142,7 @@ impl Hardware for Wired {
     fn timebase(&mut self) -> u64 {
         self.machine.timebase()
     }
-    fn set_timebase_lower(&mut self, _: u32) {}
-    fn set_timebase_upper(&mut self, _: u32) {}
-    fn set_decrementer(&mut self, _: u64) {}
-    fn set_hypervisor_decrementer(&mut self, _: u64) {}
-    fn purr(&mut self) -> u64 {
-        0
-    }
-    fn spurr(&mut self) -> u64 {
-        0
-    }
-    fn set_purr(&mut self, _: u64) {}
-    fn set_spurr(&mut self, _: u64) {}
+    no_timers!();
 
     fn load(&mut self, address: u64) -> u64 {
         if self.scom_window(address).is_some() {

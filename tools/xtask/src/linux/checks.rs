@@ -10,7 +10,8 @@ const LOOK: Duration = Duration::from_secs(60);
 /// For a command that moves threads or much text, on a machine with other things to do.
 const WORK: Duration = Duration::from_secs(240);
 
-/// Warnings of a kernel that come from what is not handed over, each with its reason.
+/// Warnings of a kernel that come from what is not handed over, or that it has on skiboot, too, each with
+/// its reason.
 const EXPECTED_WARNINGS: &[(&str, &str)] = &[
     (
         "XICS: Using OPAL ICP fallbacks",
@@ -19,6 +20,15 @@ const EXPECTED_WARNINGS: &[(&str, &str)] = &[
     ("nvram: Failed to find or create", "no NVRAM"),
     ("nvram: Failed to initialize", "no NVRAM"),
     ("powernv-cpufreq:", "no frequency control"),
+    // Since 6.12.
+    (
+        "SED: plpks not available",
+        "only PowerVM keeps keys of drives",
+    ),
+    (
+        "potential offnode page_structs",
+        "with pages of 64 KiB the table of all pages begins on another chip's memory",
+    ),
     (
         "hrtimer: interrupt took",
         "the host kept a virtual thread waiting",
