@@ -17,6 +17,8 @@ pub(crate) struct Session {
     vm: Vm,
     /// Lines of the console that were looked at.
     seen: usize,
+    /// The beginning of a line in whose middle the kernel spoke.
+    held: String,
     commands: u32,
     /// From the start of QEMU to the shell.
     pub(crate) boot: Duration,
@@ -32,6 +34,7 @@ impl Session {
         let mut session = Self {
             vm,
             seen: 0,
+            held: String::new(),
             commands: 0,
             boot: Duration::ZERO,
             boot_lines: Vec::new(),
@@ -53,6 +56,7 @@ impl Session {
             let new = self.vm.lines(self.seen);
             for line in new {
                 self.seen += 1;
+                let line = put_together(&mut self.held, line);
                 let found = wanted(&line);
                 lines.push(line);
                 if found {
@@ -62,15 +66,13 @@ impl Session {
             let over = start.elapsed() > patience;
             if over || !self.vm.runs()? {
                 let last: Vec<_> = lines.iter().rev().take(25).rev().cloned().collect();
-                bail!(
-                    "{}; the console's last lines:\n      {}",
-                    if over {
-                        "no answer in time"
-                    } else {
-                        "QEMU ended"
-                    },
-                    last.join("\n      ")
+                let last = last.join("\n      ");
+                ensure!(
+                    over,
+                    "QEMU ended; the console's last lines:\n      {last}\n      QEMU said:\n      {}",
+                    self.vm.last_words()
                 );
+                bail!("no answer in time; the console's last lines:\n      {last}");
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -116,6 +118,23 @@ impl Session {
     }
 }
 
+/// A program's line that the kernel broke into: its beginning is held back until the rest comes, behind
+/// the kernel's own lines.
+fn put_together(held: &mut String, line: String) -> String {
+    if is_kernel_message(&line) {
+        return line;
+    }
+    let places = line.match_indices('[').map(|(place, _)| place);
+    let found = places.filter(|place| is_kernel_message(&line[*place..]));
+    match found.last() {
+        Some(place) => {
+            held.push_str(&line[..place]);
+            line[place..].to_owned()
+        }
+        None => core::mem::take(held) + &line,
+    }
+}
+
 /// `[   12.345678] text`.
 fn is_kernel_message(line: &str) -> bool {
     line.strip_prefix('[')
@@ -126,6 +145,31 @@ fn is_kernel_message(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_breaks_into_is_one_line_again() {
+        let console = [
+            "BEGIN 3[   11.880657] \tHMER: 0840000000000000",
+            "[   11.882876] \tTFMR: 1212000980220000",
+            "0[   11.882900] again",
+            "",
+            "[    1.5] a list, [x] of [2.5 words]",
+            "END 30 0",
+        ];
+        let mut held = String::new();
+        let lines = console.map(|line| put_together(&mut held, line.to_owned()));
+        assert_eq!(
+            lines,
+            [
+                "[   11.880657] \tHMER: 0840000000000000",
+                "[   11.882876] \tTFMR: 1212000980220000",
+                "[   11.882900] again",
+                "BEGIN 30",
+                "[    1.5] a list, [x] of [2.5 words]",
+                "END 30 0",
+            ]
+        );
+    }
 
     #[test]
     fn kernel_messages_are_told_from_output() {

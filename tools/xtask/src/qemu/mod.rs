@@ -253,6 +253,15 @@ impl Vm {
         self.directory.path().join("gdb")
     }
 
+    /// What QEMU that has ended wrote to stderr; its beginning.
+    pub(crate) fn last_words(&self) -> String {
+        // The reader is done as soon as the pipe is closed.
+        thread::sleep(Duration::from_millis(200));
+        let text = lock(&self.errors);
+        let lines: Vec<_> = text.lines().take(12).collect();
+        lines.join("\n      ")
+    }
+
     /// What a counted run has printed so far.
     pub(crate) fn counted_console(&self) -> String {
         let bytes = fs::read(self.directory.path().join(CONSOLE)).unwrap_or_default();
