@@ -124,7 +124,10 @@ fn put_together(held: &mut String, line: String) -> String {
     if is_kernel_message(&line) {
         return line;
     }
+    // `dmesg -r` has a level in front of each.
+    let from = if line.starts_with('<') { 4 } else { 0 };
     let places = line.match_indices('[').map(|(place, _)| place);
+    let places = places.filter(|place| *place >= from);
     let found = places.filter(|place| is_kernel_message(&line[*place..]));
     match found.last() {
         Some(place) => {
@@ -154,6 +157,7 @@ mod tests {
             "0[   11.882900] again",
             "",
             "[    1.5] a list, [x] of [2.5 words]",
+            "<3>[    0.788599] nvram: none",
             "END 30 0",
         ];
         let mut held = String::new();
@@ -166,6 +170,7 @@ mod tests {
                 "[   11.882900] again",
                 "BEGIN 30",
                 "[    1.5] a list, [x] of [2.5 words]",
+                "<3>[    0.788599] nvram: none",
                 "END 30 0",
             ]
         );
