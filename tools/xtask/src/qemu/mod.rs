@@ -253,13 +253,15 @@ impl Vm {
         self.directory.path().join("gdb")
     }
 
-    /// What QEMU that has ended wrote to stderr; its beginning.
-    pub(crate) fn last_words(&self) -> String {
+    /// How QEMU ended that has ended, and what it wrote to stderr: the beginning.
+    pub(crate) fn last_words(&mut self) -> String {
+        let status = self.child.try_wait().ok().flatten();
+        let ending = status.map_or_else(|| "not at all".into(), |status| format!("{status}"));
         // The reader is done as soon as the pipe is closed.
         thread::sleep(Duration::from_millis(200));
         let text = lock(&self.errors);
         let lines: Vec<_> = text.lines().take(12).collect();
-        lines.join("\n      ")
+        format!("{ending}\n      {}", lines.join("\n      "))
     }
 
     /// What a counted run has printed so far.
