@@ -128,8 +128,8 @@ fn put_together(held: &mut String, line: String) -> String {
     let from = if line.starts_with('<') { 4 } else { 0 };
     let places = line.match_indices('[').map(|(place, _)| place);
     let places = places.filter(|place| *place >= from);
-    let found = places.filter(|place| is_kernel_message(&line[*place..]));
-    match found.last() {
+    let mut found = places.filter(|place| is_kernel_message(&line[*place..]));
+    match found.next_back() {
         Some(place) => {
             held.push_str(&line[..place]);
             line[place..].to_owned()
