@@ -57,6 +57,13 @@ impl Records {
         self.0.last().map(|record| record.step)
     }
 
+    /// Whether a thread that took part has returned from the firmware's handler.
+    pub(super) fn has_returned(&self, pir: u32) -> bool {
+        let mut own = self.0.iter().filter(|record| record.pir == pir);
+        own.next_back()
+            .is_none_or(|record| record.step == Step::Return)
+    }
+
     /// PIRs of the threads that found their own state good in the end.
     pub(super) fn passed(&self) -> Vec<u32> {
         let good = self
@@ -138,6 +145,20 @@ mod tests {
             hmer: 0,
             arguments,
         }
+    }
+
+    #[test]
+    fn who_waits_in_the_firmware_has_to_return_from_its_handler() {
+        let mut records = Records(vec![
+            record(1, 4, Step::Arrive, [0; 2]),
+            record(2, 5, Step::Arrive, [0; 2]),
+            record(3, 5, Step::Return, [0; 2]),
+            record(4, 4, Step::Event, [0; 2]),
+        ]);
+        assert!(!records.has_returned(4) && records.has_returned(5));
+        assert!(records.has_returned(6), "it did not come");
+        records.0.push(record(5, 4, Step::Return, [0; 2]));
+        assert!(records.has_returned(4));
     }
 
     #[test]

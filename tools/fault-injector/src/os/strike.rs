@@ -73,7 +73,9 @@ impl Struck {
                 }
             }
             let coming = |target: &Target| target.delivered || target.held;
-            let well = targets.iter().all(coming) && self.is_well(&targets)?;
+            let well = targets.iter().all(coming)
+                && self.is_well(&targets)?
+                && self.is_told(core, since, &targets)?;
             if let Some(pending) = second.take_if(|pending| well || pending.is_due(self)) {
                 let struck = pending.strike(self, &mut targets, plan.errors)?;
                 if !outcome.set.contains(&struck.set) {
@@ -186,6 +188,18 @@ impl Struck {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the threads that wait in the firmware, which never leave it, are done with the error: one of
+    /// them may be the one that makes the event.
+    fn is_told(&mut self, core: u32, since: u64, targets: &[Target]) -> Result<bool> {
+        let waiting = |target: &&Target| target.doing == Doing::Waiting;
+        if !targets.iter().any(|target| waiting(&target)) {
+            return Ok(true);
+        }
+        let records = Records::read(&mut self.machine, &self.image, core, since)?;
+        let mut waiting = targets.iter().filter(waiting);
+        Ok(waiting.all(|target| records.has_returned(target.vcpu.pir)))
     }
 
     /// Whether every thread has come back from the firmware, and the OS is told that the error stays.
