@@ -115,11 +115,10 @@ impl Chip<'_> {
         words: &[u64],
     ) -> Result<(), XiveError> {
         let [spec, data] = place.map(|offset| self.register(offset));
+        let mut fetched = [0; 8];
+        let fetched = &mut fetched[..words.len()];
         for _ in 0..TRIES {
-            bus.store(spec, watch(self.block, entry));
-            for index in 0..words.len() {
-                bus.load(data + 8 * index as u64);
-            }
+            self.fetch(bus, place, entry, fetched);
             for (index, word) in words.iter().enumerate().rev() {
                 bus.store(data + 8 * index as u64, *word);
             }
