@@ -257,11 +257,20 @@ impl Vm {
     pub(crate) fn last_words(&mut self) -> String {
         let status = self.child.try_wait().ok().flatten();
         let ending = status.map_or_else(|| "not at all".into(), |status| format!("{status}"));
-        // The reader is done as soon as the pipe is closed.
-        thread::sleep(Duration::from_millis(200));
+        if status.is_some() {
+            self.join_readers();
+        }
         let text = lock(&self.errors);
         let lines: Vec<_> = text.lines().take(12).collect();
         format!("{ending}\n      {}", lines.join("\n      "))
+    }
+
+    /// Waits until all that QEMU wrote is read; it has ended.
+    fn join_readers(&mut self) {
+        for reader in self.readers.drain(..) {
+            // A reader panics only if printing does; the lines so far are there.
+            let _ = reader.join();
+        }
     }
 
     /// What a counted run has printed so far.
@@ -314,10 +323,7 @@ impl Vm {
             }
             thread::sleep(Duration::from_millis(20));
         };
-        for reader in self.readers.drain(..) {
-            // A reader panics only if printing does; the lines so far are there.
-            let _ = reader.join();
-        }
+        self.join_readers();
         let log = fs::read(self.directory.path().join("qemu.log")).unwrap_or_default();
         Ok(Remains {
             ending,
